@@ -1,0 +1,251 @@
+"""The command line: argument parsing only. Every command is a function of :mod:`resinflow.workflows` and its neighbours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from resinflow.core.errors import ResinflowError
+from resinflow.workflows.options import DriveOptions, MediumOptions, PredictionOptions, TrainingFiles
+
+_EXIT_ERROR = 2
+_EXIT_INTERRUPTED = 130
+
+app = App(
+    name="resinflow",
+    help="Steady 3-D resin flow through fibrous composite microstructures: velocity, pressure and permeability.",
+    version_flags=["--version"],
+)
+data_app = App(name="data", help="Data sets of microstructures with their flows.")
+train_app = App(name="train", help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed.")
+app.command(data_app)
+app.command(train_app)
+
+Outputs = Annotated[
+    list[Path] | None,
+    Parameter(name=["--output", "-o"], help="Save the field: .vti (ParaView), .npz, .nc or .zarr; may be repeated.", negative=""),
+]
+Flat = Parameter(name="*")
+
+
+@app.command
+def solve(
+    medium: Path,
+    /,
+    *,
+    image: Annotated[MediumOptions, Flat] = MediumOptions(),
+    drive: Annotated[DriveOptions, Flat] = DriveOptions(),
+    output: Outputs = None,
+    figure: Path | None = None,
+) -> None:
+    """Solve the Stokes flow through a medium: the trustworthy number, from the voxels alone.
+
+    Parameters
+    ----------
+    medium
+        Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    figure
+        Save a figure (.png, .pdf, .svg) of the flow at the middle slice.
+    """
+    from resinflow.workflows.solving import solve_medium
+
+    solve_medium(medium, image, drive, output or [], figure)
+
+
+@app.command
+def predict(
+    medium: Path,
+    /,
+    *,
+    image: Annotated[MediumOptions, Flat] = MediumOptions(),
+    options: Annotated[PredictionOptions, Flat] = PredictionOptions(),
+    output: Outputs = None,
+    figure: Path | None = None,
+) -> None:
+    """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
+
+    Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --compare
+
+    Parameters
+    ----------
+    medium
+        Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    figure
+        Where the figure goes (.png, .pdf, .svg); by default NAME_flow.png in the current folder.
+    """
+    from resinflow.workflows.predicting import predict_medium
+
+    predict_medium(medium, image, options, output or [], figure)
+
+
+@app.command
+def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo")) -> None:
+    """Run the whole way on an embedded stack of micrographs: segment, predict, solve, table and figure.
+
+    Parameters
+    ----------
+    output
+        Folder for flow.png and flow.vti.
+    """
+    from resinflow.workflows.demo import run_demo
+    from resinflow.workflows.report import make_console
+
+    run_demo(output, make_console())
+
+
+@app.command
+def view(
+    flow: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    slice_index: Annotated[int | None, Parameter(name="--slice")] = None,
+) -> None:
+    """Draw a saved flow field (.png, .pdf, .svg), or convert it (.vti for ParaView, .npz, .nc, .zarr).
+
+    Parameters
+    ----------
+    flow
+        A flow field that resinflow saved.
+    output
+        Where the figure or the converted field goes.
+    slice_index
+        Slice of the figure, counted from 0; the middle one by default.
+    """
+    from resinflow.workflows.solving import view_flow
+
+    view_flow(flow, output, slice_index)
+
+
+@app.command
+def evaluate(
+    *,
+    data: Path,
+    model: str = "small",
+    split: Literal["train", "validation", "test"] = "test",
+    samples: int | None = None,
+    steps: int | None = None,
+    limit: int | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
+
+    Parameters
+    ----------
+    data
+        A data set made by: resinflow data generate.
+    model
+        A shipped model by name, or a model directory.
+    split
+        Which part of the data set.
+    samples
+        Samples a prediction; by default the model's own number.
+    steps
+        Denoiser calls a sample; by default the model's own number.
+    limit
+        Only the first samples of the split.
+    output
+        Save all numbers of every sample (.json or .csv).
+    """
+    from resinflow.workflows.evaluating import evaluate_and_print
+
+    evaluate_and_print(model, data, split=split, samples=samples, steps=steps, limit=limit, output=output)
+
+
+@data_app.command
+def generate(recipe: Path, output: Path, /, *, workers: int | None = None) -> None:
+    """Generate a data set of random fibre bundles and their flows. Running again continues where it stopped.
+
+    Parameters
+    ----------
+    recipe
+        YAML recipe, e.g. recipes/data-small.yaml.
+    output
+        Folder of the data set (Zarr).
+    workers
+        Processes; by default one a core.
+    """
+    from resinflow.workflows.data import generate_and_print
+
+    generate_and_print(recipe, output, workers)
+
+
+@data_app.command
+def split(data: Path, /) -> None:
+    """Draw the split 70/15/15 by the identity of the media; a split is drawn once and stored in the data set.
+
+    Parameters
+    ----------
+    data
+        A complete data set without a split.
+    """
+    from resinflow.workflows.data import split_and_print
+
+    split_and_print(data)
+
+
+@data_app.command
+def stats(data: Path, /) -> None:
+    """Compute the statistics of the training split, which scale the networks, and store them in the data set.
+
+    Parameters
+    ----------
+    data
+        A data set with a split.
+    """
+    from resinflow.workflows.data import statistics_and_print
+
+    statistics_and_print(data)
+
+
+@data_app.command
+def info(data: Path, /) -> None:
+    """Show what is in a data set: recipe, samples, splits, ranges of fibre fraction and permeability.
+
+    Parameters
+    ----------
+    data
+        A data set.
+    """
+    from resinflow.workflows.data import print_info
+
+    print_info(data)
+
+
+def _train(stage: Literal["vae3d", "vae2d", "diffusion"], files: TrainingFiles) -> None:
+    from resinflow.workflows.training import train_and_print
+
+    train_and_print(stage, files)
+
+
+@train_app.command
+def vae3d(files: Annotated[TrainingFiles, Flat]) -> None:
+    """Stage 1: the 3-D branch of the VAE learns to encode and decode the correction to the response flow."""
+    _train("vae3d", files)
+
+
+@train_app.command
+def vae2d(files: Annotated[TrainingFiles, Flat]) -> None:
+    """Stage 2: the 2-D branch learns the same latent from the planar fields; the 3-D branch is frozen."""
+    _train("vae2d", files)
+
+
+@train_app.command
+def diffusion(files: Annotated[TrainingFiles, Flat]) -> None:
+    """Stage 3: the diffusion model learns the way from the latent of the 2-D branch to that of the 3-D branch."""
+    _train("diffusion", files)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors that a user can cause end in one line on stderr and exit status 2."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except (ResinflowError, CycloptsError) as error:
+        sys.stderr.write("error: " + " ".join(str(error).split()) + "\n")
+        sys.exit(_EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing half-written is left. Long jobs go on when the same command is run again.\n")
+        sys.exit(_EXIT_INTERRUPTED)

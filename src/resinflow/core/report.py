@@ -1,0 +1,75 @@
+"""What a solver or a model says about how it obtained a flow field."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resinflow.core.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class SolverReport:
+    """How a flow was solved.
+
+    Attributes:
+        status: ``converged``, or the advice that goes with any other end.
+        iterations: Krylov iterations.
+        residual: last residual relative to the first, in the preconditioner's norm.
+        residual_history: the same after every iteration.
+        permeability_error: estimated relative error of K left by the iteration (not by the voxel grid).
+        divergence: largest net outflow of a voxel relative to the mean flow through a voxel face.
+        wall_time: seconds.
+        warnings: what a careful reader must know of this field.
+    """
+
+    status: str
+    iterations: int
+    residual: float
+    residual_history: tuple[float, ...]
+    permeability_error: float
+    divergence: float
+    wall_time: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """How a flow was predicted: the model, its sampler, the seed, the number of samples and the seconds."""
+
+    model: str
+    sampler: str
+    steps: int
+    seed: int
+    samples: int
+    wall_time: float
+    warnings: tuple[str, ...] = ()
+
+
+Report = SolverReport | ModelReport
+_KINDS: dict[str, type[SolverReport | ModelReport]] = {"solver": SolverReport, "model": ModelReport}
+
+
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """Return a report as plain JSON types, with its kind."""
+    kind = next(name for name, cls in _KINDS.items() if isinstance(report, cls))
+    return {"kind": kind, **asdict(report)}
+
+
+def report_from_dict(values: dict[str, Any]) -> Report:
+    """Rebuild a report from :func:`report_to_dict`.
+
+    Raises:
+        InvalidInputError: unknown kind or fields.
+    """
+    fields = dict(values)
+    cls = _KINDS.get(fields.pop("kind", ""))
+    if cls is None:
+        raise InvalidInputError(f"the report's kind is {values.get('kind')!r}; needed: one of {sorted(_KINDS)}.")
+    for name in ("residual_history", "warnings"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise InvalidInputError(f"the report cannot be read: {error}.") from None

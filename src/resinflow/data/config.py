@@ -1,0 +1,73 @@
+"""What a generated data set is asked to be, read from a YAML recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from resinflow.core import InvalidInputError
+
+T = TypeVar("T", bound=BaseModel)
+Range = tuple[float, float]
+"""Lower and upper end; every sample draws uniformly between them."""
+
+
+class GenerationConfig(BaseModel):
+    """A recipe for a data set of random fibre bundles and their flows along x; lengths in m, angles in degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: Annotated[int, Field(ge=1)]
+    seed: int = 2024
+    shape: tuple[int, int, int] = (11, 64, 64)
+    """Voxels (nz, ny, nx)."""
+    width: Annotated[float, Field(gt=0, lt=1e-2)] = 50e-6
+    """Edge of the square box in the slice plane."""
+    depth: Range = (50e-6, 50e-6)
+    volume_fraction: Range = (0.3, 0.6)
+    diameter: Range = (8e-6, 15e-6)
+    diameter_scatter: Range = (0.0, 0.1)
+    misalignment: Range = (0.0, 15.0)
+    minimum_gap: Annotated[float, Field(ge=0)] = 0.5e-6
+    pressure_drop: Annotated[float, Field(gt=0)] = 1e5
+    viscosity: Annotated[float, Field(gt=0)] = 0.1
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for name in ("depth", "volume_fraction", "diameter", "diameter_scatter", "misalignment"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} runs from {low} to {high}; needed: lower end first")
+        return self
+
+
+def load_generation_config(path: str | Path) -> GenerationConfig:
+    """Return the recipe in the YAML file ``path``.
+
+    Raises:
+        InvalidInputError: no such file, no YAML mapping, an unknown key or a value out of range.
+    """
+    return read_config(Path(path), GenerationConfig)
+
+
+def read_config(path: Path, model: type[T]) -> T:
+    """Return the YAML file ``path`` as a ``model``; every fault is one line that names file, key and cause."""
+    if not path.is_file():
+        raise InvalidInputError(f"{path} does not exist; needed: a YAML recipe.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"{path} holds {type(values).__name__}; needed: a mapping of options.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        known = f" Known options: {', '.join(model.model_fields)}." if first["type"] == "extra_forbidden" else ""
+        raise InvalidInputError(f"{path}: {key}: {first['msg']} (found {first['input']!r}).{known}") from None

@@ -1,0 +1,53 @@
+"""The split of a data set by the identity of its media: drawn once, stored with the data, used by every stage."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from resinflow.core import InvalidInputError, Microstructure
+from resinflow.data.store import FlowStore
+
+SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
+SPLIT_SEED = 2024
+
+
+def canonical_fingerprint(micro: Microstructure) -> str:
+    """Return one fingerprint for a medium and all its mirrored and rotated copies (by 90 degrees in the slice plane)."""
+    fluid, (dz, dy, dx) = micro.fluid, micro.spacing
+    prints = []
+    for turns, flip_z, flip_y in itertools.product(range(4), (False, True), (False, True)):
+        copy = np.rot90(fluid, turns, axes=(1, 2))
+        copy = copy[::-1] if flip_z else copy
+        copy = copy[:, ::-1] if flip_y else copy
+        spacing = (dz, dy, dx) if turns % 2 == 0 else (dz, dx, dy)
+        prints.append(Microstructure(copy, spacing).fingerprint)
+    return min(prints)
+
+
+def draw_splits(store: FlowStore) -> dict[str, list[int]]:
+    """Draw and store the split 70/15/15 by canonical fingerprint, and return the sample numbers of each part.
+
+    Copies of one medium, mirrored and rotated ones included, always fall into the same part.
+
+    Raises:
+        InvalidInputError: incomplete samples, or a split is there already.
+    """
+    if "splits" in store.attributes:
+        raise InvalidInputError(f"{store.path} is split already; a split is drawn once.")
+    missing = int((~store.complete).sum())
+    if missing:
+        raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
+    groups: dict[str, list[int]] = {}
+    for index in range(len(store)):
+        groups.setdefault(canonical_fingerprint(store.microstructure(index)), []).append(index)
+    names = sorted(groups)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
+    bounds = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(names)).astype(int)
+    indices = {
+        split: sorted(index for place in order[start:end] for index in groups[names[place]])
+        for split, start, end in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
+    }
+    store.set_attribute("splits", {"seed": SPLIT_SEED, "fractions": SPLITS, "indices": indices})
+    return indices

@@ -1,0 +1,43 @@
+"""How good a flow is: errors against the true flow, physical consistency, calibration and plausibility."""
+
+from resinflow.evaluate.ensemble import (
+    EnsembleScores,
+    coverage,
+    crps,
+    nominal_coverage,
+    score_ensemble,
+    spread_skill,
+)
+from resinflow.evaluate.gebart import (
+    estimate_fibre_diameter,
+    fibre_diameter_warning,
+    gebart_permeability,
+    gebart_warning,
+)
+from resinflow.evaluate.metrics import ByComponent, Comparison, compare
+from resinflow.evaluate.physics import PhysicsCheck, check_physics
+from resinflow.evaluate.records import save_scores
+from resinflow.evaluate.table import ResultRow, evaluation_table, result_table, summary
+
+__all__ = [
+    "ByComponent",
+    "Comparison",
+    "EnsembleScores",
+    "PhysicsCheck",
+    "ResultRow",
+    "check_physics",
+    "compare",
+    "coverage",
+    "crps",
+    "estimate_fibre_diameter",
+    "evaluation_table",
+    "fibre_diameter_warning",
+    "gebart_permeability",
+    "gebart_warning",
+    "nominal_coverage",
+    "result_table",
+    "save_scores",
+    "score_ensemble",
+    "spread_skill",
+    "summary",
+]

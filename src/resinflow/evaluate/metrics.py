@@ -1,0 +1,237 @@
+"""How far a flow is from the true one: pure functions on a pair of flow fields of the same medium."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import FlowField, InvalidInputError
+from resinflow.core.flow import COMPONENTS
+from resinflow.evaluate.physics import PhysicsCheck, check_physics
+
+TOP_SPEED_FRACTION = 0.1
+"""Share of the fluid voxels that count as the fast ones."""
+
+_ABSENT = 1e-6  # a component with less than this part of the velocity's norm is rounding, and no error is relative to it
+_SAME = 1e-6  # relative difference up to which two pressure drops or viscosities are the same
+
+
+@dataclass(frozen=True)
+class ByComponent:
+    """One number for the whole velocity and for each of its components."""
+
+    total: float
+    x: float
+    y: float
+    z: float
+
+    def to_dict(self, name: str) -> dict[str, float]:
+        """Return ``{name, name_x, name_y, name_z}``."""
+        return {name: self.total, **{f"{name}_{component}": getattr(self, component) for component in COMPONENTS}}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every number that says how good a prediction is, over the fluid voxels; NaN where a number has no meaning.
+
+    A relative number of a component that the true flow lacks (vz of a single extruded slice) is NaN: nothing can be relative
+    to it. What the prediction puts there still counts in the total, in ``mae`` and in ``rmse``.
+
+    Attributes:
+        relative_l2: norm of the error over norm of the truth.
+        mae: mean |error| over voxels and components, m/s.
+        rmse: root mean square error over voxels and components, m/s.
+        nmae: mean |error| over mean |truth|.
+        cosine: cosine of the angle between the two fields as vectors; 1 says that they differ by a factor at most.
+        top_speed_iou: intersection over union of the fastest tenth of the fluid voxels (:func:`top_speed_iou`).
+        permeability: the prediction's K, m^2.
+        true_permeability: the truth's K, m^2.
+        permeability_error: |K - true K| / true K.
+        permeability_bias: (K - true K) / true K.
+        pressure_error: relative L2 error of the pressure (:func:`pressure_error`).
+        physics: what the prediction violates.
+        seconds: what the prediction took, if its report says so.
+    """
+
+    relative_l2: ByComponent
+    mae: ByComponent
+    rmse: ByComponent
+    nmae: ByComponent
+    cosine: ByComponent
+    top_speed_iou: float
+    permeability: float
+    true_permeability: float
+    permeability_error: float
+    permeability_bias: float
+    pressure_error: float
+    physics: PhysicsCheck
+    seconds: float | None = None
+
+    @property
+    def velocity_error(self) -> float:
+        """Relative L2 error of the whole velocity."""
+        return self.relative_l2.total
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers flat by name (``relative_l2``, ``relative_l2_x``, ..., ``divergence``, ``seconds``)."""
+        values: dict[str, Any] = {}
+        for name in ("relative_l2", "mae", "rmse", "nmae", "cosine"):
+            values |= getattr(self, name).to_dict(name)
+        for name in ("top_speed_iou", "permeability", "true_permeability", "permeability_error", "permeability_bias"):
+            values[name] = getattr(self, name)
+        return {**values, "pressure_error": self.pressure_error, **self.physics.to_dict(), "seconds": self.seconds}
+
+    def __str__(self) -> str:
+        error = self.relative_l2
+        return (
+            f"velocity: relative L2 error {error.total:.4f} (x {error.x:.4f}, y {error.y:.4f}, z {error.z:.4f}), "
+            f"nMAE {self.nmae.total:.4f}, cosine {self.cosine.total:.4f}, IoU of the fastest tenth {self.top_speed_iou:.3f}\n"
+            f"permeability: {self.permeability:.4g} m^2, true {self.true_permeability:.4g} m^2, "
+            f"error {100 * self.permeability_bias:+.2f} %\n"
+            f"pressure: relative L2 error {self.pressure_error:.4f}\n"
+            f"physics: divergence {self.physics.divergence:.2e} of the gradient, flow rate varies by "
+            f"{self.physics.flow_rate_variation:.2e}, velocity in the fibres {self.physics.velocity_in_solid:.2e}"
+        )
+
+
+def compare(prediction: FlowField, truth: FlowField) -> Comparison:
+    """Return every number of :class:`Comparison` for a prediction of ``truth``.
+
+    Raises:
+        InvalidInputError: the two are flows through different media, along different axes, or at another pressure drop or
+            viscosity.
+    """
+    check_comparable(prediction, truth)
+    bias = _ratio(prediction.permeability - truth.permeability, abs(truth.permeability))
+    return Comparison(
+        relative_l2=relative_l2(prediction, truth),
+        mae=mean_absolute_error(prediction, truth),
+        rmse=root_mean_square_error(prediction, truth),
+        nmae=normalised_mean_absolute_error(prediction, truth),
+        cosine=cosine_similarity(prediction, truth),
+        top_speed_iou=top_speed_iou(prediction, truth),
+        permeability=prediction.permeability,
+        true_permeability=truth.permeability,
+        permeability_error=abs(bias),
+        permeability_bias=bias,
+        pressure_error=pressure_error(prediction, truth),
+        physics=check_physics(prediction),
+        seconds=None if prediction.report is None else prediction.report.wall_time,
+    )
+
+
+def check_comparable(prediction: FlowField, truth: FlowField) -> None:
+    """Raise InvalidInputError unless both are flows of the same problem: medium, axis, pressure drop and viscosity."""
+    if prediction.microstructure.fingerprint != truth.microstructure.fingerprint:
+        raise InvalidInputError(
+            f"the two flows belong to different media ({prediction.microstructure.describe()}; and "
+            f"{truth.microstructure.describe()}); needed: the same mask and spacing. Predict on the truth's microstructure."
+        )
+    if prediction.axis != truth.axis:
+        raise InvalidInputError(
+            f"the prediction flows along {prediction.axis}, the truth along {truth.axis}; needed: the same axis."
+        )
+    for name, unit in (("pressure_drop", "Pa"), ("viscosity", "Pa s")):
+        found, needed = getattr(prediction, name), getattr(truth, name)
+        if not np.isclose(found, needed, rtol=_SAME, atol=0.0):
+            raise InvalidInputError(
+                f"the prediction's {name} is {found:g} {unit}; needed: the truth's {needed:g} {unit}. Predict with that value."
+            )
+
+
+def relative_l2(prediction: FlowField, truth: FlowField) -> ByComponent:
+    """Norm of the error over norm of the truth, over the fluid voxels; NaN for a component that the truth lacks."""
+    found, true = _fluid_velocities(prediction, truth)
+    return _by_component(found, true, lambda a, b: _ratio(_norm(a - b), _norm(b)), relative=True)
+
+
+def mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
+    """Mean |error| over the fluid voxels (and the components, for the total), m/s."""
+    found, true = _fluid_velocities(prediction, truth)
+    return _by_component(found, true, lambda a, b: _mean(np.abs(a - b)))
+
+
+def root_mean_square_error(prediction: FlowField, truth: FlowField) -> ByComponent:
+    """Root of the mean squared error over the fluid voxels (and the components, for the total), m/s."""
+    found, true = _fluid_velocities(prediction, truth)
+    return _by_component(found, true, lambda a, b: float(np.sqrt(_mean((a - b) ** 2))))
+
+
+def normalised_mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
+    """Mean |error| over mean |truth|, over the fluid voxels; NaN for a component that the truth lacks."""
+    found, true = _fluid_velocities(prediction, truth)
+    return _by_component(found, true, lambda a, b: _ratio(_mean(np.abs(a - b)), _mean(np.abs(b))), relative=True)
+
+
+def cosine_similarity(prediction: FlowField, truth: FlowField) -> ByComponent:
+    """Inner product of the two fields over the product of their norms; NaN where one of them is zero."""
+    found, true = _fluid_velocities(prediction, truth)
+    return _by_component(found, true, lambda a, b: _ratio(float((a * b).sum()), _norm(a) * _norm(b)), relative=True)
+
+
+def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP_SPEED_FRACTION) -> float:
+    """Intersection over union of the fastest ``fraction`` of the fluid voxels of either field; NaN without fluid.
+
+    Each set weighs exactly ``fraction`` of the voxels (rounded to whole ones, at least one): voxels tied at the threshold
+    share what is left in equal parts, and the index is the weighted one, sum(min) / sum(max). So equal fields give 1, and a
+    constant field the value of chance, fraction / (2 - fraction), whatever the order of the voxels.
+    """
+    check_comparable(prediction, truth)
+    fluid = truth.microstructure.fluid
+    if not fluid.any():
+        return float("nan")
+    found, true = (_top_weights(np.asarray(flow.speed)[fluid], fraction) for flow in (prediction, truth))
+    return float(np.minimum(found, true).sum() / np.maximum(found, true).sum())
+
+
+def pressure_error(prediction: FlowField, truth: FlowField) -> float:
+    """Relative L2 error of the pressure over the fluid voxels; NaN if the true pressure is uniform.
+
+    Pressure is fixed up to a constant, which drives nothing: the mean over the fluid voxels is taken off both fields first.
+    """
+    check_comparable(prediction, truth)
+    fluid = truth.microstructure.fluid
+    if not fluid.any():
+        return float("nan")
+    found, true = (np.asarray(flow.pressure, dtype=np.float64)[fluid] for flow in (prediction, truth))
+    found, true = found - found.mean(), true - true.mean()
+    return _ratio(_norm(found - true), _norm(true))
+
+
+def _fluid_velocities(prediction: FlowField, truth: FlowField) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both velocities at the fluid voxels, (3, voxels)."""
+    check_comparable(prediction, truth)
+    fluid = truth.microstructure.fluid
+    found, true = (np.asarray(flow.velocity, dtype=np.float64)[:, fluid] for flow in (prediction, truth))
+    return found, true
+
+
+def _by_component(found: NDArray[np.float64], true: NDArray[np.float64], score: Any, relative: bool = False) -> ByComponent:
+    scale = _norm(true)
+    values = [
+        float("nan") if relative and _norm(true[k]) <= _ABSENT * scale else score(found[k], true[k])
+        for k in range(len(COMPONENTS))
+    ]
+    return ByComponent(score(found, true), *values)
+
+
+def _top_weights(speed: NDArray[np.floating], fraction: float) -> NDArray[np.float64]:
+    count = max(1, round(fraction * speed.size))
+    threshold = np.partition(speed, speed.size - count)[speed.size - count]
+    above, tied = speed > threshold, speed == threshold
+    return above + tied * ((count - above.sum()) / tied.sum())
+
+
+def _norm(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt((values**2).sum()))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator > 0.0 else float("nan")

@@ -1,0 +1,348 @@
+"""Fibres out of greyscale micrographs and CT slices.
+
+Nothing here is an absolute length: the fibre radius is measured in the image (blob scale space, then the distance transform
+of a first threshold), and denoising, hole filling and outline smoothing follow from it. Every slice is processed in its
+plane; polarity, radius and threshold are decided on the whole stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from resinflow.core import InvalidInputError
+
+Polarity = Literal["dark", "bright"]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_SMALLEST_IMAGE = 16  # pixels
+_SMALLEST_RADIUS = 2.0  # pixels: below, a fibre section is a handful of pixels
+_SCALE_STEP = 1.1
+_SURFACE_ROUNDS = 4
+_SMALLEST_HOLE = 0.1  # of a fibre section: smaller enclosed bright spots are fringes of the fibre's own centre
+_NOISE_AFTER = 0.1  # of the contrast: denoising goes no further, since it eats thin gaps
+_BLUR_RANGE = (0.1, 0.2)  # of the radius
+_OPENING_SLACK = 0.3  # pixels: a digital disc has corners that an exact opening would cut
+
+
+@dataclass(frozen=True)
+class SegmentationSettings:
+    """How fibres are told from the matrix; the defaults suit round sections of one nominal diameter.
+
+    Attributes:
+        fibres: whether fibres are darker or brighter than the matrix; ``auto`` decides by which phase is made of discs.
+        fibre_diameter: in pixels; None measures it in the image.
+        level: grey of the outline between the fibres' median (0) and the matrix's (1).
+        rim_weight: how far a wide bright rim lowers the level, per unit of its measured overshoot. Half-way between fibre
+            and matrix lies on the flank of such a rim, while an observer draws the outline at its foot; 0 keeps ``level``.
+        roundness: radius of the disc, as a share of each section's own, that must fit everywhere inside an outline:
+            cuts off bridges and spurs; 0 leaves outlines as thresholded.
+        smallest: radius, as a share of the typical one, below which an object is not a fibre.
+    """
+
+    fibres: Literal["auto", "dark", "bright"] = "auto"
+    fibre_diameter: float | None = None
+    level: float = 0.5
+    rim_weight: float = 0.5
+    roundness: float = 0.75
+    smallest: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.fibres not in ("auto", "dark", "bright"):
+            raise InvalidInputError(f"fibres is {self.fibres!r}; needed: auto, dark or bright.")
+        if self.fibre_diameter is not None and not 2 * _SMALLEST_RADIUS <= self.fibre_diameter < np.inf:
+            raise InvalidInputError(
+                f"fibre_diameter is {self.fibre_diameter!r}; needed: at least {2 * _SMALLEST_RADIUS:g} pixels, or None."
+            )
+        for name, low, high in (("level", 0.1, 0.9), ("rim_weight", 0, 1), ("roundness", 0, 0.95), ("smallest", 0, 0.9)):
+            if not low <= getattr(self, name) <= high:
+                raise InvalidInputError(f"{name} is {getattr(self, name)!r}; needed: {low} to {high}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What :func:`segment` found.
+
+    Attributes:
+        fibre: bool (nz, ny, nx), True in the fibres.
+        polarity: whether fibres are ``dark`` or ``bright``.
+        threshold: grey of the outline after the illumination was levelled.
+        fibre_diameter: typical, in pixels.
+        rim: overshoot of a wide fringe around the fibres as a share of the contrast; 0 where there is none.
+        noise: standard deviation of the white noise as a share of the contrast.
+    """
+
+    fibre: Mask
+    polarity: Polarity
+    threshold: float
+    fibre_diameter: float
+    rim: float
+    noise: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Levelled:
+    """A stack without its illumination and drift, and the median greys of its dark and bright phase."""
+
+    grey: Floats
+    dark: Mask
+    low: float
+    high: float
+
+    def at(self, level: float) -> float:
+        return self.low + level * (self.high - self.low)
+
+
+def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segmentation:
+    """Return the fibres of a greyscale stack (nz, ny, nx), or of one image (ny, nx).
+
+    Dark fibres with bright phase-contrast rims, uneven illumination, noise, and fibres cut by the borders are handled. The
+    result does not change when the greys are scaled or shifted.
+
+    Raises:
+        InvalidInputError: an image that is too small, has no contrast or no structure, or in which no fibre is left.
+    """
+    chosen = settings or SegmentationSettings()
+    signal = _clipped(_checked(grey))
+    coarse = chosen.fibre_diameter / 2 if chosen.fibre_diameter else _blob_radius(signal)
+    soft = _blurred(signal, 0.2 * coarse)
+    first = _levelled(soft, soft < _blurred(soft, 2.5 * coarse))
+    polarity = _polarity(first, coarse) if chosen.fibres == "auto" else chosen.fibres
+    sign = 1.0 if polarity == "dark" else -1.0
+    signal, dark = sign * signal, first.dark if polarity == "dark" else ~first.dark
+    radius = chosen.fibre_diameter / 2 if chosen.fibre_diameter else _disc_likeness(dark, coarse)[1]
+
+    noise = _white_noise(signal) / (first.high - first.low)
+    smoothing = np.clip(noise / (2 * np.sqrt(np.pi) * _NOISE_AFTER), _BLUR_RANGE[0] * radius, _BLUR_RANGE[1] * radius)
+    levelled = _levelled(_blurred(signal, float(smoothing)), dark)
+    fibre = _cleaned(levelled.grey < levelled.at(chosen.level), radius, chosen)
+    rim = _wide_rim(levelled, fibre, radius)
+    threshold = levelled.at(chosen.level - chosen.rim_weight * rim)
+    if rim > 0:
+        fibre = _cleaned(levelled.grey < threshold, radius, chosen)
+    if not fibre.any():
+        raise InvalidInputError(
+            f"no object of the image reaches {chosen.smallest} of the fibre radius ({radius:.1f} pixels); "
+            "give fibre_diameter in pixels, or fibres as dark or bright."
+        )
+    return Segmentation(fibre, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
+
+
+def detect_polarity(grey: NDArray) -> Polarity:
+    """Return whether the darker or the brighter phase of a stack is made of discs; works on two-valued images too.
+
+    Raises:
+        InvalidInputError: an image that is too small, or has no contrast or no structure.
+    """
+    signal = _clipped(_checked(grey))
+    coarse = _blob_radius(signal)
+    soft = _blurred(signal, 0.2 * coarse)
+    return _polarity(_levelled(soft, soft < _blurred(soft, 2.5 * coarse)), coarse)
+
+
+def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the Dice overlap 2 |A and B| / (|A| + |B|) of two masks: 1 for equal masks (two empty ones too), 0 for disjoint.
+
+    Raises:
+        InvalidInputError: masks of different shapes.
+    """
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if a.shape != b.shape:
+        raise InvalidInputError(f"the masks have shapes {a.shape} and {b.shape}; needed: equal shapes.")
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else 1.0
+
+
+def _checked(grey: NDArray) -> Floats:
+    stack = np.asarray(grey)
+    if stack.ndim not in (2, 3) or min(stack.shape[-2:], default=0) < _SMALLEST_IMAGE or 0 in stack.shape:
+        raise InvalidInputError(
+            f"the image has shape {stack.shape}; needed: (ny, nx) or (nz, ny, nx) with at least {_SMALLEST_IMAGE} pixels a side."
+        )
+    stack = stack.reshape(-1, *stack.shape[-2:]).astype(np.float64)
+    if not np.isfinite(stack).all():
+        raise InvalidInputError("the image holds NaN or infinite greys; needed: finite numbers.")
+    if np.ptp(stack) == 0:
+        raise InvalidInputError(f"every pixel has grey {stack.flat[0]:g}; needed: an image with two phases.")
+    return stack
+
+
+def _clipped(stack: Floats) -> Floats:
+    """Pores and dust have greys far from both phases: bring them to the range of the rest."""
+    low, high = np.percentile(stack, (2, 98))
+    margin = 0.25 * (high - low)
+    return np.clip(stack, low - margin, high + margin) if margin > 0 else stack
+
+
+def _blurred(stack: Floats, sigma: float) -> Floats:
+    return ndimage.gaussian_filter(stack, (0.0, sigma, sigma))
+
+
+def _blob_radius(stack: Floats) -> float:
+    """Radius (pixels) of the typical blob: where the scale-normalised Laplacian of Gaussian has most energy.
+
+    A disc of radius R answers most at sigma = R / sqrt(2) (Lindeberg, IJCV 30, 1998); packed discs at 0.6 to 0.95 of it. The
+    energies of all scales come from one cosine transform (Parseval).
+    """
+    ny, nx = stack.shape[1:]
+    power = (fft.dctn(stack - stack.mean(axis=(1, 2), keepdims=True), axes=(1, 2), norm="ortho") ** 2).sum(axis=0)
+    frequency = (np.pi * np.arange(ny) / ny)[:, None] ** 2 + (np.pi * np.arange(nx) / nx)[None, :] ** 2
+    bins = np.floor(np.sqrt(frequency) * 4 * max(ny, nx)).astype(int)
+    counts = np.maximum(np.bincount(bins.ravel()), 1)
+    mean_frequency = np.bincount(bins.ravel(), frequency.ravel()) / counts
+    binned = np.bincount(bins.ravel(), power.ravel())
+    radii = _SMALLEST_RADIUS * _SCALE_STEP ** np.arange(200)
+    radii = radii[radii <= 0.4 * min(ny, nx)]
+    scaled = radii[:, None] ** 2 / 2 * mean_frequency  # (sigma q)^2
+    energy = np.sqrt((binned * scaled**2 * np.exp(-scaled)).sum(axis=1))
+    inner = energy[1:-1]
+    peaks = 1 + np.flatnonzero((inner > energy[:-2]) & (inner >= energy[2:]))
+    if not peaks.size:
+        raise InvalidInputError(
+            "the image shows no structure of one size between the pixel and 0.4 of its width; give fibre_diameter in pixels."
+        )
+    # rims are a scale of their own, finer than the fibres: the coarsest of the strong peaks
+    return float(radii[peaks[energy[peaks] >= 0.7 * energy[peaks].max()][-1]])
+
+
+def _levelled(stack: Floats, dark: Mask) -> _Levelled:
+    """Fit every slice as quadratic illumination plus a step between two phases, in turns with the phases; drop the former.
+
+    Fitting both at once keeps an uneven distribution of fibres from being taken for illumination.
+    """
+    ny, nx = stack.shape[1:]
+    y, x = np.linspace(-1, 1, ny)[:, None], np.linspace(-1, 1, nx)[None, :]
+    surface = np.stack([np.broadcast_to(term, (ny, nx)).ravel() for term in (y, x, y * x, y**2 - 1 / 3, x**2 - 1 / 3)], axis=1)
+    grey, low, high = stack, 0.0, 0.0
+    for _ in range(_SURFACE_ROUNDS):
+        if dark.all() or not dark.any():
+            raise InvalidInputError("the image does not part into two phases; needed: fibres and matrix of different grey.")
+        fits = []
+        for page, phase in zip(stack, dark, strict=True):
+            columns = np.column_stack([np.ones(ny * nx), phase.ravel(), surface])
+            fits.append(np.linalg.lstsq(columns, page.ravel(), rcond=None)[0])
+        offsets = np.array([fit[0] for fit in fits])
+        grey = np.stack([page - (surface @ fit[2:]).reshape(ny, nx) for page, fit in zip(stack, fits, strict=True)])
+        grey -= (offsets - np.median(offsets))[:, None, None]
+        low, high = float(np.median(grey[dark])), float(np.median(grey[~dark]))
+        dark = grey < (low + high) / 2
+    return _Levelled(grey, dark, low, high)
+
+
+def _polarity(levelled: _Levelled, coarse: float) -> Polarity:
+    """Fibres are the phase made of discs; where discs are sparse they are the phase of the stronger blobs.
+
+    In dense packings only the first tells, in sparse ones (where the matrix holds large discs as well) only the second.
+    """
+    sigma = coarse / np.sqrt(2)
+    blobs = np.stack([ndimage.gaussian_laplace(page, sigma) for page in levelled.grey])
+    skewness = float((((blobs - blobs.mean()) / max(float(blobs.std()), 1e-30)) ** 3).mean())
+    dark, bright = (_disc_likeness(mask, coarse)[0] for mask in (levelled.dark, ~levelled.dark))
+    return "dark" if skewness + 3.0 * np.log(dark / bright) >= 0 else "bright"
+
+
+def _disc_likeness(mask: Mask, radius: float) -> tuple[float, float]:
+    """Area of the largest discs inside the objects over the objects' area, and the area-weighted median radius of those discs."""
+    largest, areas = [np.zeros(0)], [np.zeros(0)]
+    for page in mask:
+        labels, depth = _split(page, radius)
+        number = np.arange(1, labels.max() + 1)
+        border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+        inside = number[~np.isin(number, border)]
+        if inside.size:
+            largest.append(np.atleast_1d(ndimage.maximum(depth, labels, inside)))
+            areas.append(np.bincount(labels.ravel())[inside].astype(float))
+    discs, area = np.concatenate(largest), np.concatenate(areas)
+    kept = discs > 0.35 * radius
+    if not kept.any():
+        return 0.5, radius
+    discs, area = discs[kept], area[kept]
+    order = np.argsort(discs)
+    middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
+    return float((np.pi * discs**2).sum() / area.sum()), float(discs[order][middle])
+
+
+def _split(page: Mask, radius: float) -> tuple[NDArray[np.integer], Floats]:
+    """Objects of one slice, touching ones cut at their necks by a watershed of the depth, and the depth (pixels)."""
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    depth = _padded(ndimage.distance_transform_edt, page, 2 * radius)
+    smooth = ndimage.gaussian_filter(depth, 0.15 * radius)
+    apart = max(1, round(0.6 * radius))
+    seeds = peak_local_max(smooth, min_distance=apart, labels=page.astype(np.int32), exclude_border=False)
+    markers = np.zeros(page.shape, dtype=np.int32)
+    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
+    return watershed(-smooth, markers, mask=page), depth
+
+
+def _cleaned(mask: Mask, radius: float, settings: SegmentationSettings) -> Mask:
+    """Fill fringes inside the fibres, cut bridges between them, round their outlines, and drop what is too small."""
+    cleaned = np.zeros_like(mask)
+    for page, target in zip(mask, cleaned, strict=True):
+        filled = _without_small_holes(page, _SMALLEST_HOLE * np.pi * radius**2)
+        opened = _padded(lambda area: _opened(area, 0.3 * radius), filled, 2 * radius) if settings.roundness else filled
+        labels, depth = _split(opened, radius)
+        margin = int(2 * radius) + 2
+        padded = np.pad(labels, margin, mode="edge")
+        rounded = np.zeros(padded.shape, dtype=bool)
+        number = np.arange(1, labels.max() + 1)
+        deepest = np.atleast_1d(ndimage.maximum(depth, labels, number)) if number.size else np.zeros(0)
+        for index, box in enumerate(ndimage.find_objects(padded)):
+            if box is None or deepest[index] < settings.smallest * radius:
+                continue
+            section = np.pad(padded[box] == index + 1, 1)
+            disc = settings.roundness * min(deepest[index], 1.3 * radius)
+            rounded[box] |= (_opened(section, disc) if disc else section)[1:-1, 1:-1]
+        target[:] = rounded[margin:-margin, margin:-margin]
+    return cleaned
+
+
+def _without_small_holes(page: Mask, area: float) -> Mask:
+    labels, _ = ndimage.label(~page)
+    sizes = np.bincount(labels.ravel())
+    small = sizes < area
+    small[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False  # goes on outside
+    small[0] = False
+    return page | small[labels]
+
+
+def _opened(area: Mask, disc: float) -> Mask:
+    core = ndimage.distance_transform_edt(area) > disc
+    return area & (ndimage.distance_transform_edt(~core) <= disc + _OPENING_SLACK) if core.any() else core
+
+
+def _padded(operation: Callable[[Mask], NDArray[Any]], page: Mask, reach: float) -> NDArray[Any]:
+    """Apply ``operation`` as if what touches the border went on outside."""
+    margin = int(reach) + 1
+    return operation(np.pad(page, margin, mode="edge"))[margin:-margin, margin:-margin]
+
+
+def _wide_rim(levelled: _Levelled, fibre: Mask, radius: float) -> float:
+    """Overshoot of the matrix a third to three quarters of a radius off the fibres over the matrix beyond, per contrast.
+
+    Narrower rims leave the half-way grey at the edge; a packing without matrix far from fibres has nothing to compare with.
+    """
+    distance = np.stack([_padded(lambda area: ndimage.distance_transform_edt(~area), page, 2 * radius) for page in fibre])
+    needed = 0.01 * np.count_nonzero(distance)
+    far = levelled.grey[distance > 0.85 * radius]
+    if far.size < needed:
+        return 0.0
+    peak = base = float(np.median(far))
+    for start in np.arange(max(0.35 * radius, 3.0), 0.8 * radius, 0.1 * radius):
+        ring = levelled.grey[(distance > start) & (distance <= start + 0.15 * radius)]
+        if ring.size > needed:
+            peak = max(peak, float(np.median(ring)))
+    return min((peak - base) / (levelled.high - levelled.low), 0.5)
+
+
+def _white_noise(stack: Floats) -> float:
+    """Standard deviation of pixel noise from second differences both ways (Immerkaer, CVIU 64, 1996), robust to edges."""
+    kernel = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]) / 6
+    return 1.4826 * float(np.median(np.abs(ndimage.correlate(stack, kernel[None]))))

@@ -1,0 +1,6 @@
+"""The predictor: weights, configuration and scaling in one directory that rebuilds itself."""
+
+from resinflow.model.config import PRESETS, ModelConfig
+from resinflow.model.predictor import FlowPredictor, StartFlows
+
+__all__ = ["PRESETS", "FlowPredictor", "ModelConfig", "StartFlows"]

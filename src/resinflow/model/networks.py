@@ -1,0 +1,90 @@
+"""From a model configuration to networks, and their weights on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from resinflow.core import InvalidInputError
+from resinflow.core.files import replacing
+from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, PLANAR, TARGETS
+from resinflow.model.config import ModelConfig
+from resinflow.nn import Denoiser, DualBranchVAE
+
+
+class LatentDiffusion(nn.Module):
+    """All networks of a model with their scaling.
+
+    Attributes:
+        vae: the dual-branch VAE.
+        denoiser: the latent denoiser.
+        target_scale: (4,), RMS of the targets over the training split.
+        latent_scale: (latent,), standard deviation of encoder_3d's latent over the training split.
+    """
+
+    target_scale: torch.Tensor
+    latent_scale: torch.Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.vae = DualBranchVAE(
+            target_channels=len(TARGETS),
+            condition_channels=len(CHANNELS),
+            geometry_channels=GEOMETRY_CHANNELS,
+            planar_channels=PLANAR.stop - PLANAR.start,
+            latent_channels=config.latent_channels,
+            width=config.width,
+            blocks=config.blocks,
+        )
+        self.denoiser = Denoiser(
+            latent_channels=config.latent_channels,
+            condition_channels=len(CHANNELS),
+            width=config.width,
+            blocks=config.denoiser_blocks,
+        )
+        self.register_buffer("target_scale", torch.ones(len(TARGETS)))
+        self.register_buffer("latent_scale", torch.ones(config.latent_channels))
+
+    def scaled(self, target: torch.Tensor) -> torch.Tensor:
+        """Return targets (B, 4, D, H, W) in units of their RMS."""
+        return target / self.target_scale.view(1, -1, 1, 1, 1)
+
+    def unscaled(self, target: torch.Tensor) -> torch.Tensor:
+        """Undo :meth:`scaled`."""
+        return target * self.target_scale.view(1, -1, 1, 1, 1)
+
+    def scaled_latent(self, latent: torch.Tensor) -> torch.Tensor:
+        """Return latents in units of their standard deviation."""
+        return latent / self.latent_scale.view(1, -1, 1, 1, 1)
+
+    def unscaled_latent(self, latent: torch.Tensor) -> torch.Tensor:
+        """Undo :meth:`scaled_latent`."""
+        return latent * self.latent_scale.view(1, -1, 1, 1, 1)
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write the state of ``module`` as safetensors, whole or not at all."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(state, temporary)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from a safetensors file.
+
+    Raises:
+        InvalidInputError: missing, truncated or foreign file.
+    """
+    if not path.is_file():
+        raise InvalidInputError(f"{path} does not exist; needed: the weights (safetensors) of a trained model.")
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InvalidInputError(f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again.") from None
+    except RuntimeError as error:
+        detail = str(error).splitlines()[-1].strip()
+        raise InvalidInputError(f"{path} does not fit the model's configuration: {detail}") from None

@@ -1,0 +1,78 @@
+"""Building blocks of the three-dimensional networks; all fields are (batch, channels, depth, height, width)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+FOLD = 4
+"""In-plane block of voxels that becomes one place of the latent grid; depth is kept."""
+
+
+def fold(x: Tensor) -> Tensor:
+    """Move every 4 x 4 block of the slice plane into channels: (B, C, D, H, W) -> (B, 16 C, D, H/4, W/4). Nothing is lost."""
+    batch, channels, depth, height, width = x.shape
+    x = x.reshape(batch, channels, depth, height // FOLD, FOLD, width // FOLD, FOLD)
+    x = x.permute(0, 1, 4, 6, 2, 3, 5)
+    return x.reshape(batch, channels * FOLD * FOLD, depth, height // FOLD, width // FOLD)
+
+
+def unfold(x: Tensor) -> Tensor:
+    """Undo :func:`fold`: (B, 16 C, D, h, w) -> (B, C, D, 4 h, 4 w)."""
+    batch, channels, depth, height, width = x.shape
+    x = x.reshape(batch, channels // (FOLD * FOLD), FOLD, FOLD, depth, height, width)
+    x = x.permute(0, 1, 4, 5, 2, 6, 3)
+    return x.reshape(batch, channels // (FOLD * FOLD), depth, height * FOLD, width * FOLD)
+
+
+class ChannelNorm(nn.Module):
+    """Root-mean-square normalisation over the channels of each voxel.
+
+    Statistics over the volume (batch, group and instance norm) would make the output depend on the size of the domain.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-6)
+        return x * scale.to(x.dtype) * self.weight.to(x.dtype).view(1, -1, 1, 1, 1)
+
+
+class ResidualBlock(nn.Module):
+    """Norm, two 3 x 3 x 3 convolutions and a skip; starts as the identity. Optionally modulated by an embedding (FiLM)."""
+
+    def __init__(self, channels: int, embedding: int = 0) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.modulate = nn.Linear(embedding, 2 * channels) if embedding else None
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        h = self.norm(x)
+        if self.modulate is not None and embedding is not None:
+            scale, shift = self.modulate(embedding)[:, :, None, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
+        h = self.conv1(nn.functional.silu(h))
+        return x + self.conv2(nn.functional.silu(h))
+
+
+class Trunk(nn.Module):
+    """1 x 1 x 1 convolution in, residual blocks, norm and 1 x 1 x 1 convolution out; fully convolutional, any size."""
+
+    def __init__(self, channels_in: int, width: int, blocks: int, channels_out: int, embedding: int = 0) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv3d(channels_in, width, 1)
+        self.blocks = nn.ModuleList(ResidualBlock(width, embedding) for _ in range(blocks))
+        self.norm_out = ChannelNorm(width)
+        self.conv_out = nn.Conv3d(width, channels_out, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        h = self.conv_in(x)
+        for block in self.blocks:
+            h = block(h, embedding)
+        return self.conv_out(nn.functional.silu(self.norm_out(h)))

@@ -1,0 +1,37 @@
+"""Models by name: where their weights are, and what solves the flows that they start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resinflow.core import InvalidInputError, Microstructure
+from resinflow.core.microstructure import Axis
+from resinflow.model import FlowPredictor, StartFlows
+from resinflow.stokes import planar_flow, response_flow
+
+_SHIPPED = Path(__file__).parent / "model" / "weights"
+
+
+def load_model(name_or_directory: str | Path = "small") -> FlowPredictor:
+    """Return a model that predicts from a microstructure alone: a shipped one by name, or a model directory.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a model directory, or damaged files.
+    """
+    shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
+    if str(name_or_directory) in shipped:
+        return FlowPredictor.load(_SHIPPED / str(name_or_directory), solve_start_flows)
+    if not Path(name_or_directory).is_dir():
+        raise InvalidInputError(
+            f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
+            "or a model directory."
+        )
+    return FlowPredictor.load(name_or_directory, solve_start_flows)
+
+
+def solve_start_flows(micro: Microstructure, *, axis: Axis, pressure_drop: float, viscosity: float) -> StartFlows:
+    """Return the planar flow and the response flow that a prediction starts from."""
+    return StartFlows(
+        planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
+        response_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
+    )

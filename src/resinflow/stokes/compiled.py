@@ -1,0 +1,49 @@
+"""How the kernels are compiled, and how their rows are shared out between threads.
+
+Every kernel takes a range of rows ``lo, hi`` first and writes only what belongs to those rows, so that any split gives the same
+result, bit for bit. They release the interpreter lock; plain threads run them, which (unlike a parallel loop inside the
+kernel) needs no second compilation and may be used from several threads and processes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import numba
+
+kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp", "nnan"})
+"""Decorator: division by zero does not branch, sums may be reordered; both are what lets the loops use vector registers."""
+
+_SMALLEST_SHARE = 60_000
+"""Values a thread must have to do before it is worth waking."""
+
+
+class Team:
+    """Threads that share the rows of a kernel; a context manager, so that none outlives a solve."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        """``threads``: how many; by default what numba is allowed to use (``NUMBA_NUM_THREADS``)."""
+        self.threads = threads or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(self, work: Callable[..., Any], rows: int, width: int, *arguments: Any) -> None:
+        """Call ``work(lo, hi, *arguments)`` over ``rows`` rows of about ``width`` values each."""
+        shares = min(self.threads, rows, rows * width // _SMALLEST_SHARE)
+        if self._pool is None or shares <= 1:
+            work(0, rows, *arguments)
+            return
+        cuts = [rows * k // shares for k in range(shares + 1)]
+        waiting = [self._pool.submit(work, lo, hi, *arguments) for lo, hi in zip(cuts[1:-1], cuts[2:], strict=True)]
+        work(0, cuts[1], *arguments)
+        for future in waiting:
+            future.result()

@@ -1,0 +1,78 @@
+"""The planar flow: every slice solved by itself, as if no resin passed between slices."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from resinflow.core import FlowField, InvalidInputError, Microstructure, SolverReport
+from resinflow.core.microstructure import Axis
+from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
+
+
+def planar_flow(
+    micro: Microstructure,
+    *,
+    axis: Axis = "x",
+    pressure_drop: float = 1e5,
+    viscosity: float = 0.1,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> FlowField:
+    """Return the planar flow: the exact flow of each slice between two symmetry planes, vz = 0.
+
+    Slices that are alike are solved once; slices that do not percolate are at rest. Same boundary conditions as
+    :func:`resinflow.solve` with ``boundary="pressure"`` and ``lateral="symmetry"``.
+
+    Raises:
+        InvalidInputError: an axis out of the slice plane, or a slice without any fibre (its planar flow is unbounded).
+    """
+    if axis not in ("x", "y"):
+        raise InvalidInputError(f"the planar flow's axis is {axis!r}; needed: x or y, the directions in the slice plane.")
+    started = time.perf_counter()
+    solved: dict[str, FlowField] = {}
+    slices: list[FlowField] = []
+    for index in range(micro.shape[0]):
+        layer = micro.slice_at(index)
+        if layer.fluid.all():
+            raise InvalidInputError(
+                f"slice {index} holds no fibre, so its planar flow is unbounded; needed: some fibre in every slice. Crop the stack."
+            )
+        if not layer.fluid.any():
+            raise InvalidInputError(f"slice {index} is all fibre; needed: some fluid in every slice. Crop the stack.")
+        if layer.fingerprint not in solved:
+            solved[layer.fingerprint] = solve(
+                layer, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance
+            )
+        slices.append(solved[layer.fingerprint])
+    velocity = np.concatenate([flow.velocity for flow in slices], axis=1)
+    reports = [flow.report for flow in solved.values() if isinstance(flow.report, SolverReport)]
+    nz, ny, nx = micro.shape
+    faces = [np.concatenate([flow.face_velocity[k] for flow in slices if flow.face_velocity], axis=0) for k in range(2)]
+    return FlowField(
+        microstructure=micro,
+        velocity=velocity,
+        pressure=np.concatenate([flow.pressure for flow in slices], axis=0),
+        axis=axis,
+        pressure_drop=pressure_drop,
+        viscosity=viscosity,
+        face_velocity=(faces[0], faces[1], np.zeros((nz + 1, ny, nx))),
+        report=_merged(reports, slices, time.perf_counter() - started),
+    )
+
+
+def _merged(reports: list[SolverReport], slices: list[FlowField], seconds: float) -> SolverReport:
+    """One report for all slices: the worst of each number."""
+    worst = max(reports, key=lambda report: report.iterations)
+    resting = [str(index) for index, flow in enumerate(slices) if flow.permeability == 0]
+    warnings = (f"slices that do not percolate: {', '.join(resting)}",) if resting else ()
+    return SolverReport(
+        status="converged",
+        iterations=worst.iterations,
+        residual=max(report.residual for report in reports),
+        residual_history=worst.residual_history,
+        permeability_error=max(report.permeability_error for report in reports),
+        divergence=max(report.divergence for report in reports),
+        wall_time=seconds,
+        warnings=warnings,
+    )

@@ -1,0 +1,69 @@
+"""Which pores carry flow: face-connected clusters of fluid voxels and what they touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass(frozen=True)
+class Pores:
+    """Clusters of fluid voxels, for flow along the last array axis.
+
+    Attributes:
+        labels: int (nz, ny, nx), 0 in the fibres, 1.. in the clusters.
+        count: number of clusters.
+        through: bool (count + 1,), clusters that join inlet and outlet.
+        inlet: bool (count + 1,), clusters that touch the inlet face.
+        outlet: bool (count + 1,), clusters that touch the outlet face.
+    """
+
+    labels: NDArray[np.integer]
+    count: int
+    through: NDArray[np.bool_]
+    inlet: NDArray[np.bool_]
+    outlet: NDArray[np.bool_]
+
+
+def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> Pores:
+    """Label the pores of ``fluid`` (nz, ny, nx); ``periodic`` tells per array axis whether opposite faces are joined.
+
+    Through flow in a box that is periodic along the flow needs fluid at the same place of the first and the last layer.
+    """
+    labels, count = ndimage.label(fluid)
+    labels, count = _joined(np.asarray(labels), int(count), periodic)
+    inlet, outlet = np.zeros((2, count + 1), dtype=bool)
+    first, last = labels[..., 0], labels[..., -1]
+    if periodic[2]:
+        first = last = np.where((first > 0) & (first == last), first, 0)
+    inlet[np.unique(first[first > 0])] = True
+    outlet[np.unique(last[last > 0])] = True
+    return Pores(labels, count, inlet & outlet, inlet, outlet)
+
+
+def _joined(
+    labels: NDArray[np.integer], count: int, periodic: tuple[bool, bool, bool]
+) -> tuple[NDArray[np.integer], int]:
+    """Merge the labels that meet across periodic faces."""
+    pairs = []
+    for axis, wraps in enumerate(periodic):
+        if wraps:
+            first, last = np.take(labels, 0, axis), np.take(labels, -1, axis)
+            both = (first > 0) & (last > 0)
+            pairs.append(np.unique(np.stack([first[both], last[both]]), axis=1))
+    if not pairs or count == 0:
+        return labels, count
+    joined = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(joined.shape[1]), (joined[0], joined[1])), shape=(count + 1, count + 1))
+    _, merged = connected_components(graph, directed=False)
+    # the fibres (label 0) have no pair, hence a group of their own: make it number 0 again
+    order = np.full(merged.max() + 1, -1)
+    order[merged[0]] = 0
+    others = [group for group in dict.fromkeys(merged[1:].tolist()) if group != merged[0]]
+    order[others] = np.arange(1, len(others) + 1)
+    return order[merged][labels], len(others)

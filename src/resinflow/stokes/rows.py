@@ -1,0 +1,117 @@
+"""The layout of all fields in the solver: rows along the flow, one after another, and a last row of zeros.
+
+A field is a float array (rows + 1, width). Row ``z * ny + y`` holds the points of one line along the flow at places 1 to
+``points``; place 0 and those after the last are zero, or the wrapped values in a periodic box. A stencil finds the rows
+beside its own through a table, in which the row of zeros stands for what lies outside the box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOUTH, NORTH, BELOW, ABOVE = range(4)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of points.
+
+    Attributes:
+        shape: (nz, ny, nx) points.
+        wraps: per array axis, are opposite sides of the box joined?
+    """
+
+    shape: tuple[int, int, int]
+    wraps: tuple[bool, bool, bool]
+
+    @property
+    def count(self) -> int:
+        """Number of rows, without the row of zeros."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def points(self) -> int:
+        """Points in a row."""
+        return self.shape[2]
+
+    @property
+    def array_shape(self) -> tuple[int, int]:
+        """Shape of a field."""
+        return self.count + 1, self.points + 2
+
+    @cached_property
+    def near(self) -> NDArray[np.int32]:
+        """(rows, 4), the rows before and after along y and along z."""
+        nz, ny, _ = self.shape
+        outside = self.count
+        number = np.arange(self.count, dtype=np.int32).reshape(nz, ny)
+        table = np.empty((nz, ny, 4), dtype=np.int32)
+        for axis, place, length in ((1, SOUTH, ny), (0, BELOW, nz)):
+            for step in (0, 1):
+                moved = np.roll(number, 1 - 2 * step, axis)
+                if not self.wraps[axis]:
+                    np.moveaxis(moved, axis, 0)[length - 1 if step else 0] = outside
+                table[..., place + step] = moved
+        return table.reshape(-1, 4)
+
+    def zeros(self, dtype: type = np.float32) -> NDArray:
+        """Return an empty field."""
+        return np.zeros(self.array_shape, dtype=dtype)
+
+    def pack(self, values: NDArray, dtype: type = np.float32, outside: float = 0.0) -> NDArray:
+        """Return a field from an array (z, y, x); layers beyond the rows' are dropped, missing ones filled with ``outside``."""
+        nz, ny, nx = self.shape
+        given = values[:nz, :ny, :nx]
+        field = self.zeros(dtype)
+        body = field[:-1].reshape(nz, ny, -1)
+        body[...] = outside
+        body[: given.shape[0], : given.shape[1], 1 : given.shape[2] + 1] = given
+        self.wrap(field)
+        return field
+
+    def wrap(self, field: NDArray) -> None:
+        """Fill the places beyond both ends of every row of a periodic box, in place."""
+        if self.wraps[2]:
+            field[:, 0] = field[:, self.points]
+            field[:, self.points + 1] = field[:, 1]
+
+    def unpack(self, field: NDArray, shape: tuple[int, int, int]) -> NDArray:
+        """Return the array (z, y, x) of ``shape`` that a field holds; layers the rows lack are zero."""
+        nz, ny, nx = (min(have, want) for have, want in zip(self.shape, shape, strict=True))
+        values = np.zeros(shape, dtype=field.dtype)
+        body = field[:-1].reshape(*self.shape[:2], -1)
+        values[:nz, :ny, :nx] = body[:nz, :ny, 1 : nx + 1]
+        return values
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How points are aggregated in pairs along some axes.
+
+    Attributes:
+        coarse: the aggregates.
+        paired: per array axis (z, y, x), are pairs formed?
+        parent: (fine rows,), the coarse row of every fine row.
+        children: (coarse rows, 4), the fine rows of every coarse row; -1 where there is none.
+    """
+
+    coarse: Rows
+    paired: tuple[bool, bool, bool]
+    parent: NDArray[np.int32]
+    children: NDArray[np.int32]
+
+
+def pair_up(fine: Rows, paired: tuple[bool, bool, bool]) -> Pairing:
+    """Return the aggregation of ``fine`` in pairs along the given axes."""
+    shape = tuple((count + 1) // 2 if halve else count for count, halve in zip(fine.shape, paired, strict=True))
+    coarse = Rows((shape[0], shape[1], shape[2]), fine.wraps)
+    z, y = np.divmod(np.arange(fine.count), fine.shape[1])
+    step_z, step_y = 1 + paired[0], 1 + paired[1]
+    parent = (z // step_z) * shape[1] + y // step_y
+    children = np.full((coarse.count, 4), -1, dtype=np.int32)
+    children[parent, 2 * (z % step_z) + y % step_y] = np.arange(fine.count)
+    return Pairing(coarse, paired, parent.astype(np.int32), children)

@@ -1,0 +1,94 @@
+"""The recipe of a training run: the model's sizes and the options of every stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resinflow.data.config import read_config
+from resinflow.model.config import ModelConfig
+
+Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class StageConfig(BaseModel):
+    """Options that every stage has.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: samples a step.
+        learning_rate: peak of a one-cycle schedule (AdamW).
+        weight_decay: decoupled weight decay.
+        precision: Lightning's precision, e.g. ``bf16-mixed`` or ``32-true``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Positive = 20
+    batch_size: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Weight = 1e-3
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+
+
+class Vae3dConfig(StageConfig):
+    """Stage 1, encoder_3d and decoder_3d.
+
+    Attributes:
+        kl_weight: weight of the divergence of the latent from the standard normal, reached after ``kl_epochs``.
+        kl_epochs: epochs over which the weight rises from zero.
+        latent_dropout: share of samples that the decoder must reconstruct from the conditions alone.
+    """
+
+    kl_weight: Weight = 1e-3
+    kl_epochs: Annotated[int, Field(ge=0)] = 3
+    latent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Vae2dConfig(StageConfig):
+    """Stage 2, encoder_2d and decoder_2d, the 3-D branch frozen.
+
+    Attributes:
+        align_weight: weight of the distance between the latents of both branches.
+        cross_weight: weight of the cross-reconstruction D3D(E2D).
+        reconstruction_weight: weight of the planar reconstruction D2D(E2D).
+    """
+
+    align_weight: Weight = 0.2
+    cross_weight: Weight = 1.0
+    reconstruction_weight: Weight = 0.2
+
+
+class DiffusionConfig(StageConfig):
+    """Stage 3, the denoiser, the VAE frozen.
+
+    Attributes:
+        decoded_weight: weight of the decoded target estimate's error, from the same draw of level and noise.
+    """
+
+    decoded_weight: Weight = 1.0
+
+
+class TrainingConfig(BaseModel):
+    """A whole run: one model, one seed, three stages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "small"
+    seed: int = 2024
+    model: ModelConfig = ModelConfig()
+    vae3d: Vae3dConfig = Vae3dConfig()
+    vae2d: Vae2dConfig = Vae2dConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+
+
+def load_training_config(path: str | Path) -> TrainingConfig:
+    """Return the recipe in the YAML file ``path``.
+
+    Raises:
+        InvalidInputError: no such file, an unknown key or a value out of range.
+    """
+    return read_config(Path(path), TrainingConfig)

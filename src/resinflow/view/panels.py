@@ -1,0 +1,168 @@
+"""One map of a slice: colours in the fluid, grey fibres, axes in micrometres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import FlowField, Microstructure
+from resinflow.core.flow import COMPONENTS
+from resinflow.view.scales import ColourScale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+FIBRE_GREY = "#9a9a9a"
+FLUID_BLUE = "#e3eef7"
+MICROMETRE = 1e-6
+_TICKS = 3
+_BAR = 0.09  # inches: thickness of a colour bar
+
+
+def slice_fields(flow: FlowField, index: int) -> dict[str, NDArray[np.float64]]:
+    """Return speed, components and pressure of slice ``index`` by name ("|v|", "vx", ..., "p"), SI, NaN in the fibres."""
+    fluid = flow.microstructure.fluid[index]
+    fields = {"|v|": flow.speed[index]}
+    fields |= {f"v{name}": flow.velocity[k, index] for k, name in enumerate(COMPONENTS)}
+    fields["p"] = flow.pressure[index]
+    return {name: in_fluid(values, fluid) for name, values in fields.items()}
+
+
+def in_fluid(values: NDArray[np.floating], fluid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return ``values`` with NaN in the fibres."""
+    return np.where(fluid, np.asarray(values, dtype=np.float64), np.nan)
+
+
+def draw_field(axes: Axes, field: NDArray[np.floating], scale: ColourScale, microstructure: Microstructure) -> AxesImage:
+    """Draw one slice of a field (ny, nx; SI, NaN in the fibres) in the colours of ``scale``, fibres in grey."""
+    from matplotlib import colormaps
+
+    colours = colormaps[scale.colours].with_extremes(bad=FIBRE_GREY)
+    if not np.nan_to_num(field).any():
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        axes.text(0.5, 0.5, "zero everywhere", transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=box)
+    return axes.imshow(
+        np.ma.masked_invalid(field / scale.size),
+        cmap=colours,
+        vmin=scale.low,
+        vmax=scale.high,
+        extent=extent_of(microstructure),
+        origin="lower",
+        interpolation="nearest",
+    )
+
+
+def draw_microstructure(axes: Axes, microstructure: Microstructure, index: int) -> None:
+    """Draw fibres (grey) and fluid (pale blue) of slice ``index``."""
+    from matplotlib.colors import ListedColormap
+
+    axes.imshow(
+        microstructure.fluid[index].astype(float),
+        cmap=ListedColormap([FIBRE_GREY, FLUID_BLUE]),
+        vmin=0,
+        vmax=1,
+        extent=extent_of(microstructure),
+        origin="lower",
+        interpolation="nearest",
+    )
+
+
+def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
+    """Draw thin white streamlines of the in-plane velocity of slice ``index``; none where nothing flows in the plane."""
+    nz, ny, nx = flow.microstructure.shape
+    _, dy, dx = flow.microstructure.spacing
+    along_x, along_y = flow.velocity[0, index], flow.velocity[1, index]
+    if min(ny, nx) < 3 or not (np.any(along_x) or np.any(along_y)):
+        return
+    fluid = flow.microstructure.fluid[index]
+    x, y = ((np.arange(count) + 0.5) * step / MICROMETRE for count, step in ((nx, dx), (ny, dy)))
+    axes.streamplot(
+        x,
+        y,
+        in_fluid(along_x, fluid),
+        in_fluid(along_y, fluid),
+        color="white",
+        linewidth=0.5,
+        density=1.3,
+        arrowsize=0.6,
+        broken_streamlines=False,
+    )
+    left, right, bottom, top = extent_of(flow.microstructure)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def style_axes(axes: Axes, left: bool, bottom: bool) -> None:
+    """Put ticks and labels (micrometres) on the outer axes only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
+    axes.yaxis.set_major_locator(MaxNLocator(_TICKS))
+    axes.tick_params(labelsize=7, length=2.5, width=0.6, labelleft=left, labelbottom=bottom)
+    for spine in axes.spines.values():
+        spine.set_linewidth(0.6)
+    if left:
+        axes.set_ylabel("y in µm", fontsize=8)
+    if bottom:
+        axes.set_xlabel("x in µm", fontsize=8)
+
+
+def add_colour_bar(
+    figure: Figure,
+    image: AxesImage,
+    axes: Sequence[Axes],
+    scale: ColourScale,
+    label: str,
+    fields: Sequence[NDArray[np.floating]],
+    panel: tuple[float, float],
+    location: Literal["top", "bottom", "right"] = "top",
+) -> None:
+    """Add a colour bar labelled ``label in unit`` beside ``axes``, with arrow ends where ``fields`` leave the scale.
+
+    Args:
+        figure: that holds the axes.
+        image: whose colours are explained.
+        axes: the panels that share the bar, one below the other.
+        scale: of the image.
+        label: name of the field.
+        fields: all fields drawn with this scale, SI.
+        panel: width and height of one panel, inches; every bar is as thick, whatever the panel's shape.
+        location: side of the panels.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    width, height = panel
+    length, across = (height, width) if location == "right" else (width, height * len(axes))
+
+    bar = figure.colorbar(
+        image,
+        ax=list(axes),
+        location=location,
+        extend=scale.extend(fields),
+        aspect=length / _BAR,
+        fraction=_BAR / across,
+        shrink=0.95,
+        pad=0.03,
+        ticks=MaxNLocator(4, min_n_ticks=3),
+    )
+    bar.set_label(f"{label} in {scale.unit}", fontsize=9)
+    bar.ax.tick_params(labelsize=7, length=2, width=0.6)
+    bar.outline.set_linewidth(0.6)  # pyright: ignore[reportCallIssue]
+
+
+def extent_of(microstructure: Microstructure) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top of a slice in micrometres."""
+    _, height, width = microstructure.extent
+    return 0.0, width / MICROMETRE, 0.0, height / MICROMETRE
+
+
+def panel_size(microstructure: Microstructure, side: float) -> tuple[float, float]:
+    """Return width and height (inches) of a panel of the slice's shape with the area of a square of ``side``."""
+    _, height, width = microstructure.extent
+    ratio = float(np.clip(height / width, 1 / 3, 3.0))
+    return side / ratio**0.5, side * ratio**0.5

@@ -1,0 +1,48 @@
+"""Solving a medium, and drawing or converting a saved flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from resinflow.core import FlowField, SolverReport
+from resinflow.stokes import solve
+from resinflow.view import flow_figure
+from resinflow.workflows.medium import read_medium
+from resinflow.workflows.options import DriveOptions, MediumOptions
+from resinflow.workflows.report import make_console, print_medium, print_plausibility, print_warnings, save_all, working
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def solve_medium(path: Path, image: MediumOptions, drive: DriveOptions, outputs: Sequence[Path], figure: Path | None) -> FlowField:
+    """Solve the flow through the medium in ``path``, print K and the convergence, save fields and figure."""
+    console = make_console()
+    with working(console, "reading and segmenting"):
+        micro = read_medium(path, image)
+    print_medium(console, micro, path.name)
+    with working(console, "solver"):
+        flow = solve(micro, **asdict(drive))
+    print_plausibility(console, flow)
+    report = flow.report
+    if isinstance(report, SolverReport):
+        console.print(
+            f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the iteration "
+            f"{report.permeability_error:.1e}, largest divergence {report.divergence:.1e} of the mean flow through a voxel face"
+        )
+    print_warnings(console, [flow])
+    save_all(console, flow, outputs)
+    if figure is not None:
+        console.print(f"wrote {flow_figure(flow, figure)}")
+    return flow
+
+
+def view_flow(path: Path, output: Path, slice_index: int | None) -> None:
+    """Draw the saved flow ``path`` when ``output`` is a picture, otherwise convert it."""
+    console = make_console()
+    flow = FlowField.load(path)
+    if output.suffix in FIGURE_SUFFIXES:
+        console.print(f"wrote {flow_figure(flow, output, slice_index=slice_index)}")
+    else:
+        save_all(console, flow, [output])
