@@ -81,7 +81,12 @@ def test_one_sample_is_no_ensemble():
 
 def test_samples_of_another_grid_are_refused():
     truth = FlowField(
-        Microstructure(np.ones((1, 4, 4), dtype=bool), (1e-6, 1e-6, 1e-6)), np.zeros((3, 1, 4, 4)), np.zeros((1, 4, 4)), "x", 1.0, 1.0
+        Microstructure(np.ones((1, 4, 4), dtype=bool), (1e-6, 1e-6, 1e-6)),
+        np.zeros((3, 1, 4, 4)),
+        np.zeros((1, 4, 4)),
+        "x",
+        1.0,
+        1.0,
     )
     with pytest.raises(InvalidInputError, match=r"needed: \(samples, 3, 1, 4, 4\)"):
         score_ensemble(np.zeros((5, 3, 1, 4, 5)), truth)

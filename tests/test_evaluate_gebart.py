@@ -29,7 +29,9 @@ def test_permeability_grows_with_the_square_of_the_diameter():
     assert gebart_permeability(0.5, 20e-6) == pytest.approx(4 * gebart_permeability(0.5, 10e-6))
 
 
-@pytest.mark.parametrize(("fraction", "diameter", "arrangement"), [(0.8, 1e-5, "square"), (0.0, 1e-5, "hexagonal"), (0.5, -1, "square")])
+@pytest.mark.parametrize(
+    ("fraction", "diameter", "arrangement"), [(0.8, 1e-5, "square"), (0.0, 1e-5, "hexagonal"), (0.5, -1, "square")]
+)
 def test_impossible_arrays_are_refused(fraction, diameter, arrangement):
     with pytest.raises(InvalidInputError, match="needed"):
         gebart_permeability(fraction, diameter, arrangement)

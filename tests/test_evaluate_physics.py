@@ -101,6 +101,14 @@ def test_flow_rate_is_velocity_times_area_along_every_axis(axis):
     assert flow_rate_variation(flow) < 1e-12
 
 
+def test_flow_rate_is_taken_on_the_faces_where_the_field_has_them():
+    velocity = np.zeros((3, 3, 4, 6))
+    faces = (np.full((3, 4, 7), 2.0), np.zeros((3, 5, 6)), np.zeros((4, 4, 6)))
+    rates = flow_rates(field(velocity, faces=faces))
+    np.testing.assert_allclose(rates, 2.0 * 3 * 4 * SPACING[0] * SPACING[1])
+    assert rates.shape == (7,)
+
+
 def test_a_lost_third_of_the_flow_is_seen_in_the_flow_rate():
     velocity = np.zeros((3, 3, 4, 6))
     velocity[0, ..., :3], velocity[0, ..., 3:] = 3.0, 2.0

@@ -242,7 +242,7 @@ def diffusion(files: Annotated[TrainingFiles, Flat]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors that a user can cause end in one line on stderr and exit status 2."""
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (ResinflowError, CycloptsError) as error:
         sys.stderr.write("error: " + " ".join(str(error).split()) + "\n")
         sys.exit(_EXIT_ERROR)

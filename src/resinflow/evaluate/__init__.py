@@ -17,7 +17,7 @@ from resinflow.evaluate.gebart import (
 from resinflow.evaluate.metrics import ByComponent, Comparison, compare
 from resinflow.evaluate.physics import PhysicsCheck, check_physics
 from resinflow.evaluate.records import save_scores
-from resinflow.evaluate.table import ResultRow, evaluation_table, result_table, summary
+from resinflow.evaluate.table import ResultRow, component_table, evaluation_table, result_table, summary
 
 __all__ = [
     "ByComponent",
@@ -27,6 +27,7 @@ __all__ = [
     "ResultRow",
     "check_physics",
     "compare",
+    "component_table",
     "coverage",
     "crps",
     "estimate_fibre_diameter",

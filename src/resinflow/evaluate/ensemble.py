@@ -43,7 +43,9 @@ def score_ensemble(samples: NDArray[np.floating], truth: FlowField, level: float
     """
     fluid = truth.microstructure.fluid
     if samples.ndim != 5 or samples.shape[1:] != (3, *fluid.shape):
-        raise InvalidInputError(f"the samples have shape {samples.shape}; needed: (samples, 3, {', '.join(map(str, fluid.shape))}).")
+        raise InvalidInputError(
+            f"the samples have shape {samples.shape}; needed: (samples, 3, {', '.join(map(str, fluid.shape))})."
+        )
     members = np.asarray(samples, dtype=np.float64)[:, :, fluid]
     observed = np.asarray(truth.velocity, dtype=np.float64)[:, fluid]
     mean_crps = float(crps(members, observed).mean())

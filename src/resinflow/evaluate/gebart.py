@@ -63,8 +63,9 @@ def gebart_warning(permeability: float, fibre_fraction: float, fibre_diameter: f
         return None
     told = f"{factor:.3g} times" if factor > 1.0 else f"1/{1 / factor:.3g} of"
     return (
-        f"the permeability {permeability:.3g} m^2 is {told} Gebart's {expected:.3g} m^2 for fibre fraction {fibre_fraction:.3f} "
-        f"and diameter {format_length(fibre_diameter)}; check the units of spacing (m), viscosity (Pa s) and pressure (Pa)."
+        f"the permeability {permeability:.3g} m^2 is {told} Gebart's {expected:.3g} m^2 for fibre fraction "
+        f"{fibre_fraction:.3f} and diameter {format_length(fibre_diameter)}; check the units of spacing (m), "
+        "viscosity (Pa s) and pressure (Pa)."
     )
 
 
@@ -100,13 +101,12 @@ def _section_diameters(solid: NDArray[np.bool_], dy: float, dx: float) -> NDArra
     from skimage.segmentation import watershed
 
     depth = np.asarray(ndimage.distance_transform_edt(solid, sampling=(dy, dx)), dtype=np.float64)
-    # One voxel of smoothing melts the twin maxima of a voxelised circle; fibres closer than half a radius are one.
-    smooth = ndimage.gaussian_filter(depth, 1.0)
+    # Maxima closer than half the largest radius belong to one fibre: a voxelised circle may have several.
     reach = max(1, int(0.5 * depth.max() / max(dy, dx)))
-    peaks = peak_local_max(smooth, min_distance=reach, labels=solid.astype(np.int32), exclude_border=False)
+    peaks = peak_local_max(depth, min_distance=reach, labels=solid.astype(np.int32), exclude_border=False)
     markers = np.zeros(solid.shape, dtype=np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels = watershed(-smooth, markers, mask=solid)
+    labels = watershed(-depth, markers, mask=solid)
     number = np.arange(1, len(peaks) + 1)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     area = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:] * dy * dx

@@ -19,8 +19,8 @@ from resinflow.evaluate.table import summary
 def save_scores(scores: Mapping[str, Sequence[Comparison]], path: str | Path) -> Path:
     """Write the scores of every method and sample in one step and return the path.
 
-    ``.json``: ``{method: {"summary": ..., "samples": [...]}}``; ``.csv``: one line per method and sample. A number that does not
-    exist is ``null`` in JSON and an empty field in CSV.
+    ``.json``: ``{method: {"summary": ..., "samples": [...]}}``; ``.csv``: one line per method and sample. A number that
+    does not exist is ``null`` in JSON and an empty field in CSV.
 
     Raises:
         InvalidInputError: another suffix, or a folder that cannot be written.

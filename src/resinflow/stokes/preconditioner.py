@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from resinflow.stokes.operators import StokesSystem
 
 _RESPONSE_TOLERANCE = 1e-2
-"""The response only weights a preconditioner and a start field: a loose solve is enough."""
+"""Where the response only weights the preconditioner, a loose solve is enough."""
 
 Cycle = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -55,12 +55,12 @@ class TwoScale:
         return np.concatenate([*parts, self.project(pressure)])
 
 
-def two_scale(system: StokesSystem) -> TwoScale:
-    """Build the preconditioner: multigrid for ``A`` and ``L_w``, and the local response by one loose solve a component."""
+def two_scale(system: StokesSystem, response_tolerance: float = _RESPONSE_TOLERANCE) -> TwoScale:
+    """Build the preconditioner: multigrid for ``A`` and ``L_w``, and the local response by one solve a component."""
     hierarchies = [_hierarchy(block) if block.shape[0] else None for block in system.blocks]
     cycles = tuple(_cycle(hierarchy) for hierarchy in hierarchies)
     parts = [
-        np.zeros(0) if hierarchy is None else hierarchy.solve(volume, tol=_RESPONSE_TOLERANCE, accel="cg")
+        np.zeros(0) if hierarchy is None else hierarchy.solve(volume, tol=response_tolerance, accel="cg")
         for hierarchy, volume in zip(hierarchies, system.split(system.volume), strict=True)
     ]
     response = np.concatenate(parts) / system.volume

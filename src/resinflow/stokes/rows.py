@@ -66,9 +66,8 @@ class Rows:
         """Return a field from an array (z, y, x); layers beyond the rows' are dropped, missing ones filled with ``outside``."""
         nz, ny, nx = self.shape
         given = values[:nz, :ny, :nx]
-        field = self.zeros(dtype)
+        field = np.full(self.array_shape, outside, dtype=dtype)
         body = field[:-1].reshape(nz, ny, -1)
-        body[...] = outside
         body[: given.shape[0], : given.shape[1], 1 : given.shape[2] + 1] = given
         self.wrap(field)
         return field

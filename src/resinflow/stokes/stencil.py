@@ -99,26 +99,29 @@ def prolong(lo, hi, u, coarse, diagonal, parent, points, paired, wrap):
 
 @kernel
 def aggregate(lo, hi, cx, cy, cz, diagonal, near, children, paired, factors, points, out_x, out_y, out_z, out_slack):
-    """Sum conductances between aggregates (times ``factors`` per axis z, y, x) and what the diagonal has beyond its conductances.
+    """Sum conductances between aggregates (times ``factors`` per axis z, y, x), and slack; ``lo, hi`` count coarse rows.
 
-    ``lo, hi`` count coarse rows; ``out_slack`` is left unscaled.
+    A conductance to a point that is no unknown (an open side) is slack. ``factors[3]`` multiplies the slack.
     """
     for coarse in range(lo, hi):
         for k in range(4):
             r = children[coarse, k]
             if r < 0:
                 continue
-            north, above = near[r, NORTH], near[r, ABOVE]
+            south, north, below, above = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
             outer_y = not paired[1] or k % 2 == 0
             outer_z = not paired[0] or k < 2
             for j in range(1, points + 1):
-                if diagonal[r, j] >= _LIMIT:
+                d = diagonal[r, j]
+                if d >= _LIMIT:
                     continue
                 place = (j + 1) // 2 if paired[2] else j
-                around = cx[r, j] + cx[r, j + 1] + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j]
-                out_slack[coarse, place] += max(diagonal[r, j] - around, np.float32(0))
+                west = cx[r, j] if diagonal[r, j - 1] < _LIMIT else np.float32(0)
+                east = cx[r, j + 1] if diagonal[r, j + 1] < _LIMIT else np.float32(0)
+                around = west + east + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j]
+                out_slack[coarse, place] += factors[3] * max(d - around, np.float32(0))
                 if not paired[2] or j % 2 == 1:
-                    out_x[coarse, place] += factors[2] * cx[r, j]
+                    out_x[coarse, place] += factors[2] * west
                 if outer_y:
                     out_y[coarse, place] += factors[1] * cy[r, j]
                 if outer_z:
@@ -131,6 +134,25 @@ def close(lo, hi, cx, cy, cz, slack, near, points, diagonal):
     for r in range(lo, hi):
         north, above = near[r, NORTH], near[r, ABOVE]
         for j in range(1, points + 1):
-            around = cx[r, j] + cx[r, j + 1] + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j]
-            total = around + slack[r, j]
+            total = cx[r, j] + cx[r, j + 1] + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j] + slack[r, j]
             diagonal[r, j] = total if total > 0 else BLOCKED
+
+
+@kernel
+def apply_stencil(lo, hi, u, out, cx, cy, cz, diagonal, near, points, wrap, partial):
+    """``out = operator u``; ``partial[r]`` receives ``u . operator u`` of row r."""
+    for r in range(lo, hi):
+        north, above = near[r, NORTH], near[r, ABOVE]
+        here, s, n, b, a = u[r], u[near[r, SOUTH]], u[north], u[near[r, BELOW]], u[above]
+        x, ys, yn, zb, za = cx[r], cy[r], cy[north], cz[r], cz[above]
+        d, o = diagonal[r], out[r]
+        total = 0.0
+        for j in range(1, points + 1):
+            pull = x[j] * here[j - 1] + x[j + 1] * here[j + 1] + ys[j] * s[j] + yn[j] * n[j] + zb[j] * b[j] + za[j] * a[j]
+            value = d[j] * here[j] - pull if d[j] < _LIMIT else np.float32(0)
+            total += here[j] * value
+            o[j] = value
+        partial[r] = total
+        if wrap:
+            o[0] = o[points]
+            o[points + 1] = o[1]

@@ -69,6 +69,27 @@ def restrict_viscous(
 
 
 @kernel
+def apply_viscous(lo, hi, u, out, excess, share, conductance, near, points, wrap, partial):
+    """``out = operator u``; ``partial[r]`` receives ``u . operator u`` of row r."""
+    cz, cy, cx = conductance[0], conductance[1], conductance[2]
+    for r in range(lo, hi):
+        here, s, n, b, a = u[r], u[near[r, SOUTH]], u[near[r, NORTH]], u[near[r, BELOW]], u[near[r, ABOVE]]
+        e, o = excess[r], out[r]
+        total = 0.0
+        for j in range(1, points + 1):
+            twice = here[j] + here[j]
+            value = cx * (twice - (here[j - 1] + here[j + 1])) + e[j] * here[j]
+            value += share[j] * (cy * (twice - (s[j] + n[j])) + cz * (twice - (b[j] + a[j])))
+            value = value if e[j] < _LIMIT else np.float32(0)
+            total += here[j] * value
+            o[j] = value
+        partial[r] = total
+        if wrap:
+            o[0] = o[points]
+            o[points + 1] = o[1]
+
+
+@kernel
 def expand(lo, hi, excess, share, conductance, near, points, wrap, cx, cy, cz, diagonal):
     """Write the stencil out in full: conductances between unknowns, and the diagonal."""
     c_z, c_y, c_x = conductance[0], conductance[1], conductance[2]

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import logging
+import signal
 import sys
 import warnings
 from importlib.metadata import version
@@ -60,14 +61,22 @@ def train_stage(stage: StageName, data: str | Path, run: str | Path, config: Tra
         networks.latent_scale.copy_(_latent_scale(networks, data_module))
     trainer = _trainer(folder, options)
     checkpoint = folder / "last.ckpt"
-    # the checkpoint is the run's own and holds tensors and numbers only
-    trainer.fit(module, data_module, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    _fit(trainer, module, data_module, checkpoint)
     if stage == "diffusion":
         FlowPredictor(config.name, config.model, networks, _log(run, config, store)).save(run / "model")
     save_weights(networks, folder / _WEIGHTS)
     return run / "model" if stage == "diffusion" else folder / _WEIGHTS
+
+
+def _fit(trainer: L.Trainer, module: Stage, data: FlowDataModule, checkpoint: Path) -> None:
+    """Train from the checkpoint if there is one; an interruption reaches the caller as KeyboardInterrupt."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        # the checkpoint is the run's own and holds tensors and numbers only
+        trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+    except SystemExit:  # Lightning ends the process itself, and ignores SIGINT from then on
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 def _claim_run(run: Path, config: TrainingConfig, store: FlowStore) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, Microstructure
+from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.core.flow import COMPONENTS
 from resinflow.view.scales import ColourScale
 
@@ -36,6 +36,12 @@ def slice_fields(flow: FlowField, index: int) -> dict[str, NDArray[np.float64]]:
 def in_fluid(values: NDArray[np.floating], fluid: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return ``values`` with NaN in the fibres."""
     return np.where(fluid, np.asarray(values, dtype=np.float64), np.nan)
+
+
+def spread_field(flow: FlowField, index: int) -> NDArray[np.float64]:
+    """Return the length of the vector of standard deviations in a slice, m/s, NaN in the fibres."""
+    deviation = np.asarray(flow.velocity_std, dtype=np.float64)[:, index]
+    return in_fluid(np.sqrt((deviation**2).sum(axis=0)), flow.microstructure.fluid[index])
 
 
 def draw_field(axes: Axes, field: NDArray[np.floating], scale: ColourScale, microstructure: Microstructure) -> AxesImage:
@@ -166,3 +172,20 @@ def panel_size(microstructure: Microstructure, side: float) -> tuple[float, floa
     _, height, width = microstructure.extent
     ratio = float(np.clip(height / width, 1 / 3, 3.0))
     return side / ratio**0.5, side * ratio**0.5
+
+
+def checked_slice(flow: FlowField, index: int | None) -> int:
+    """Return ``index``, or the middle slice for None; raise InvalidInputError if there is no such slice."""
+    count = flow.microstructure.shape[0]
+    if index is None:
+        return count // 2
+    if not 0 <= index < count:
+        raise InvalidInputError(f"slice {index} does not exist; needed: 0 to {count - 1}.")
+    return index
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """Return an empty figure of ``size`` (inches) that belongs to no window and no global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="compressed")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.core import DARCY, FlowField, InvalidInputError, MissingDependencyError
+from resinflow.core import DARCY, FlowField, InvalidInputError, Microstructure, MissingDependencyError
 from resinflow.core.files import replacing
 from resinflow.core.flow import COMPONENTS
 from resinflow.core.microstructure import AXES
@@ -79,22 +79,28 @@ def _add_fibres(plotter: Any, pyvista: Any, flow: FlowField) -> None:
 
 
 def fibre_surface(pyvista: Any, flow: FlowField) -> Any:
-    """Return the fibre surface (micrometres) as a mesh, closed by flat ends where fibres leave the box; empty without fibres."""
+    """Return the fibre surface (micrometres), closed by flat ends where fibres leave the box; empty without fibres."""
     micro = flow.microstructure
     if micro.fluid.all():
         return pyvista.PolyData()
-    if micro.signed_distance is not None:
-        # a solid fraction of one half on the surface, falling off over one in-plane voxel: keeps the sub-voxel position
-        solid = np.clip(0.5 - micro.signed_distance / min(micro.spacing[1:]), 0.0, 1.0)
-    else:
-        solid = ndimage.gaussian_filter((~micro.fluid).astype(float), (0.0, _SMOOTHING, _SMOOTHING), mode="nearest")
-    inside = _box_grid(pyvista, solid, micro.spacing, "solid").clip_scalar(scalars="solid", invert=False, value=0.5)
+    depth = _depth_in_fibre(micro) / MICROMETRE
+    inside = _box_grid(pyvista, depth, micro.spacing, "depth").clip_scalar(scalars="depth", invert=False, value=0.0)
     return inside.extract_surface(algorithm="dataset_surface") if inside.n_cells else pyvista.PolyData()
 
 
-def _add_streamlines(
-    plotter: Any, pyvista: Any, flow: FlowField, count: int, seed: int, title: str, size: float
-) -> None:
+def _depth_in_fibre(micro: Microstructure) -> NDArray[np.float64]:
+    """Return the distance (m) of voxel centres to the fibre surface, positive in the fibres, from the mask if need be."""
+    if micro.signed_distance is not None:
+        return -np.asarray(micro.signed_distance, dtype=np.float64)
+    if not micro.fluid.any():
+        return np.full(micro.shape, min(micro.spacing))
+    # Both transforms measure between voxel centres, so that their difference vanishes on the voxel faces between.
+    inside = np.asarray(ndimage.distance_transform_edt(~micro.fluid, sampling=micro.spacing))
+    outside = np.asarray(ndimage.distance_transform_edt(micro.fluid, sampling=micro.spacing))
+    return ndimage.gaussian_filter(inside - outside, (0.0, _SMOOTHING, _SMOOTHING), mode="nearest")
+
+
+def _add_streamlines(plotter: Any, pyvista: Any, flow: FlowField, count: int, seed: int, title: str, size: float) -> None:
     lines = trace_streamlines(pyvista, flow, count, seed)
     if not lines.n_points:
         return
@@ -105,12 +111,19 @@ def _add_streamlines(
         scalars="speed",
         cmap=SEQUENTIAL,
         clim=(0.0, float(np.percentile(lines["speed"], 98))),
-        scalar_bar_args={"title": title, "color": "black", "fmt": "%.3g", "vertical": True, "position_x": 0.87, "position_y": 0.25},
+        scalar_bar_args={
+            "title": title,
+            "color": "black",
+            "fmt": "%.3g",
+            "vertical": True,
+            "position_x": 0.87,
+            "position_y": 0.25,
+        },
     )
 
 
 def trace_streamlines(pyvista: Any, flow: FlowField, count: int, seed: int) -> Any:
-    """Return streamlines (micrometres; point data ``velocity``, m/s) from ``count`` random fluid voxels; empty if nothing flows."""
+    """Return streamlines (micrometres; point data ``velocity``, m/s) from ``count`` fluid voxels; empty if nothing flows."""
     speed = np.asarray(flow.speed, dtype=np.float64) * flow.microstructure.fluid
     if not speed.any() or count < 1:
         return pyvista.PolyData()
@@ -128,6 +141,7 @@ def trace_streamlines(pyvista: Any, flow: FlowField, count: int, seed: int) -> A
         integration_direction="both",
         max_length=5.0 * extent,
         initial_step_length=0.2,
+        max_step_length=0.2,
         terminal_speed=1e-6 * float(speed.max()),
     )
 
@@ -171,7 +185,7 @@ def _direction_arrow(pyvista: Any, flow: FlowField) -> Any:
 
 
 def _box_grid(pyvista: Any, values: NDArray[np.floating], spacing: tuple[float, float, float], name: str) -> Any:
-    """Return a grid (micrometres) whose points are the voxel centres, which carry ``values`` (nz, ny, nx[, 3]), and the box faces.
+    """Return a grid (micrometres) whose points are the voxel centres and the box faces, with ``values`` (nz, ny, nx[, 3]).
 
     The outermost values hold up to the faces, so that surfaces and lines reach them and a single slice has a depth.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,8 +36,10 @@ class ColourScale:
 
     def extend(self, fields: Sequence[NDArray[np.floating]]) -> Extend:
         """Return on which sides values of ``fields`` (SI, NaN in the fibres) leave the scale."""
-        below = any(np.nanmin(field) < self.low * self.size * (1 + 1e-9) - 1e-300 for field in fields if np.isfinite(field).any())
-        above = any(np.nanmax(field) > self.high * self.size * (1 + 1e-9) + 1e-300 for field in fields if np.isfinite(field).any())
+        values = np.concatenate([field[np.isfinite(field)] for field in fields]) / self.size
+        tolerance = 1e-6 * (self.high - self.low)
+        below = bool((values < self.low - tolerance).any())
+        above = bool((values > self.high + tolerance).any())
         if below and above:
             return "both"
         return "min" if below else "max" if above else "neither"
@@ -88,3 +90,15 @@ def for_component(field: NDArray[np.floating], speed: float) -> ColourScale:
     if values.size and values.max() > least and values.min() > -_BACKFLOW * values.max():
         return sequential(field)
     return diverging(field, least=least)
+
+
+def scales_of(fields: Mapping[str, NDArray[np.floating]]) -> dict[str, ColourScale]:
+    """Return the scale of every field of a slice: "|v|", "vx", "vy", "vz" and "p" (SI, NaN in the fibres)."""
+    speed = sequential(fields["|v|"])
+    largest = speed.high * speed.size
+    scales = {"|v|": speed}
+    scales |= {name: for_component(fields[name], largest) for name in ("vx", "vy")}
+    # vz changes sign about the fibres' tilt and is small: always its own symmetric scale
+    scales["vz"] = diverging(fields["vz"], least=1e-3 * largest)
+    scales["p"] = sequential(fields["p"], PRESSURE_UNITS, PRESSURE)
+    return scales

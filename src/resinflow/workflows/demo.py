@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from rich.console import Console
 
+from resinflow.workflows.example import EXAMPLE_OPTIONS, example_path
 from resinflow.workflows.medium import read_medium
-from resinflow.workflows.options import MediumOptions, PredictionOptions
+from resinflow.workflows.options import PredictionOptions
 from resinflow.workflows.predicting import Prediction, draw_prediction, predict_flows, print_prediction
 from resinflow.workflows.report import print_medium, save_all, working
 
-EXAMPLE = "tilted_bundle.tif"
-EXAMPLE_OPTIONS = MediumOptions(pixel_size=50e-6 / 64, depth=50e-6)
-
-
 def run_demo(output: Path, console: Console) -> Prediction:
     """Segment the embedded stack, predict, solve, print the table, and write ``flow.png`` and ``flow.vti`` to ``output``."""
-    with as_file(files("resinflow") / "examples" / EXAMPLE) as path, working(console, "segmentation"):
-        micro = read_medium(path, EXAMPLE_OPTIONS)
-    print_medium(console, micro, f"embedded stack {EXAMPLE}")
+    with working(console, "segmentation"):
+        micro = read_medium(example_path(), EXAMPLE_OPTIONS)
+    print_medium(console, micro, f"embedded stack {example_path().name}")
     prediction = predict_flows(micro, PredictionOptions(compare=True), console)
     print_prediction(prediction, console)
     draw_prediction(prediction, output / "flow.png", console)

@@ -1,0 +1,275 @@
+"""The Stokes system from a signed distance: fibre surfaces where they are, not where the voxels are.
+
+The staggered grid, its constant conductances and its symmetric form stay; what changes is one number per face each for the
+divergence and for the diagonal of ``A``.
+
+Unknowns are mean velocities over the open part of a face; the aperture (open fraction) weights divergence, gradient and load
+alike, so that the fluxes of a smooth flow are exact. The diagonal is chosen such that a local reference profile is
+reproduced exactly: ``psi = d (W - d) / 2`` across a gap of width W, d the distance from its wall, for which ``-lap psi = 1``
+between flat walls (less ``(W / 2 - d) lap d`` beside curved ones). With the face means ``Psi`` of it
+
+    diagonal_f = (aperture_f volume g_f + sum over the six places beside f of conductance Psi_n) / Psi_f,    g = -lap psi,
+
+so that ``A Psi`` equals the load whatever the angle between wall and grid. Any flow near a wall is ``s Psi`` with a slowly
+varying s, and its discrete energy ``sum s^2 Psi (A Psi) + sum conductance Psi_f Psi_n (s_f - s_n)^2`` is right to second
+order. For walls along the grid it is the gap coefficient of :mod:`resinflow.stokes.walls` for gaps of any real width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core.flow import Boundary, Lateral
+from resinflow.stokes.grid import FLOW, wrapping
+
+SMALLEST_APERTURE = 0.1
+"""Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
+
+_PAD = 3
+FLOOR = 1.0
+_FLAT = 1e-4  # slopes within a face, in face widths over distance, below which the closed form would lose its digits
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CutFaces:
+    """The faces normal to one array axis of a medium with known fibre surfaces.
+
+    Attributes:
+        normal: array axis to which the faces are normal.
+        aperture: open fraction; 0 for closed faces. Shape (nz, ny, nx) with one more along ``normal`` unless it wraps.
+        diagonal: diagonal of ``A`` over the volume of a voxel (1 / m^2); 0 for closed faces.
+        share: control volume in voxels: 1, or 0.5 on an open side of the box.
+    """
+
+    normal: int
+    aperture: Array
+    diagonal: Array
+    share: Array
+
+    @property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Faces whose velocity is solved for."""
+        return self.aperture > 0
+
+
+def cut_faces(
+    distance: Array, spacing: tuple[float, float, float], boundary: Boundary, lateral: Lateral
+) -> tuple[CutFaces, CutFaces, CutFaces]:
+    """Return apertures and diagonals for flow along the last axis, ordered by array axis (z, y, x).
+
+    Args:
+        distance: signed distance to the fibre surface at voxel centres (nz, ny, nx), m, positive in the fluid.
+        spacing: (dz, dy, dx), m.
+        boundary: condition along the flow.
+        lateral: condition on the other sides.
+    """
+    wraps = wrapping(boundary, lateral)
+    padded = _padded(np.asarray(distance, dtype=np.float64), spacing, wraps, boundary, lateral)
+    z, y, x = (_faces(padded, axis, distance.shape, spacing, wraps, boundary, lateral) for axis in range(3))
+    return z, y, x
+
+
+def _padded(
+    distance: Array, spacing: tuple[float, float, float], wraps: tuple[bool, bool, bool], boundary: Boundary, lateral: Lateral
+) -> Array:
+    """The distance beyond the box: repeated, mirrored at symmetry planes, continued linearly beyond open ends."""
+    for axis in range(3):
+        pad = [(_PAD, _PAD) if k == axis else (0, 0) for k in range(3)]
+        if wraps[axis]:
+            distance = np.pad(distance, pad, mode="wrap")
+        elif axis == FLOW and distance.shape[axis] > 1:
+            distance = np.pad(distance, pad, mode="reflect", reflect_type="odd") if distance.shape[axis] > _PAD else np.pad(distance, pad, mode="edge")
+        else:
+            distance = np.pad(distance, pad, mode="symmetric")
+    if lateral == "no-slip" and boundary == "pressure":
+        for axis in (0, 1):
+            count = distance.shape[axis] - 2 * _PAD
+            height = (np.arange(-_PAD, count + _PAD) + 0.5) * spacing[axis]
+            to_side = np.minimum(height, count * spacing[axis] - height)
+            distance = np.minimum(distance, to_side.reshape([-1 if k == axis else 1 for k in range(3)]))
+    return distance
+
+
+def _faces(
+    padded: Array,
+    axis: int,
+    shape: tuple[int, ...],
+    spacing: tuple[float, float, float],
+    wraps: tuple[bool, bool, bool],
+    boundary: Boundary,
+    lateral: Lateral,
+) -> CutFaces:
+    centre = _at_faces(padded, axis)  # padded by _PAD cells across, _PAD - 1 faces before the first one of the box along
+    across = [k for k in range(3) if k != axis]
+    slopes = [_slope(centre, k) for k in range(3)]
+    width = _gap_width(centre, slopes)
+    slope_a, slope_b = (slopes[k] for k in across)
+    aperture, first, second = _moments(centre, slope_a, slope_b, width)
+    curvature = sum(_curvature(centre, k) / spacing[k] ** 2 for k in range(3))
+
+    faces = [shape[k] + (k == axis and not wraps[k]) for k in range(3)]
+    crop = tuple(slice(_PAD - (k == axis), _PAD - (k == axis) + faces[k]) for k in range(3))
+    aperture, first, second, width, curvature = (field[crop].copy() for field in (aperture, first, second, width, curvature))
+    open_ends = axis == FLOW and boundary == "pressure"
+    unknown = aperture >= SMALLEST_APERTURE
+    if not wraps[axis] and not open_ends:
+        np.moveaxis(unknown, axis, 0)[[0, -1]] = False
+    share = np.ones(unknown.shape)
+    if open_ends:
+        np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
+    diagonal = _diagonal(axis, aperture, first, second, width, curvature, unknown, share, spacing, wraps, boundary, lateral)
+    return CutFaces(axis, np.where(unknown, aperture, 0.0), np.where(unknown, diagonal, 0.0), share)
+
+
+def _diagonal(axis, aperture, first, second, width, curvature, unknown, share, spacing, wraps, boundary, lateral) -> Array:
+    """Diagonal over voxel volume: as amid the fluid, or what reproduces the reference profile beside walls."""
+
+    def profile(moment_1: Array, moment_2: Array) -> Array:
+        return 0.5 * (width * moment_1 - moment_2)
+
+    plain = np.zeros(aperture.shape)
+    joined = np.zeros(aperture.shape)
+    pull = np.zeros(aperture.shape)
+    beside_wall = aperture < 1
+    for k in range(3):
+        conductance = (share if k != axis else 1.0) / spacing[k] ** 2
+        for step in (-1, 1):
+            here = _beside(np.ones(aperture.shape), k, step, wraps[k], 0.0)  # 0 where no place is beside: no gradient there
+            outer_wall = lateral == "no-slip" and boundary == "pressure" and k != FLOW and k != axis
+            present = np.ones(aperture.shape) if outer_wall else here
+            moment_1, moment_2 = (_beside(field, k, step, wraps[k], 0.0) for field in (first, second))
+            neighbour = _beside(aperture, k, step, wraps[k], 0.0 if outer_wall else 1.0)
+            plain += conductance * present
+            joined += conductance * _beside(unknown.astype(np.float64), k, step, wraps[k], 0.0)
+            pull += conductance * profile(moment_1, moment_2) * here
+            beside_wall |= neighbour < 1
+    own = profile(first, second)
+    source = 1.0 - _mean_excess(width, first) * curvature
+    safe = np.where(own > 0, own, 1.0)
+    fitted = (aperture * share * source + pull) / safe
+    return np.where(beside_wall & unknown, np.maximum(fitted, FLOOR * joined), plain)
+
+
+def _mean_excess(width: Array, first: Array) -> Array:
+    """Mean of ``W / 2 - d`` over the open part of a face."""
+    return 0.5 * width - first
+
+
+def _beside(field: Array, axis: int, step: int, wraps: bool, outside: float) -> Array:
+    """The values one place further along ``axis``; ``outside`` beyond the array unless it wraps."""
+    moved = np.roll(field, -step, axis)
+    if not wraps:
+        np.moveaxis(moved, axis, 0)[-1 if step > 0 else 0] = outside
+    return moved
+
+
+def _second_difference(values: Array, axis: int) -> Array:
+    middle = np.diff(values, 2, axis)
+    return np.pad(middle, [(1, 1) if k == axis else (0, 0) for k in range(values.ndim)], mode="edge")
+
+
+def _smaller(one: Array, other: Array) -> Array:
+    """The one of smaller magnitude, 0 where the signs differ: no curvature is read across the middle of a gap."""
+    return np.where(one * other > 0, np.where(np.abs(one) < np.abs(other), one, other), 0.0)
+
+
+def _at_faces(distance: Array, axis: int) -> Array:
+    """Distance at the face centres, third order where it is smooth (essentially non-oscillatory)."""
+    second = _second_difference(distance, axis)
+    before, after = np.delete(distance, -1, axis), np.delete(distance, 0, axis)
+    bend = _smaller(np.delete(second, -1, axis), np.delete(second, 0, axis))
+    return 0.5 * (before + after) - bend / 8
+
+
+def _curvature(centre: Array, axis: int) -> Array:
+    """Second difference along an axis, without those that see the middle of a gap."""
+    second = _second_difference(centre, axis)
+    low, high = np.roll(second, 1, axis), np.roll(second, -1, axis)
+    return _smaller(_smaller(second, low), _smaller(second, high)) if centre.shape[axis] > 4 else np.zeros_like(centre)
+
+
+def _slope(centre: Array, axis: int) -> Array:
+    """Difference of the distance over one voxel: central, or from the steeper side beside the middle of a gap."""
+    step = np.diff(centre, axis=axis)
+    back = np.pad(step, [(1, 0) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    ahead = np.pad(step, [(0, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    steeper = np.where(np.abs(back) > np.abs(ahead), back, ahead)
+    alike = np.abs(back - ahead) < 0.25 * np.abs(steeper)
+    return np.where(alike, 0.5 * (back + ahead), steeper)
+
+
+def _gap_width(centre: Array, slopes: list[Array]) -> Array:
+    """Width of the gap a face stands in, measured along the axis that points most directly at its wall.
+
+    The middle of a gap lies between two neighbours i, i + 1 of a row and is ``(d_i + d_i+1 + slope) / 2`` from its walls, slope
+    being that of one voxel; elsewhere this is the larger of the two, so that its largest value along the row is the half width.
+    """
+    half = [_largest_in_run(centre, axis) + 0.5 * np.abs(slopes[axis]) for axis in range(3)]
+    steepest = np.argmax(np.abs(np.stack(slopes)), axis=0)
+    chosen = np.take_along_axis(np.stack(half), steepest[None], axis=0)[0]
+    for axis in range(3):  # a pore that opens beside the face is at least as wide as its neighbours are far from walls
+        for step in (-1, 1):
+            chosen = np.maximum(chosen, _beside(centre, axis, step, False, -np.inf))
+    return 2 * chosen
+
+
+def _largest_in_run(centre: Array, axis: int) -> Array:
+    """Largest mean of two neighbours within every row of positive distances along an axis."""
+    rows = np.moveaxis(centre, axis, 0)
+    pair = 0.5 * (rows[1:] + rows[:-1])
+    nothing = np.full_like(rows[:1], -np.inf)
+    local = np.maximum(np.concatenate([nothing, pair]), np.concatenate([pair, nothing]))
+    if len(rows) == 1:
+        local = rows.copy()
+    ahead, back = local.copy(), local.copy()
+    fluid = rows > 0
+    for k in range(1, len(rows)):
+        ahead[k] = np.where(fluid[k - 1], np.maximum(local[k], ahead[k - 1]), local[k])
+        back[-k - 1] = np.where(fluid[-k], np.maximum(local[-k - 1], back[-k]), local[-k - 1])
+    return np.moveaxis(np.maximum(ahead, back), 0, axis)
+
+
+def _moments(centre: Array, slope_a: Array, slope_b: Array, width: Array) -> tuple[Array, Array, Array]:
+    """Open fraction of faces, and the means of d and d^2 over the open part, for a distance that is linear on the face.
+
+    Open is where ``0 < d < width``. Integrals over the unit square of powers of a linear function's positive part are
+    differences of the next powers at its corners.
+    """
+    near = _corner_integrals(centre, slope_a, slope_b)
+    far = _corner_integrals(centre - width, slope_a, slope_b)
+    # of d^n over d > width, from powers of d - width
+    beyond = far[0], far[1] + width * far[0], far[2] + 2 * width * far[1] + width**2 * far[0]
+    aperture, first, second = (a - b for a, b in zip(near, beyond, strict=True))
+    aperture = np.clip(aperture, 0.0, 1.0)
+    aperture[aperture > 1 - 1e-6] = 1.0
+    safe = np.where(aperture > 1e-6, aperture, 1.0)
+    open_part = aperture > 1e-6
+    return aperture, np.where(open_part, first / safe, 0.0), np.where(open_part, second / safe, 0.0)
+
+
+def _corner_integrals(centre: Array, slope_a: Array, slope_b: Array) -> tuple[Array, Array, Array]:
+    """Integrals of ``1, t, t^2`` over the part of the unit square where ``t = centre + slope_a a + slope_b b`` is positive."""
+    scale = np.maximum(np.maximum(np.abs(slope_a), np.abs(slope_b)), np.abs(centre))
+    scale = np.where(scale > 0, scale, 1.0)
+    value, a, b = centre / scale, np.abs(slope_a) / scale, np.abs(slope_b) / scale
+    large, small = np.maximum(np.maximum(a, b), _FLAT), np.minimum(a, b)
+    results = []
+    for power, factor in ((0, 1.0), (1, 1.0), (2, 2.0)):
+        n = power + 1
+        strip = [np.maximum(value + sign * 0.5 * large, 0.0) for sign in (1, -1)]
+        thin = factor * (strip[0] ** n - strip[1] ** n) / (large * _factorial(n))
+        corner = [
+            (np.maximum(value + sa * 0.5 * large + sb * 0.5 * small, 0.0) ** (n + 1), sa * sb) for sa in (1, -1) for sb in (1, -1)
+        ]
+        square = factor * sum(sign * term for term, sign in corner) / (large * np.maximum(small, _FLAT) * _factorial(n + 1))
+        results.append(np.where(small > _FLAT, square, thin) * scale**power)
+    return results[0], results[1], results[2]
+
+
+def _factorial(n: int) -> float:
+    return float((1, 1, 2, 6, 24)[n])

@@ -1,0 +1,147 @@
+"""The two-scale block preconditioner.
+
+Below the pore size the Schur complement of the Stokes system acts like ``volume / viscosity`` times the identity; above it
+like Darcy's law with the local permeability, a Poisson operator weighted by the local Stokes response ``w``. The sum of
+both inverses is right on both scales (the idea of Cahouet and Chabard, Int. J. Numer. Meth. Fluids 8 (1988) 869, carried
+from the time step to the pore size). Iteration counts then depend neither on size nor on resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.stokes import saddle
+from resinflow.stokes.compiled import Team, kernel
+from resinflow.stokes.grid import FLOW
+from resinflow.stokes.multigrid import Field, Level, Multigrid, Tuning, closed_stencil
+from resinflow.stokes.stencil import BLOCKED
+from resinflow.stokes.system import PRESSURE, StokesSystem
+from resinflow.stokes.vectors import combine, dot
+
+_RESPONSE_TOLERANCE = 1e-2
+"""The response only weights a preconditioner and a start field: a loose solve is enough."""
+
+VISCOUS_TUNING = Tuning(sweeps=2, smallest=0.5, slack=1.0)
+DARCY_TUNING = Tuning(sweeps=3, smallest=0.3, visits=2)
+
+
+class TwoScale:
+    """The preconditioner, the local response and the Darcy operator of a system.
+
+    Attributes:
+        system: the Stokes system.
+        darcy: ``L_w = G^T diag(w) G`` with ``w = A^-1 (volume 1) / volume``; its conductances are ``w area^2``.
+    """
+
+    def __init__(self, team: Team, system: StokesSystem, viscous: Tuning = VISCOUS_TUNING, darcy: Tuning = DARCY_TUNING) -> None:
+        """Build the multigrid hierarchies and the response, by one loose solve a component."""
+        self.system, self._team = system, team
+        buffers: dict[tuple[int, ...], list[Field]] = {}
+        response = np.zeros((3, *system.rows.array_shape), dtype=np.float32)
+        self._cycles: list[Multigrid | None] = []
+        for number in range(3):
+            unknown = system.unknown(number)
+            if not unknown.any():
+                self._cycles.append(None)
+                continue
+            level = system.component(number)
+            grid = Multigrid(team, level, viscous, buffers)
+            share = system.shares[int(number == FLOW)]
+            right = np.where(unknown, share, np.float32(0))
+            conjugate_gradients(team, level, grid.cycle, right, response[number], _RESPONSE_TOLERANCE, 30)
+            np.maximum(response[number], 0, out=response[number])
+            response[number] /= share
+            self._cycles.append(grid)
+        rows = system.rows
+        parts = (response, system.excess, system.openness, system.area(), rows.points, rows.wraps[2])
+        team.run(saddle.darcy_conductance, rows.count, 3 * rows.points, *parts)
+        self.darcy = closed_stencil(team, rows, response[2], response[1], response[0], None, system.voxels)
+        self.darcy.diagonal[system.labels == 0] = BLOCKED
+        self._conductance = response
+        self._pressure = Multigrid(team, self.darcy, darcy, buffers)
+        self._fluid = (system.labels > 0).astype(np.float32)
+
+    def apply_velocity(self, residual: NDArray[np.float32], out: NDArray[np.float32], factor: float) -> None:
+        """Write ``factor`` times one cycle of every velocity component."""
+        for number, grid in enumerate(self._cycles):
+            if grid is not None:
+                grid.cycle(residual[number], out[number])
+                combine(self._team, out[number], out[number], factor, 0.0)
+
+    def apply_pressure(self, right: Field, out: Field) -> None:
+        """Write the approximate inverse of the Schur complement times ``right``.
+
+        In a periodic box the mean over every pore is removed from both (from ``right`` in place).
+        """
+        self.remove_mean(right)
+        self._pressure.cycle(right, out)
+        combine(self._team, right, out, 1.0, 1.0)
+        self.remove_mean(out)
+
+    def remove_mean(self, pressure: Field) -> None:
+        """Remove in place the mean over every pore whose pressure level is free."""
+        if self.system.free_level:
+            _remove_means(pressure, self.system.labels, self.system.pores, self.system.rows.points)
+            self.system.rows.wrap(pressure)
+
+    def solve_darcy(self, right: Field, out: Field, tolerance: float, limit: int = 100) -> tuple[float, int]:
+        """Solve ``L_w out = right`` from zero; return the relative residual reached and the iterations."""
+        self.remove_mean(right)
+        reached = conjugate_gradients(self._team, self.darcy, self._pressure.cycle, right, out, tolerance, limit)
+        self.remove_mean(out)
+        return reached
+
+    def subtract_darcy(self, velocity: NDArray, potential: Field) -> None:
+        """``velocity -= diag(w) G potential`` in place."""
+        system, rows = self.system, self.system.rows
+        parts = (velocity, potential, self._conductance, system.excess, system.openness, system.area())
+        self._team.run(saddle.subtract_darcy, rows.count, 4 * rows.points, *parts, rows.near, rows.points, rows.wraps[2])
+
+
+def conjugate_gradients(
+    team: Team,
+    level: Level,
+    precondition: Callable[[Field, Field], None],
+    right: Field,
+    out: Field,
+    tolerance: float,
+    limit: int,
+) -> tuple[float, int]:
+    """Solve ``level out = right`` from zero to a relative residual in the preconditioner's norm.
+
+    Returns:
+        The relative residual reached and the iterations made.
+    """
+    residual, search, image = right.copy(), np.zeros_like(right), np.zeros_like(right)
+    out[...] = 0
+    direction = np.zeros_like(right)
+    precondition(residual, direction)
+    first = norm = dot(team, residual, direction)
+    for iteration in range(limit):
+        if norm <= tolerance**2 * first:
+            return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
+        combine(team, direction, search, 1.0, norm / previous if iteration else 0.0)
+        curvature = level.apply(team, search, image)
+        combine(team, search, out, norm / curvature, 1.0)
+        combine(team, image, residual, -norm / curvature, 1.0)
+        precondition(residual, direction)
+        previous, norm = norm, dot(team, residual, direction)
+    return float(np.sqrt(max(norm, 0.0) / first)), limit
+
+
+@kernel
+def _remove_means(pressure, labels, count, points):
+    total, size = np.zeros(count + 1), np.zeros(count + 1)
+    for r in range(labels.shape[0] - 1):
+        for j in range(1, points + 1):
+            total[labels[r, j]] += pressure[r, j]
+            size[labels[r, j]] += 1
+    for k in range(count + 1):
+        total[k] = total[k] / size[k] if size[k] > 0 else 0.0
+    for r in range(labels.shape[0] - 1):
+        for j in range(1, points + 1):
+            if labels[r, j] > 0:
+                pressure[r, j] -= total[labels[r, j]]

@@ -1,0 +1,64 @@
+"""Claims about what the networks see, and about the exact symmetries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from resinflow.core import InvalidInputError, Microstructure
+from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.model.conditioning import CHANNELS, TARGETS, build_conditions, build_target
+from resinflow.model.symmetry import Mirror, mirror_pair
+from resinflow.registry import solve_start_flows
+from resinflow.stokes import solve
+
+_AXES = {"z": 0, "y": 1, "x": 2}
+
+
+@pytest.fixture(scope="module")
+def micro() -> Microstructure:
+    settings = BundleSettings(volume_fraction=0.4, diameter=9e-6, misalignment=12)
+    return fibre_bundle((3, 20, 24), (12e-6, 25e-6, 30e-6), seed=3, settings=settings)
+
+
+def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
+    start = solve_start_flows(medium, axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
+    truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
+    conditions = build_conditions(start.planar, start.response)
+    return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.response, conditions.speed))
+
+
+@pytest.mark.parametrize("mirror", ["x", "y", "z"])
+def test_mirrored_conditions_and_targets_are_those_of_the_mirrored_medium(micro: Microstructure, mirror: Mirror) -> None:
+    mirrored = Microstructure(np.flip(micro.fluid, _AXES[mirror]), micro.spacing)
+    expected_conditions, expected_target = pair(mirrored)
+    conditions, target = mirror_pair(*pair(micro), mirror)
+    for number, name in enumerate(CHANNELS):
+        scale = expected_conditions[number].abs().max() + 1e-3
+        assert (conditions[number] - expected_conditions[number]).abs().max() < 2e-3 * scale, name
+    for number, name in enumerate(TARGETS):
+        assert (target[number] - expected_target[number]).abs().max() < 2e-3 * target.abs().max(), name
+    assert target.abs().max() > 0.05
+
+
+def test_another_resin_and_pressure_give_the_same_network_input(micro: Microstructure) -> None:
+    conditions, target = pair(micro)
+    other_conditions, other_target = pair(micro, pressure_drop=3e4, viscosity=7.0)
+    assert torch.allclose(conditions, other_conditions, atol=1e-4)
+    assert torch.allclose(target, other_target, atol=1e-4)
+
+
+def test_conditions_vanish_in_the_fibres(micro: Microstructure) -> None:
+    conditions, target = pair(micro)
+    solid = torch.from_numpy(~micro.fluid)
+    assert conditions[:, solid].abs().max() == 0
+    assert target[:, solid].abs().max() == 0
+
+
+def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:
+    other = fibre_bundle((3, 20, 24), (12e-6, 25e-6, 30e-6), seed=4, volume_fraction=0.3)
+    planar = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1).planar
+    response = solve_start_flows(other, axis="x", pressure_drop=1e5, viscosity=0.1).response
+    with pytest.raises(InvalidInputError, match="differ in medium"):
+        build_conditions(planar, response)

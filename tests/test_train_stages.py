@@ -1,0 +1,127 @@
+"""Claims about training: each stage trains its own networks, runs can be resumed, and one recipe gives one model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from resinflow.core import InvalidInputError
+from resinflow.data import FlowStore
+from resinflow.train import STAGES, TrainingConfig, load_training_config, train_stage
+from resinflow.train.losses import fluid_rmse, velocity_error
+from resinflow.train.modules import Vae3dStage
+from tests.conftest import TINY_TRAINING
+
+CONFIG = TrainingConfig.model_validate(TINY_TRAINING)
+
+
+def weights(run: Path, stage: str) -> dict[str, torch.Tensor]:
+    return load_file(run / stage / "networks.safetensors")
+
+
+def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    names = {name for name in after if not torch.equal(before[name], after[name])}
+    return {".".join(name.split(".")[: 2 if name.startswith("vae") else 1]) for name in names}
+
+
+def test_stage_2_leaves_the_3d_branch_as_it_was(tiny_run: Path) -> None:
+    assert changed_parts(weights(tiny_run, "vae3d"), weights(tiny_run, "vae2d")) == {"vae.encoder_2d", "vae.decoder_2d"}
+
+
+def test_stage_3_leaves_the_vae_as_it_was(tiny_run: Path) -> None:
+    assert changed_parts(weights(tiny_run, "vae2d"), weights(tiny_run, "diffusion")) == {"denoiser", "latent_scale"}
+
+
+def test_the_finished_run_holds_a_model_with_its_story(tiny_run: Path, tiny_store: FlowStore) -> None:
+    log = json.loads((tiny_run / "model" / "log.json").read_text())
+    assert log["recipe"] == CONFIG.model_dump(mode="json")
+    assert log["data"]["recipe"] == tiny_store.attributes["recipe"]
+    for stage in STAGES:
+        history = log["history"][stage]
+        assert len(history["train_loss"]) == len(history["validation_velocity_error"]) == 2
+
+
+def test_an_interrupted_stage_says_so_and_goes_on_from_its_last_epoch(
+    tiny_store: FlowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def interrupt_second_epoch(stage: Vae3dStage) -> None:
+        started.append(stage.current_epoch)
+        if started == [0, 1]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Vae3dStage, "on_train_epoch_start", interrupt_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
+    assert not (tmp_path / "run" / "vae3d" / "networks.safetensors").exists()
+    train_stage("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
+    assert started == [0, 1, 1]
+    assert (tmp_path / "run" / "vae3d" / "networks.safetensors").exists()
+
+
+def test_a_finished_stage_is_not_trained_again(tiny_run: Path, tiny_store: FlowStore) -> None:
+    before = (tiny_run / "vae3d" / "networks.safetensors").stat().st_mtime_ns
+    train_stage("vae3d", tiny_store.path, tiny_run, CONFIG)
+    assert (tiny_run / "vae3d" / "networks.safetensors").stat().st_mtime_ns == before
+
+
+def test_two_runs_of_one_recipe_give_the_same_weights(tiny_run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
+    train_stage("vae3d", tiny_store.path, tmp_path / "again", CONFIG)
+    first, again = weights(tiny_run, "vae3d"), weights(tmp_path / "again", "vae3d")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_stage_before_its_turn_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no finished stage vae3d"):
+        train_stage("vae2d", tiny_store.path, tmp_path / "run", CONFIG)
+
+
+def test_a_run_of_another_recipe_is_refused(tiny_run: Path, tiny_store: FlowStore) -> None:
+    other = TrainingConfig.model_validate({**TINY_TRAINING, "seed": 1})
+    with pytest.raises(InvalidInputError, match="another recipe"):
+        train_stage("vae2d", tiny_store.path, tiny_run, other)
+
+
+def test_a_data_set_without_statistics_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
+    path = tmp_path / "bare.zarr"
+    shutil.copytree(tiny_store.path, path)
+    del FlowStore.open(path, writable=True)._group.attrs["statistics"]
+    with pytest.raises(InvalidInputError, match="no statistics"):
+        train_stage("vae3d", path, tmp_path / "run", CONFIG)
+
+
+def test_an_unknown_key_in_a_recipe_is_refused_by_name(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("vae3d:\n  epoch: 3\n")
+    with pytest.raises(InvalidInputError, match="vae3d.epoch"):
+        load_training_config(recipe)
+
+
+def test_the_shipped_recipe_is_read(tmp_path: Path) -> None:
+    config = load_training_config(Path(__file__).parents[1] / "recipes" / "small.yaml")
+    assert config.name == "small"
+
+
+def test_losses_look_at_the_fluid_alone_and_vanish_at_the_target() -> None:
+    target, fluid = torch.randn(2, 4, 3, 4, 4), (torch.rand(2, 1, 3, 4, 4) > 0.4).float()
+    prediction = target + 5 * (1 - fluid)
+    assert fluid_rmse(prediction, target, fluid) < 1e-5
+    assert velocity_error(prediction, target, fluid) == 0
+    off = target + 2 * fluid
+    assert fluid_rmse(off, target, fluid) == pytest.approx(2.0, rel=1e-5)
+    assert velocity_error(off, target, fluid) == pytest.approx(2 * 3**0.5, rel=1e-5)
+
+
+def test_a_large_correction_weighs_no_more_than_a_small_one() -> None:
+    target, fluid = torch.zeros(2, 1, 1, 4, 4), torch.ones(2, 1, 1, 4, 4)
+    one, two = target.clone(), target.clone()
+    one[0] += 10
+    two[0] += 10
+    two[1] += 1
+    assert fluid_rmse(two, target, fluid) - fluid_rmse(one, target, fluid) == pytest.approx(0.5, rel=1e-4)
