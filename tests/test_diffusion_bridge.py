@@ -23,7 +23,8 @@ def test_the_path_starts_at_the_noisy_start_and_ends_at_the_target() -> None:
     draw = Bridge(0.5).draw(start, target)
     begin = draw.latent + (1 - draw.level)[:, None] * draw.velocity
     assert (begin - start).std() == pytest.approx(0.5, rel=0.1)
-    assert 0 <= draw.level.min() and draw.level.max() <= 1
+    assert draw.level.min() >= 0
+    assert draw.level.max() <= 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 16])
@@ -42,7 +43,8 @@ def test_euler_steps_converge_to_the_exact_solution() -> None:
     start = torch.ones(1, 1)
     bridge = Bridge(1e-9)
     errors = [
-        abs(float(bridge.sample(lambda x, _: x, start, steps=steps, generators=generators(1))) - 0.36788) for steps in (10, 20, 40)
+        abs(float(bridge.sample(lambda x, _: x, start, steps=steps, generators=generators(1))) - 0.36788)
+        for steps in (10, 20, 40)
     ]
     assert errors[1] < 0.6 * errors[0]
     assert errors[2] < 0.6 * errors[1]

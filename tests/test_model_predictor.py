@@ -33,7 +33,8 @@ def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(model:
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(model: FlowPredictor, micro: Microstructure) -> None:
     few, many = (model.predict(micro, samples=count).permeability_samples for count in (2, 5))
-    assert few is not None and many is not None
+    assert few is not None
+    assert many is not None
     assert np.array_equal(few, many[:2])
 
 
@@ -67,7 +68,8 @@ def test_flow_along_y_is_the_turned_flow_along_x(model: FlowPredictor, micro: Mi
 
 def test_the_reported_permeability_is_the_mean_of_the_samples(model: FlowPredictor, micro: Microstructure) -> None:
     flow = model.predict(micro, samples=4)
-    assert flow.permeability_samples is not None and flow.velocity_std is not None
+    assert flow.permeability_samples is not None
+    assert flow.velocity_std is not None
     assert flow.permeability == pytest.approx(flow.permeability_samples.mean(), rel=1e-6)
     assert isinstance(flow.report, ModelReport)
     assert (flow.report.samples, flow.report.model) == (4, "tiny")
@@ -78,7 +80,8 @@ def test_sizes_that_the_strides_do_not_divide_are_padded_cropped_and_told(model:
     odd = Microstructure(odd.fluid, (4e-6, 1.1e-6, 1.1e-6))
     flow = model.predict(odd)
     assert flow.velocity.shape == (3, 2, 18, 21)
-    assert flow.report is not None and "21 x 18 pixels were padded with fibre to 24 x 20" in flow.report.warnings[0]
+    assert flow.report is not None
+    assert "21 x 18 pixels were padded with fibre to 24 x 20" in flow.report.warnings[0]
 
 
 def test_a_model_directory_moved_elsewhere_predicts_the_same(tiny_run: Path, tmp_path: Path, micro: Microstructure) -> None:

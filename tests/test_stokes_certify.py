@@ -13,7 +13,7 @@ from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.media.cases import plane_channel
 from resinflow.stokes.certify import certify, project
 
-TIGHT = 1e-9
+TIGHT = 1e-14
 CONDITIONS = st.sampled_from(
     [
         {},
@@ -80,7 +80,7 @@ def test_own_field_of_the_solver_certifies_its_permeability(bundle, drive):
     certificate = certify(flow)
     assert certificate.permeability_bound == pytest.approx(flow.permeability, rel=1e-6)
     assert certificate.correction < 1e-4
-    assert certificate.residual < 1e-3
+    assert certificate.residual < 1e-2
 
 
 def test_projected_field_is_free_of_divergence_and_stays_out_of_fibres(bundle, flow):

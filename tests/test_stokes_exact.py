@@ -7,7 +7,7 @@ from resinflow import stokes
 from resinflow.core import Microstructure
 from resinflow.media.cases import plane_channel, rectangular_duct
 
-TIGHT = 1e-8
+TIGHT = 1e-12
 
 
 @pytest.mark.parametrize("boundary", ["pressure", "periodic"])

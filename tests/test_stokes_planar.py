@@ -8,7 +8,7 @@ from resinflow.core import InvalidInputError, Microstructure
 from resinflow.core.microstructure import AXES
 from resinflow.media import BundleSettings, fibre_bundle
 
-TIGHT = 1e-9
+TIGHT = 1e-14
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import pytest
 
 from resinflow import stokes
 from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.stokes.operators import assemble
+from resinflow.stokes.compiled import Team
 from resinflow.stokes.problem import Drive, pose
+from resinflow.stokes.system import PRESSURE
 
 GLASS = BundleSettings(volume_fraction=0.5, diameter=12e-6)
 
@@ -15,22 +16,36 @@ def planar_bundle(pixels, seed=1):
     return fibre_bundle((1, pixels, pixels), (50e-6,) * 3, seed=seed, settings=GLASS)
 
 
+def dense(system):
+    """The system's matrix, its number of velocities, and their control volumes, unknown by unknown."""
+    places = [np.argwhere(system.unknown(component)) for component in range(PRESSURE)]
+    places.append(np.argwhere(system.labels > 0))
+    inside = (1, system.rows.points)  # the ends of a row repeat other places in a periodic box
+    places = [np.array([(r, j) for r, j in part if r < system.rows.count and inside[0] <= j <= inside[1]]) for part in places]
+    index = np.concatenate([np.insert(part, 0, number, axis=1) for number, part in enumerate(places) if len(part)])
+    matrix = np.empty((len(index), len(index)))
+    state, image = system.new_state(np.float64), system.new_state(np.float64)
+    with Team(1) as team:
+        for column, (component, row, place) in enumerate(index):
+            state[...] = 0
+            state[component, row, place] = 1
+            system.rows.wrap(state.reshape(-1, state.shape[-1]))
+            system.apply(team, state, image)
+            matrix[:, column] = image[tuple(index.T)]
+    velocities = int((index[:, 0] < PRESSURE).sum())
+    volumes = [system.shares[int(component == 2)][place] for component, _, place in index[:velocities]]
+    return matrix, velocities, np.array(volumes, dtype=float)
+
+
 def schur_eigenvalues(micro, **drive):
-    """Eigenvalues of ``(I / volume + L_w^-1) G^T A^-1 G``, without those of free pressure levels; dense."""
-    problem = pose(micro, Drive(**drive), "gap")
-    system = assemble(problem.grid, "gap")
-    gradient = system.gradient.toarray()
-    viscous = np.zeros((len(gradient),) * 2)
-    start = 0
-    for block in system.blocks:
-        stop = start + block.shape[0]
-        viscous[start:stop, start:stop] = block.toarray()
-        start = stop
-    inverse = np.linalg.inv(viscous)
-    response = inverse @ system.volume / system.volume
+    """Eigenvalues of ``(I / volume + L_w^-1) G^T A^-1 G``, without those of free pressure levels; volumes in voxels."""
+    matrix, count, volume = dense(pose(micro, Drive(**drive), "gap").system)
+    assert np.abs(matrix - matrix.T).max() < 1e-12 * np.abs(matrix).max()
+    inverse, gradient = np.linalg.inv(matrix[:count, :count]), matrix[:count, count:]
+    response = inverse @ volume / volume
     schur = gradient.T @ inverse @ gradient
     poisson = gradient.T @ (response[:, None] * gradient)
-    preconditioner = np.eye(len(schur)) / system.voxel_volume + np.linalg.pinv(poisson, rcond=1e-11, hermitian=True)
+    preconditioner = np.eye(len(schur)) + np.linalg.pinv(poisson, rcond=1e-11, hermitian=True)
     root = np.linalg.cholesky(preconditioner)
     values = np.linalg.eigvalsh(root.T @ schur @ root)
     return values[values > 1e-8]

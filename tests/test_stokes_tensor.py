@@ -9,7 +9,7 @@ from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.media.cases import fibre_array
 from resinflow.stokes.tensor import permeability_tensor
 
-TIGHT = 1e-9
+TIGHT = 1e-14
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_aligned_array_has_a_diagonal_tensor_isotropic_across_its_fibres():
     tensor = permeability_tensor(fibre_array("square", 0.3, 12).microstructure, tolerance=TIGHT)
     assert tensor[0, 0] == pytest.approx(tensor[1, 1], rel=1e-6)
     assert tensor[2, 2] > 1.5 * tensor[0, 0]
-    assert np.abs(tensor - np.diag(np.diag(tensor))).max() < 1e-8 * tensor.max()
+    assert np.abs(tensor - np.diag(np.diag(tensor))).max() < 1e-6 * tensor.max()
 
 
 def test_axis_without_through_flow_has_zero_rows_and_columns():

@@ -20,13 +20,17 @@ app = App(
     version_flags=["--version"],
 )
 data_app = App(name="data", help="Data sets of microstructures with their flows.")
-train_app = App(name="train", help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed.")
+train_app = App(
+    name="train", help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed."
+)
 app.command(data_app)
 app.command(train_app)
 
 Outputs = Annotated[
     list[Path] | None,
-    Parameter(name=["--output", "-o"], help="Save the field: .vti (ParaView), .npz, .nc or .zarr; may be repeated.", negative=""),
+    Parameter(
+        name=["--output", "-o"], help="Save the field: .vti (ParaView), .npz, .nc or .zarr; may be repeated.", negative=""
+    ),
 ]
 Flat = Parameter(name="*")
 

@@ -150,8 +150,9 @@ def _solved(config: GenerationConfig, sequence: np.random.SeedSequence) -> Sampl
     micro = fibre_bundle(config.shape, (depth, config.width, config.width), seed=int(rng.integers(2**63)), settings=settings)
     if not micro.percolates("x"):
         raise InvalidInputError("the medium does not percolate along x")
-    drive = {"pressure_drop": config.pressure_drop, "viscosity": config.viscosity}
-    planar = planar_flow(micro, tolerance=config.tolerance, **drive)
+    drop, viscosity = config.pressure_drop, config.viscosity
+    planar = planar_flow(micro, pressure_drop=drop, viscosity=viscosity, tolerance=config.tolerance)
     if planar.permeability == 0:
         raise InvalidInputError("no slice percolates along x")
-    return Sample(solve(micro, tolerance=config.tolerance, **drive), planar, response_flow(micro, **drive))
+    truth = solve(micro, pressure_drop=drop, viscosity=viscosity, tolerance=config.tolerance)
+    return Sample(truth, planar, response_flow(micro, pressure_drop=drop, viscosity=viscosity))

@@ -84,7 +84,9 @@ class FlowStore:
                     dimension_names=("sample", *dims),
                     attributes={"units": unit},
                 )
-            group.attrs.update({"schema": SCHEMA, "flow_axis": "x", "boundary": "pressure", "lateral": "symmetry", **attributes})
+            group.attrs.update(
+                {"schema": SCHEMA, "flow_axis": "x", "boundary": "pressure", "lateral": "symmetry", **attributes}
+            )
         return cls.open(path, writable=True)
 
     @classmethod
@@ -125,9 +127,9 @@ class FlowStore:
         """
         if name not in _FIELDS:
             raise InvalidInputError(f"{name!r} is no field of the data set; known: {', '.join(_FIELDS)}.")
-        array = self._group[name]
+        array = self._array(name)
         try:
-            return np.asarray(array[index] if index is not None else array[:])  # pyright: ignore[reportIndexIssue]
+            return np.asarray(array[index] if index is not None else array[:])
         except (OSError, ValueError, RuntimeError) as error:
             where = f"sample {index}" if index is not None else "some sample"
             raise InvalidInputError(f"{self.path}: {name} of {where} cannot be read ({error}); generate it again.") from None
@@ -177,14 +179,23 @@ class FlowStore:
             self._put(name, index, value)
         self._put("complete", index, 1)
 
+    def _array(self, name: str) -> zarr.Array:
+        array = self._group[name]
+        if not isinstance(array, zarr.Array):
+            raise InvalidInputError(f"{self.path}: {name} is no array; generate the data set again.")
+        return array
+
     def _put(self, name: str, index: int, value: Any) -> None:
-        self._group[name][index] = np.asarray(value, dtype=_FIELDS[name][0])  # pyright: ignore[reportIndexIssue]
+        self._array(name)[index] = np.asarray(value, dtype=_FIELDS[name][0])
 
     def microstructure(self, index: int) -> Microstructure:
         """Return the medium of sample ``index``."""
         dz, dy, dx = self.read("spacing", index).tolist()
         return Microstructure(
-            self.read("fluid", index), (dz, dy, dx), self.read("signed_distance", index), {"data_set": self.path.name, "sample": index}
+            self.read("fluid", index),
+            (dz, dy, dx),
+            self.read("signed_distance", index),
+            {"data_set": self.path.name, "sample": index},
         )
 
     def sample(self, index: int) -> Sample:

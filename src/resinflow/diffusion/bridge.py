@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -68,9 +69,11 @@ class Bridge:
         scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / steps, steps).tolist(), device=start.device)
         noise = torch.stack([torch.randn(start.shape[1:], generator=generator) for generator in generators]).to(start)
         latent = start + self.noise * noise
-        for timestep in scheduler.timesteps:
+        timesteps = torch.as_tensor(scheduler.timesteps)
+        for timestep in timesteps:
             level = torch.full((start.shape[0],), float(timestep) / 1000.0, device=start.device)
-            latent = scheduler.step(velocity(latent, level), timestep, latent, return_dict=False)[0]
+            slope: Any = velocity(latent, level)  # diffusers' annotations ask for the legacy FloatTensor
+            latent = scheduler.step(slope, cast(Any, timestep), cast(Any, latent), return_dict=False)[0]
         return latent
 
 

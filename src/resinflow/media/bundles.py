@@ -106,7 +106,9 @@ def fibre_bundle(
     if volume_fraction is not None:
         chosen = BundleSettings(**{**asdict(chosen), "volume_fraction": volume_fraction})
     if min(extent[1:]) < chosen.diameter:
-        raise InvalidInputError(f"the box is {extent[2]:g} x {extent[1]:g} m wide; needed: at least one diameter ({chosen.diameter:g} m).")
+        raise InvalidInputError(
+            f"the box is {extent[2]:g} x {extent[1]:g} m wide; needed: at least one diameter ({chosen.diameter:g} m)."
+        )
     spacing = (extent[0] / shape[0], extent[1] / shape[1], extent[2] / shape[2])
     rng = np.random.default_rng(seed)
     for extra in range(_ATTEMPTS):  # the cut-out box may hold less than its share of fibres: then draw a denser cell

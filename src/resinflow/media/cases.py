@@ -89,7 +89,9 @@ def plane_channel(
     if width < 1 or length < 1:
         raise InvalidInputError(f"the channel is {width} voxels wide and {length} long; needed: at least 1.")
     if normal == axis or normal not in AXES or axis not in AXES:
-        raise InvalidInputError(f"the channel's axis is {axis!r} and its normal {normal!r}; needed: two different ones of x, y, z.")
+        raise InvalidInputError(
+            f"the channel's axis is {axis!r} and its normal {normal!r}; needed: two different ones of x, y, z."
+        )
     across = AXES.index(normal)
     shape = [width + 2 if k == across else length for k in range(3)]
     height = (np.arange(width + 2) - 0.5) * spacing[across]

@@ -211,12 +211,17 @@ def _blob_radius(stack: Floats, strong: float) -> float | None:
     largest energy is returned, or None where no scale stands out.
     """
     ny, nx = stack.shape[1:]
-    power = (fft.dctn(stack - stack.mean(axis=(1, 2), keepdims=True), axes=(1, 2), norm="ortho") ** 2).sum(axis=0)
+    surface = _surface(ny, nx)
+    flat = np.stack(
+        [page - (surface @ np.linalg.lstsq(surface, page.ravel(), rcond=None)[0]).reshape(ny, nx) for page in stack]
+    )
+    power = (fft.dctn(flat, axes=(1, 2), norm="ortho") ** 2).sum(axis=0)
     frequency = (np.pi * np.arange(ny) / ny)[:, None] ** 2 + (np.pi * np.arange(nx) / nx)[None, :] ** 2
     bins = np.floor(np.sqrt(frequency) * 4 * max(ny, nx)).astype(int)
     counts = np.maximum(np.bincount(bins.ravel()), 1)
     mean_frequency = np.bincount(bins.ravel(), frequency.ravel()) / counts
-    binned = np.bincount(bins.ravel(), power.ravel())
+    white = len(stack) * _white_noise(stack) ** 2  # the same in every coefficient
+    binned = np.maximum(np.bincount(bins.ravel(), power.ravel()) - white * counts, 0.0)
     radii = _SMALLEST_RADIUS * _SCALE_STEP ** np.arange(200)
     radii = radii[radii <= 0.4 * min(ny, nx)]
     scaled = radii[:, None] ** 2 / 2 * mean_frequency  # (sigma q)^2
@@ -228,24 +233,30 @@ def _blob_radius(stack: Floats, strong: float) -> float | None:
     return float(radii[peaks[energy[peaks] >= strong * energy[peaks].max()][-1]])
 
 
+def _surface(ny: int, nx: int) -> Floats:
+    """Terms of a quadratic surface over a slice, (ny * nx, 6), the constant first and the others of mean near 0."""
+    y, x = np.linspace(-1, 1, ny)[:, None], np.linspace(-1, 1, nx)[None, :]
+    terms = (np.ones(1), y, x, y * x, y**2 - 1 / 3, x**2 - 1 / 3)
+    return np.stack([np.broadcast_to(term, (ny, nx)).ravel() for term in terms], axis=1)
+
+
 def _levelled(stack: Floats, dark: Mask) -> _Levelled:
     """Fit every slice as quadratic illumination plus a step between two phases, in turns with the phases; drop the former.
 
     Fitting both at once keeps an uneven distribution of fibres from being taken for illumination.
     """
     ny, nx = stack.shape[1:]
-    y, x = np.linspace(-1, 1, ny)[:, None], np.linspace(-1, 1, nx)[None, :]
-    surface = np.stack([np.broadcast_to(term, (ny, nx)).ravel() for term in (y, x, y * x, y**2 - 1 / 3, x**2 - 1 / 3)], axis=1)
+    surface = _surface(ny, nx)
     grey, low, high = stack, 0.0, 0.0
     for _ in range(_SURFACE_ROUNDS):
         if dark.all() or not dark.any():
             raise InvalidInputError("the image does not part into two phases; needed: fibres and matrix of different grey.")
         fits = []
         for page, phase in zip(stack, dark, strict=True):
-            columns = np.column_stack([np.ones(ny * nx), phase.ravel(), surface])
+            columns = np.column_stack([surface, phase.ravel()])
             fits.append(np.linalg.lstsq(columns, page.ravel(), rcond=None)[0])
         offsets = np.array([fit[0] for fit in fits])
-        grey = np.stack([page - (surface @ fit[2:]).reshape(ny, nx) for page, fit in zip(stack, fits, strict=True)])
+        grey = np.stack([page - (surface[:, 1:] @ fit[1:-1]).reshape(ny, nx) for page, fit in zip(stack, fits, strict=True)])
         grey -= (offsets - np.median(offsets))[:, None, None]
         low, high = float(np.median(grey[dark])), float(np.median(grey[~dark]))
         dark = grey < (low + high) / 2

@@ -100,7 +100,7 @@ def rms_speed(flow: FlowField) -> float:
 def _distance(micro: Microstructure) -> NDArray[np.floating]:
     """In-plane distance to the nearest fibre, in units of its mean over the fluid."""
     dz, dy, dx = micro.spacing
-    distance = np.stack([ndimage.distance_transform_edt(layer, sampling=(dy, dx)) for layer in micro.fluid])
+    distance = np.stack([np.asarray(ndimage.distance_transform_edt(layer, sampling=(dy, dx))) for layer in micro.fluid])
     return distance / distance[micro.fluid].mean()
 
 

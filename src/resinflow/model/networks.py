@@ -84,7 +84,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, OSError) as error:
-        raise InvalidInputError(f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again.") from None
+        raise InvalidInputError(
+            f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again."
+        ) from None
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
         raise InvalidInputError(f"{path} does not fit the model's configuration: {detail}") from None

@@ -162,7 +162,9 @@ class FlowPredictor:
         """Conditions with the flow along x, and the response flow (velocity, pressure) that the correction is added to."""
         _, dy, dx = micro.spacing
         if abs(dy - dx) > 0.01 * dx:
-            raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
+            raise InvalidInputError(
+                f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first."
+            )
         planar, response = (_turned(flow, axis) for flow in (start.planar, start.response))
         conditions = build_conditions(planar, response)
         return conditions, np.concatenate([response.velocity, response.pressure[None]])
@@ -177,7 +179,10 @@ class FlowPredictor:
             for index in range(samples):  # one at a time: memory stays that of one sample, results that of any batch size
                 generator = torch.Generator().manual_seed(_sample_seed(seed, index))
                 latent = bridge.sample(
-                    lambda noisy, level: networks.denoiser(noisy, start, fields, level), start, steps=steps, generators=[generator]
+                    lambda noisy, level: networks.denoiser(noisy, start, fields, level),
+                    start,
+                    steps=steps,
+                    generators=[generator],
                 )
                 target = networks.unscaled(networks.vae.decode_3d(networks.unscaled_latent(latent), fields))
                 decoded.append(target[..., : crop[0], : crop[1]].numpy())
@@ -266,7 +271,9 @@ def _padding_warning(micro: Microstructure) -> tuple[str, ...]:
     _, ny, nx = micro.shape
     if ny % FOLD == 0 and nx % FOLD == 0:
         return ()
-    return (f"{nx} x {ny} pixels were padded with fibre to {nx + -nx % FOLD} x {ny + -ny % FOLD} for the networks and cropped back",)
+    return (
+        f"{nx} x {ny} pixels were padded with fibre to {nx + -nx % FOLD} x {ny + -ny % FOLD} for the networks and cropped back",
+    )
 
 
 def _sample_seed(seed: int, index: int) -> int:

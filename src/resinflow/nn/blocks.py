@@ -36,6 +36,7 @@ class ChannelNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` (B, C, D, H, W) with unit mean square over C, times the learned weight of each channel."""
         scale = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-6)
         return x * scale.to(x.dtype) * self.weight.to(x.dtype).view(1, -1, 1, 1, 1)
 
@@ -53,6 +54,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Return a field like ``x`` (B, C, D, H, W); ``embedding`` (B, E) scales and shifts its channels."""
         h = self.norm(x)
         if self.modulate is not None and embedding is not None:
             scale, shift = self.modulate(embedding)[:, :, None, None, None].chunk(2, dim=1)
@@ -72,6 +74,7 @@ class Trunk(nn.Module):
         self.conv_out = nn.Conv3d(width, channels_out, 1)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Map (B, channels_in, D, H, W) to (B, channels_out, D, H, W)."""
         h = self.conv_in(x)
         for block in self.blocks:
             h = block(h, embedding)

@@ -1,7 +1,7 @@
 """Conjugate gradients for the Stokes system in the inner product of Bramble and Pasciak.
 
-Bramble and Pasciak, Mathematics of Computation 50 (1988) 1. With preconditioners ``P < A`` and ``S`` of the Schur complement the block
-triangular ``[[P, 0], [G^T, -S]]^-1 [[A, G], [G^T, 0]]`` is symmetric and positive definite in the inner product of
+Bramble and Pasciak, Mathematics of Computation 50 (1988) 1. With preconditioners ``P < A`` and ``S`` of the Schur complement
+the block triangular ``[[P, 0], [G^T, -S]]^-1 [[A, G], [G^T, 0]]`` is symmetric and positive definite in the inner product of
 ``[[A - P, 0], [0, S]]``: conjugate gradients apply, and need about half the steps of MINRES, whose residual falls every
 other step only. Residuals z are preconditioned ones; their duals d are their products with the inner product's matrix, which
 come without applying P or S.
@@ -43,7 +43,8 @@ class BramblePasciak:
     def __init__(self, team: Team, preconditioner: TwoScale) -> None:
         """Vectors are in single precision; the iterate is the caller's."""
         self._team, self._preconditioner = team, preconditioner
-        self._vectors = [preconditioner.system.new_state() for _ in range(4)]
+        self.vectors = [preconditioner.system.new_state() for _ in range(4)]
+        """Work space: free for other use between runs, as long as the places outside the unknowns stay zero."""
 
     def run(
         self,
@@ -60,14 +61,14 @@ class BramblePasciak:
             right: (4, rows + 1, width); overwritten.
             solution: (4, rows + 1, width), improved in place.
             inflation: factor on the velocity preconditioner's inverse that makes it larger than that of ``A``.
-            stop: called with ``sqrt(z . d)`` after every step; True ends the iteration.
+            stop: called with ``sqrt(z . d)`` at the start and after every step; True ends the iteration.
             max_iterations: upper bound.
 
         Returns:
             The end (``indefinite``: the inflation was too small, or rounding took over) and the residuals.
         """
         team, system = self._team, self._preconditioner.system
-        search, change, residual, dual = self._vectors
+        search, change, residual, dual = self.vectors
         image = right
         dual[...] = right
         self._precondition(dual, residual, inflation)
@@ -75,10 +76,10 @@ class BramblePasciak:
         if norm < 0:
             return Descent("indefinite", (0.0,))
         residuals = [float(np.sqrt(norm))]
+        if stop(residuals[-1]) or norm == 0.0:
+            return Descent("stopped", tuple(residuals))
         search[...] = residual
         for _ in range(max_iterations):
-            if norm == 0.0:
-                return Descent("stopped", tuple(residuals))
             system.apply(team, search, image)
             self._precondition(image, change, inflation)
             curvature = dot(team, search, image)

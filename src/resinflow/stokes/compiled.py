@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +18,7 @@ import numba
 kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp", "nnan"})
 """Decorator: division by zero does not branch, sums may be reordered; both are what lets the loops use vector registers."""
 
-_SMALLEST_SHARE = 60_000
+_SMALLEST_SHARE = 100_000
 """Values a thread must have to do before it is worth waking."""
 
 
@@ -43,7 +44,7 @@ class Team:
             work(0, rows, *arguments)
             return
         cuts = [rows * k // shares for k in range(shares + 1)]
-        waiting = [self._pool.submit(work, lo, hi, *arguments) for lo, hi in zip(cuts[1:-1], cuts[2:], strict=True)]
+        waiting = [self._pool.submit(work, lo, hi, *arguments) for lo, hi in pairwise(cuts[1:])]
         work(0, cuts[1], *arguments)
         for future in waiting:
             future.result()

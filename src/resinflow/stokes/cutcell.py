@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.stokes.grid import FLOW, wrapping
 
-SMALLEST_APERTURE = 0.1
+SMALLEST_APERTURE = 0.02
 """Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
 
 _PAD = 3
 FLOOR = 1.0
+_TANGENT = 0.5  # slope along an axis below which that axis runs along the wall
 _FLAT = 1e-4  # slopes within a face, in face widths over distance, below which the closed form would lose its digits
 
 Array = NDArray[np.float64]
@@ -83,7 +84,11 @@ def _padded(
         if wraps[axis]:
             distance = np.pad(distance, pad, mode="wrap")
         elif axis == FLOW and distance.shape[axis] > 1:
-            distance = np.pad(distance, pad, mode="reflect", reflect_type="odd") if distance.shape[axis] > _PAD else np.pad(distance, pad, mode="edge")
+            distance = (
+                np.pad(distance, pad, mode="reflect", reflect_type="odd")
+                if distance.shape[axis] > _PAD
+                else np.pad(distance, pad, mode="edge")
+            )
         else:
             distance = np.pad(distance, pad, mode="symmetric")
     if lateral == "no-slip" and boundary == "pressure":
@@ -110,7 +115,7 @@ def _faces(
     width = _gap_width(centre, slopes)
     slope_a, slope_b = (slopes[k] for k in across)
     aperture, first, second = _moments(centre, slope_a, slope_b, width)
-    curvature = sum(_curvature(centre, k) / spacing[k] ** 2 for k in range(3))
+    curvature = sum(_curvature(centre, k, spacing[k]) for k in range(3))
 
     faces = [shape[k] + (k == axis and not wraps[k]) for k in range(3)]
     crop = tuple(slice(_PAD - (k == axis), _PAD - (k == axis) + faces[k]) for k in range(3))
@@ -186,19 +191,33 @@ def _at_faces(distance: Array, axis: int) -> Array:
     return 0.5 * (before + after) - bend / 8
 
 
-def _curvature(centre: Array, axis: int) -> Array:
-    """Second difference along an axis, without those that see the middle of a gap."""
-    second = _second_difference(centre, axis)
+def _steeper_step(centre: Array, axis: int) -> tuple[Array, Array, Array]:
+    """Differences of the distance to the place before, to the place after, and the steeper of both."""
+    step = np.diff(centre, axis=axis)
+    back = np.pad(step, [(1, 0) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    ahead = np.pad(step, [(0, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    return back, ahead, np.where(np.abs(back) > np.abs(ahead), back, ahead)
+
+
+def _curvature(centre: Array, axis: int, spacing: float) -> Array:
+    """Second derivative of the distance along an axis, from the wall's side: beyond the middle of a gap another wall counts.
+
+    One voxel nearer to the wall a round fibre's distance is more curved, like ``1 / radius``; that is taken back.
+    """
+    if centre.shape[axis] < 5:
+        return np.zeros_like(centre)
+    second = _second_difference(centre, axis) / spacing**2
     low, high = np.roll(second, 1, axis), np.roll(second, -1, axis)
-    return _smaller(_smaller(second, low), _smaller(second, high)) if centre.shape[axis] > 4 else np.zeros_like(centre)
+    _, _, step = _steeper_step(centre, axis)
+    slope = np.clip(np.abs(step) / spacing, 0.0, 0.95)
+    nearer = np.where(step > 0, low, high)
+    nearer = nearer / np.maximum(1.0 + nearer * slope * spacing / (1.0 - slope**2), 0.5)
+    return np.where(slope < _TANGENT, _smaller(second, _smaller(low, high)), nearer)
 
 
 def _slope(centre: Array, axis: int) -> Array:
     """Difference of the distance over one voxel: central, or from the steeper side beside the middle of a gap."""
-    step = np.diff(centre, axis=axis)
-    back = np.pad(step, [(1, 0) if k == axis else (0, 0) for k in range(3)], mode="edge")
-    ahead = np.pad(step, [(0, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
-    steeper = np.where(np.abs(back) > np.abs(ahead), back, ahead)
+    back, ahead, steeper = _steeper_step(centre, axis)
     alike = np.abs(back - ahead) < 0.25 * np.abs(steeper)
     return np.where(alike, 0.5 * (back + ahead), steeper)
 
@@ -264,7 +283,9 @@ def _corner_integrals(centre: Array, slope_a: Array, slope_b: Array) -> tuple[Ar
         strip = [np.maximum(value + sign * 0.5 * large, 0.0) for sign in (1, -1)]
         thin = factor * (strip[0] ** n - strip[1] ** n) / (large * _factorial(n))
         corner = [
-            (np.maximum(value + sa * 0.5 * large + sb * 0.5 * small, 0.0) ** (n + 1), sa * sb) for sa in (1, -1) for sb in (1, -1)
+            (np.maximum(value + sa * 0.5 * large + sb * 0.5 * small, 0.0) ** (n + 1), sa * sb)
+            for sa in (1, -1)
+            for sb in (1, -1)
         ]
         square = factor * sum(sign * term for term, sign in corner) / (large * np.maximum(small, _FLAT) * _factorial(n + 1))
         results.append(np.where(small > _FLAT, square, thin) * scale**power)

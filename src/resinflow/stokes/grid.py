@@ -90,7 +90,8 @@ def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool)
         padded = np.pad(fluid, [(1, 1) if k == axis else (0, 0) for k in range(3)], mode=edge)
         before, after = np.delete(padded, -1, axis), np.delete(padded, 0, axis)
     unknown = before & after
-    share = np.ones(unknown.shape)
+    share = np.ones([count if k == axis else 1 for k, count in enumerate(unknown.shape)])
     if open_ends:
         np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
-    return Faces(axis, unknown, (2 - before.astype(np.int8) - after.astype(np.int8)), share)
+    solid_beside = 2 - before.astype(np.int8) - after.astype(np.int8)
+    return Faces(axis, unknown, solid_beside, np.broadcast_to(share, unknown.shape))

@@ -1,14 +1,13 @@
 """Geometric multigrid by pairs: a fixed symmetric positive definite V- or W-cycle for one scalar seven-point operator.
 
-Transfer is piecewise constant, so that every level keeps a seven-point stencil. Summed (Galerkin) conductances of such aggregates are
-too stiff by 2 along every paired axis, since the distance between aggregates has doubled: they are halved there (Braess, Computing
-55 (1995) 379: over-correction). Only axes along which the coupling is strong are paired, so that thin or deep voxels are no harder than cubes.
-Smoothing is Jacobi's with the damping factors of a Chebyshev polynomial.
+Transfer is piecewise constant, so that every level keeps a seven-point stencil. Summed (Galerkin) conductances of such
+aggregates are too stiff by 2 along every paired axis, since the distance between aggregates has doubled: they are halved there
+(Braess, Computing 55 (1995) 379: over-correction). Only axes along which the coupling is strong are paired, so that thin or
+deep voxels are no harder than cubes. Smoothing is Jacobi's with the damping factors of a Chebyshev polynomial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,7 +49,7 @@ _LARGEST = 2.0
 _STRONG = 0.25
 """An axis is paired where its conductance is at least this part of the strongest."""
 
-_DIRECT = 128
+_DIRECT = 64
 """Levels of at most this many points are solved directly."""
 
 
@@ -60,11 +59,25 @@ class Level(Protocol):
     rows: Rows
     diagonal: Field
 
-    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None: ...
-    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None: ...
-    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None: ...
-    def apply(self, team: Team, u: Field, out: Field) -> float: ...
-    def full(self, team: Team) -> Stencil: ...
+    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi from zero."""
+        ...
+
+    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi."""
+        ...
+
+    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+        """Sum the residual over the aggregates."""
+        ...
+
+    def apply(self, team: Team, u: Field, out: Field) -> float:
+        """Apply the operator; return ``u . operator u``."""
+        ...
+
+    def full(self, team: Team) -> Stencil:
+        """Return the stencil with all its conductances."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -208,7 +221,10 @@ class Multigrid:
             level, pairing = _coarsened(team, level, tuning)
             self.levels.append(level)
             self.pairings.append(pairing)
-        self._inverse = _pseudo_inverse(team, level)
+        rows = level.rows
+        self._inverse = np.zeros((rows.count * rows.points,) * 2)
+        parts = (level.cx, level.cy, level.cz, level.diagonal, rows.near, rows.points, rows.wraps[2])
+        stencil.invert(*parts, self._inverse)
         middle, half = (_LARGEST + tuning.smallest) / 2, (_LARGEST - tuning.smallest) / 2
         angles = (2 * np.arange(tuning.sweeps) + 1) * np.pi / (2 * tuning.sweeps)
         self._omegas = [np.float32(value) for value in 1 / (middle + half * np.cos(angles))]
@@ -228,7 +244,7 @@ class Multigrid:
         """Improve ``out`` (or start from zero when ``fresh``) by one cycle from level ``depth`` down."""
         level, team = self.levels[depth], self._team
         if depth == len(self.pairings):
-            self._solve_directly(level, right, out, fresh=fresh)
+            stencil.solve_directly(self._inverse, right, out, level.rows.points, level.rows.wraps[2])
             return
         pairing = self.pairings[depth]
         spare = self._buffer(depth, 0)
@@ -252,30 +268,3 @@ class Multigrid:
         for omega in reversed(omegas):
             level.sweep(team, now, right, then, omega)
             now, then = then, now
-
-    def _solve_directly(self, level: Level, right: Field, out: Field, *, fresh: bool) -> None:
-        rows = level.rows
-        body = right[:-1, 1 : rows.points + 1]
-        out[:-1, 1 : rows.points + 1] = (self._inverse @ body.reshape(-1)).reshape(body.shape)
-        rows.wrap(out)
-
-
-def _pseudo_inverse(team: Team, level: Stencil) -> NDArray[np.float32]:
-    """Dense pseudo-inverse of a small level; constants over pores with a free level are its null space."""
-    rows = level.rows
-    size = rows.count * rows.points
-    matrix = np.zeros((size, size))
-    unit, image = rows.zeros(), rows.zeros()
-    for k in range(size):
-        unit[k // rows.points, 1 + k % rows.points] = 1
-        rows.wrap(unit)
-        level.apply(team, unit, image)
-        matrix[:, k] = image[:-1, 1 : rows.points + 1].reshape(-1)
-        unit[k // rows.points] = 0
-    scale = np.sqrt(np.where(matrix.diagonal() > 0, matrix.diagonal(), 1.0))
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
-    inverse = np.where(values > 1e-6, 1 / np.where(values > 1e-6, values, 1.0), 0.0)
-    return np.asarray((vectors * inverse) @ vectors.T / np.outer(scale, scale), dtype=np.float32)
-
-
-Cycle = Callable[[Field, Field], None]

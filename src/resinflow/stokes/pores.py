@@ -46,9 +46,7 @@ def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> P
     return Pores(labels, count, inlet & outlet, inlet, outlet)
 
 
-def _joined(
-    labels: NDArray[np.integer], count: int, periodic: tuple[bool, bool, bool]
-) -> tuple[NDArray[np.integer], int]:
+def _joined(labels: NDArray[np.integer], count: int, periodic: tuple[bool, bool, bool]) -> tuple[NDArray[np.integer], int]:
     """Merge the labels that meet across periodic faces."""
     pairs = []
     for axis, wraps in enumerate(periodic):

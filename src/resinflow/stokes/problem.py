@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,9 @@ from resinflow.core.flow import Boundary, FlowField, Lateral, check_positive
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.core.report import SolverReport
 from resinflow.stokes.grid import FLOW, Grid, build_grid, wrapping
-from resinflow.stokes.operators import StokesSystem, assemble
 from resinflow.stokes.pores import Pores, find_pores
+from resinflow.stokes.system import PRESSURE, StokesSystem, build_system
 from resinflow.stokes.walls import WallRule
-
-FaceFields = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ def pose(micro: Microstructure, drive: Drive, rule: WallRule) -> Problem | None:
     Raises:
         InvalidInputError: an all-solid box, or a box without any wall (K unbounded).
     """
+    if rule not in get_args(WallRule):
+        raise InvalidInputError(f"wall_rule is {rule!r}; needed: one of {', '.join(get_args(WallRule))}.")
     fluid = micro.fluid.transpose(drive.turned)
     if not fluid.any():
         raise InvalidInputError("the medium is all solid; needed: some fluid voxels. Is the mask inverted (True is fluid)?")
@@ -95,7 +96,7 @@ def pose(micro: Microstructure, drive: Drive, rule: WallRule) -> Problem | None:
             "the medium holds a through channel that touches no fibre and no wall, so K is unbounded; "
             "needed: a fibre in every connected pore, or no-slip sides."
         )
-    return Problem(micro, drive, pores, grid, assemble(grid, rule))
+    return Problem(micro, drive, pores, grid, build_system(grid, np.where(carrying, pores.labels, 0), rule))
 
 
 def _free_channel(grid: Grid) -> bool:
@@ -103,28 +104,29 @@ def _free_channel(grid: Grid) -> bool:
     return bool(grid.fluid.all())
 
 
-def to_flow(
-    problem: Problem, velocity: NDArray[np.float64], pressure: NDArray[np.float64], report: SolverReport | None
-) -> FlowField:
-    """Return the flow field of a solution for unit viscosity and unit pressure drop, in SI and in the medium's axes."""
-    drive, system = problem.drive, problem.system
-    scale = drive.pressure_drop / drive.viscosity
+def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport | None) -> FlowField:
+    """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes."""
+    drive, rows, turned = problem.drive, problem.system.rows, problem.drive.turned
+    scale = _velocity_scale(problem)
     faces: list[NDArray[np.float64]] = []
-    for part, numbers in zip(system.split(velocity), system.face_numbers, strict=True):
-        field = np.zeros(numbers.shape)
-        field[numbers >= 0] = part * scale
-        faces.append(field)
-    faces = [
-        np.concatenate([field, np.take(field, [0], axis)], axis) if wraps else field
-        for axis, (field, wraps) in enumerate(zip(faces, problem.grid.wraps, strict=True))
-    ]
-    turned = drive.turned
+    for axis, field in enumerate(state[:PRESSURE]):
+        shape = tuple(count + (k == axis) for k, count in enumerate(problem.grid.fluid.shape))
+        values = rows.unpack(field, (shape[0], shape[1], shape[2]))
+        if problem.grid.wraps[axis]:
+            np.moveaxis(values, axis, 0)[-1] = np.moveaxis(values, axis, 0)[0]
+        values *= scale
+        faces.append(values)
     faces = [faces[turned[axis]].transpose(turned) for axis in range(3)]
-    centred = [0.5 * (np.delete(field, 0, axis) + np.delete(field, -1, axis)) for axis, field in enumerate(faces)]
-    whole = _whole_pressure(problem, pressure) * drive.pressure_drop
+    velocity = np.empty((3, *problem.micro.shape))
+    for axis, field in enumerate(faces):
+        ahead, behind = (np.moveaxis(field, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
+        centred = np.moveaxis(velocity[2 - axis], axis, 0)
+        np.add(ahead, behind, out=centred)
+        centred *= 0.5
+    whole = _whole_pressure(problem, state[PRESSURE]) * drive.pressure_drop
     return FlowField(
         microstructure=problem.micro,
-        velocity=np.stack(centred[::-1]),
+        velocity=velocity,
         pressure=np.ascontiguousarray(whole.transpose(turned)),
         axis=drive.axis,
         pressure_drop=drive.pressure_drop,
@@ -134,6 +136,56 @@ def to_flow(
         face_velocity=(faces[2], faces[1], faces[0]),
         report=report,
     )
+
+
+def _load_count(problem: Problem) -> int:
+    """Unit loads per unit pressure drop, inverted: in a periodic box every layer of faces carries its share of the drop."""
+    return problem.grid.fluid.shape[FLOW] if problem.system.free_level else 1
+
+
+def _velocity_scale(problem: Problem) -> float:
+    """Velocity in m/s of a state's velocity 1."""
+    drive = problem.drive
+    return problem.grid.spacing[FLOW] * drive.pressure_drop / drive.viscosity / _load_count(problem)
+
+
+def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
+    """Return the state of a flow field on the free faces and voxels of a problem; the inverse of :func:`to_flow`.
+
+    The field's own pressure drop and viscosity are scaled out. Without staggered velocities a face gets the mean of its two
+    voxels, an open side of the box its one voxel's value.
+
+    Raises:
+        InvalidInputError: the field's medium has another shape.
+    """
+    if flow.microstructure.shape != problem.micro.shape:
+        raise InvalidInputError(
+            f"the field has {flow.microstructure.shape} voxels, the medium {problem.micro.shape}; needed: the same."
+        )
+    system, turned = problem.system, problem.drive.turned
+    loads = _load_count(problem)
+    scale = flow.viscosity / flow.pressure_drop / problem.grid.spacing[FLOW] * loads
+    given = flow.face_velocity if flow.face_velocity is not None else _on_faces(flow, problem.grid.wraps, turned)
+    state = system.new_state(np.float64)
+    for axis in range(3):
+        values = np.asarray(given[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
+        state[axis] = np.where(system.unknown(axis), system.rows.pack(values, np.float64), 0.0)
+    pressure = np.asarray(flow.pressure, dtype=np.float64).transpose(turned) / flow.pressure_drop
+    if system.free_level:
+        pressure = pressure - _falling(pressure.shape)
+    state[PRESSURE] = np.where(system.labels > 0, system.rows.pack(pressure * loads, np.float64), 0.0)
+    return state
+
+
+def _on_faces(flow: FlowField, wraps: tuple[bool, bool, bool], turned: tuple[int, int, int]) -> list[NDArray[np.float64]]:
+    """Velocities at voxel centres averaged onto faces, components (x, y, z); ``wraps`` is in turned axes."""
+    fields = []
+    for component in range(3):
+        axis = 2 - component
+        mode = "wrap" if wraps[turned[axis]] else "edge"
+        padded = np.pad(flow.velocity[component], [(1, 1) if k == axis else (0, 0) for k in range(3)], mode=mode)
+        fields.append(0.5 * (np.delete(padded, 0, axis) + np.delete(padded, -1, axis)))
+    return fields
 
 
 def still(micro: Microstructure, drive: Drive, report: SolverReport) -> FlowField:
@@ -159,14 +211,17 @@ def still(micro: Microstructure, drive: Drive, report: SolverReport) -> FlowFiel
 def _whole_pressure(problem: Problem, pressure: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pressure of all voxels for a unit drop: solved where resin flows, at rest elsewhere, zero in the fibres."""
     whole = _resting_pressure(problem.pores)
-    carrying = problem.system.voxel_numbers >= 0
-    solved = pressure
-    if problem.drive.boundary == "periodic":  # add the mean gradient, which the periodic part leaves out
-        length = carrying.shape[FLOW]
-        falling = 1.0 - (np.arange(length) + 0.5) / length
-        solved = pressure + np.broadcast_to(falling, carrying.shape)[carrying]
-    whole[carrying] = solved
+    carrying = problem.grid.fluid
+    solved = problem.system.rows.unpack(pressure, (carrying.shape[0], carrying.shape[1], carrying.shape[2]))
+    if problem.system.free_level:  # add the mean gradient, which the periodic part leaves out
+        solved = solved / _load_count(problem) + _falling(carrying.shape)
+    np.copyto(whole, solved, where=carrying)
     return whole
+
+
+def _falling(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A pressure that falls evenly from 1 at the inlet face to 0 at the outlet face, at voxel centres."""
+    return 1.0 - (np.arange(shape[FLOW]) + 0.5) / shape[FLOW]
 
 
 def _resting_pressure(pores: Pores) -> NDArray[np.float64]:

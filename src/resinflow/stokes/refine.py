@@ -8,7 +8,7 @@ of K is known from above when the field is handed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +24,14 @@ INFLATION = 1.8
 """One over the smallest eigenvalue of the velocity cycle times ``A``, with some room (measured: 0.58 and more)."""
 
 _GROWTH = 1.4
-"""What the inflation is multiplied by should it prove too small."""
+_LARGEST_INFLATION = 10.0
+"""What the inflation is multiplied by should it prove too small, and where that ends."""
 
 _FLUX_TOLERANCE = 1e-6
 """Largest difference of the flow rate between two planes, relative."""
+
+_START_TOLERANCE = 1e-2
+"""The same for the field the iteration starts from."""
 
 _PROJECTIONS = 6
 _EAGERNESS = 0.5
@@ -44,13 +48,15 @@ class Outcome:
         state: velocity (free of divergence, of best amplitude) and pressure, for a unit load.
         error: upper estimate of the relative error of K.
         divergence: largest net outflow of a voxel, relative to the mean flow through a face.
-        residuals: of the Krylov iterations, relative to the first.
+        iterations: Krylov steps made.
+        residuals: norms of the Krylov residual, relative to the first.
         converged: whether the tolerance was met.
     """
 
     state: NDArray[np.float64]
     error: float
     divergence: float
+    iterations: int
     residuals: tuple[float, ...]
     converged: bool
 
@@ -58,76 +64,115 @@ class Outcome:
 def refine(
     team: Team,
     preconditioner: TwoScale,
-    state: NDArray[np.float64],
+    initial: NDArray[np.float64] | None,
     tolerance: float,
     max_iterations: int,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Improve ``state`` (in place) until the relative error of K is estimated below ``tolerance``."""
+    """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``."""
     system = preconditioner.system
     krylov = BramblePasciak(team, preconditioner)
     residuals: list[float] = []
-    inflation, goal = INFLATION, _EAGERNESS * tolerance
+    iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
     error, divergence = np.inf, np.inf
     residual = system.new_state()
-    while len(residuals) <= max_iterations:
+    state = system.new_state(np.float64) if initial is None else initial
+    if initial is None:
+        respond(team, preconditioner, state, _START_TOLERANCE, krylov.vectors)
+        energy_error(team, preconditioner, state, residual, krylov.vectors[0])
+
+    def stop(size: float) -> bool:
+        residuals.append(size)
+        if watch is not None:
+            watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
+        return size**2 <= goal * abs(system.work(state))
+
+    while error > tolerance and iterations < max_iterations:
         momentum_residual(team, system, state, residual)
-
-        def stop(size: float) -> bool:
-            residuals.append(size)
-            if watch is not None:
-                watch(len(residuals), size / residuals[0])
-            return size**2 <= goal * abs(system.work(state))
-
-        run = krylov.run(
-            residual, state, inflation=inflation, stop=stop, max_iterations=max_iterations - len(residuals)
-        )
-        if run.end == "indefinite" and inflation < 10 * INFLATION:
+        left = max_iterations - iterations
+        run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=left)
+        iterations += run.iterations
+        if run.end == "indefinite" and inflation < _LARGEST_INFLATION:
             inflation *= _GROWTH
             continue
         if run.end == "limit":
             break
-        divergence = project(team, preconditioner, state)
-        error = energy_error(team, preconditioner, state, residual, inflation)
-        if error <= tolerance:
-            break
-        goal = min(goal, _EAGERNESS * tolerance) * max(0.05, min(0.5, tolerance / error))
-    first = residuals[0] if residuals else 1.0
+        flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
+        divergence, _ = project(team, preconditioner, state, flux_tolerance, work=krylov.vectors)
+        error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
+        goal *= max(0.05, min(0.5, tolerance / error))
+        if run.iterations == 0 and error > tolerance:
+            iterations += 1  # nothing but the goal has changed: let even that come to an end
+    first = residuals[0] if residuals and residuals[0] > 0 else 1.0
     relative = tuple(size / first for size in residuals)
-    return Outcome(state, float(error), float(divergence), relative, bool(error <= tolerance))
+    return Outcome(state, float(error), float(divergence), iterations, relative, bool(error <= tolerance))
 
 
-def momentum_residual(
-    team: Team, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]
-) -> None:
+def respond(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    tolerance: float,
+    work: Sequence[NDArray[np.float32]] = (),
+) -> tuple[float, int]:
+    """Write the response flow: ``w (f - G p)`` with ``L_w p = G^T (w f)``, before scaling; returns what :func:`project` does."""
+    state[...] = 0
+    preconditioner.system.add_load(state, 1.0)
+    for component in range(PRESSURE):
+        state[component] *= preconditioner.response(component)
+    return project(team, preconditioner, state, tolerance, state[PRESSURE], work)
+
+
+def momentum_residual(team: Team, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
     """``out = load - system state``, formed in double precision and rounded once."""
     out[...] = 0
     system.add_load(out, 1.0)
     system.apply(team, state, out, scale=-1.0, keep=1.0)
 
 
-def project(team: Team, preconditioner: TwoScale, state: NDArray[np.float64]) -> float:
+def project(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    tolerance: float = _FLUX_TOLERANCE,
+    potential: NDArray[np.float64] | None = None,
+    work: Sequence[NDArray[np.float32]] = (),
+) -> tuple[float, int]:
     """Make the velocity free of divergence, in place: ``u -= diag(w) G phi`` with ``L_w phi = G^T u``.
 
+    Args:
+        team: threads.
+        preconditioner: knows the system and ``L_w``.
+        state: its velocity is projected.
+        tolerance: largest difference of the flow rate between two planes, relative; 0: what rounding allows.
+        potential: receives phi, added.
+        work: up to three states to use as work space.
+
     Returns:
-        The largest net outflow of a voxel that is left, relative to the mean flow through a face of the flow direction.
+        The largest net outflow of a voxel that is left, relative to the mean flow through a face of the flow direction, and
+        the iterations of the Poisson solver.
     """
     system = preconditioner.system
-    image, potential = system.new_state(), system.rows.zeros()
-    left = np.inf
+    image, vectors, steps = (*work[:3], *(system.new_state() for _ in range(3 - len(work[:3]))))
+    step = steps[0]
+    iterations, left, previous = 0, np.inf, np.inf
     for _ in range(_PROJECTIONS):
         system.apply(team, state, image)
         outflow = image[PRESSURE]
         spread, left = flux_spread(system, outflow, system.work(state))
-        if spread <= _FLUX_TOLERANCE:
+        if spread <= tolerance or spread > 0.5 * previous:
             break
-        preconditioner.solve_darcy(outflow, potential, max(1e-4, 0.1 * _FLUX_TOLERANCE / spread))
-        preconditioner.subtract_darcy(state[:PRESSURE], potential)
-    return left
+        previous = spread
+        _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.1 * tolerance / spread), 0.1), vectors)
+        iterations += made
+        preconditioner.subtract_darcy(state[:PRESSURE], step)
+        if potential is not None:
+            potential += step
+    return left, iterations
 
 
 def flux_spread(system: StokesSystem, outflow: NDArray[np.float32], work: float) -> tuple[float, float]:
-    """Return the largest flow gained or lost up to any plane, over the flow rate, and the largest outflow over a face's flow."""
+    """Return the largest flow gained up to any plane, over the flow rate, and the largest outflow over the flow of a face."""
     body = outflow[:-1, 1 : system.voxels + 1]
     layers = system.voxels if system.free_level else 1
     rate = abs(work) / layers
@@ -139,20 +184,29 @@ def flux_spread(system: StokesSystem, outflow: NDArray[np.float32], work: float)
 
 
 def energy_error(
-    team: Team, preconditioner: TwoScale, state: NDArray[np.float64], work_space: NDArray[np.float32], inflation: float
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    residual: NDArray[np.float32],
+    image: NDArray[np.float32],
+    inflation: float = INFLATION,
 ) -> float:
-    """Scale the velocity to its best amplitude, in place; return an upper estimate of the relative error of its K."""
+    """Scale the velocity to its best amplitude, in place; return an upper estimate of the relative error of its K.
+
+    ``residual`` and ``image`` are work space.
+    """
     system = preconditioner.system
     work = system.work(state)
-    momentum_residual(team, system, state, work_space)
+    momentum_residual(team, system, state, residual)
     pressure = state[PRESSURE].copy()
     state[PRESSURE] = 0
-    image = np.zeros_like(work_space)
     dissipation = system.apply(team, state, image)
     state[PRESSURE] = pressure
+    if not work > 0 or not dissipation > 0:
+        return np.inf
     amplitude = work / dissipation
     state[:PRESSURE] *= amplitude
     image[:PRESSURE] *= np.float32(amplitude - 1)
-    work_space[:PRESSURE] -= image[:PRESSURE]
-    preconditioner.apply_velocity(work_space, image, inflation)
-    return dot(team, work_space[:PRESSURE], image[:PRESSURE]) / (amplitude * work)
+    residual[:PRESSURE] -= image[:PRESSURE]
+    preconditioner.apply_velocity(residual, image, inflation)
+    return dot(team, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * work)

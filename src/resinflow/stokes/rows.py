@@ -80,11 +80,17 @@ class Rows:
 
     def unpack(self, field: NDArray, shape: tuple[int, int, int]) -> NDArray:
         """Return the array (z, y, x) of ``shape`` that a field holds; layers the rows lack are zero."""
-        nz, ny, nx = (min(have, want) for have, want in zip(self.shape, shape, strict=True))
+        nz, ny, nx = (min(have, want) for have, want in zip(self.array_layers, shape, strict=True))
         values = np.zeros(shape, dtype=field.dtype)
         body = field[:-1].reshape(*self.shape[:2], -1)
         values[:nz, :ny, :nx] = body[:nz, :ny, 1 : nx + 1]
         return values
+
+    @property
+    def array_layers(self) -> tuple[int, int, int]:
+        """Layers a field holds along each axis: in a periodic box the first is held again behind the last along the flow."""
+        nz, ny, nx = self.shape
+        return nz, ny, nx + self.wraps[2]
 
 
 @dataclass(frozen=True)

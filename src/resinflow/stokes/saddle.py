@@ -1,8 +1,8 @@
 """Kernels of the whole system ``[[A, G], [G^T, 0]]`` on the finest level.
 
 A state is an array (4, rows + 1, width): the velocities on the z, y and x faces and the pressure. Face j of a row lies between
-voxels j - 1 and j; likewise along y and z. ``openness`` holds the open fraction of every face, (3, rows + 1, width), or a single
-value when all faces that carry an unknown are fully open.
+voxels j - 1 and j; likewise along y and z. ``openness`` holds the open fraction of every face, (3, rows + 1, width), or a
+single value when all faces that carry an unknown are fully open.
 """
 
 from __future__ import annotations
@@ -28,28 +28,181 @@ def apply_saddle(
         pressure = p[r]
         if cut:
             o = openness
-            _momentum_cut(z, r, south, north, below, above, pressure, p[below], o[0, r], area[0], 0, excess[0, r], shares[0],
-                          conductance, points, wrap, scale, keep, out[0, r], dot)
-            _momentum_cut(y, r, south, north, below, above, pressure, p[south], o[1, r], area[1], 0, excess[1, r], shares[0],
-                          conductance, points, wrap, scale, keep, out[1, r], dot)
-            _momentum_cut(x, r, south, north, below, above, pressure, pressure, o[2, r], area[2], 1, excess[2, r], shares[1],
-                          conductance, points, wrap, scale, keep, out[2, r], dot)
-            _continuity_cut(z[r], z[above], y[r], y[north], x[r], o[0, r], o[0, above], o[1, r], o[1, north], o[2, r],
-                            area, voxels, wrap, scale, keep, pressure, out[3, r], dot)
+            _momentum_cut(
+                z,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                p[below],
+                o[0, r],
+                area[0],
+                0,
+                excess[0, r],
+                shares[0],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[0, r],
+                dot,
+            )
+            _momentum_cut(
+                y,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                p[south],
+                o[1, r],
+                area[1],
+                0,
+                excess[1, r],
+                shares[0],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[1, r],
+                dot,
+            )
+            _momentum_cut(
+                x,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                pressure,
+                o[2, r],
+                area[2],
+                1,
+                excess[2, r],
+                shares[1],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[2, r],
+                dot,
+            )
+            _continuity_cut(
+                z[r],
+                z[above],
+                y[r],
+                y[north],
+                x[r],
+                o[0, r],
+                o[0, above],
+                o[1, r],
+                o[1, north],
+                o[2, r],
+                area,
+                voxels,
+                wrap,
+                scale,
+                keep,
+                pressure,
+                out[3, r],
+                dot,
+            )
         else:
-            _momentum(z, r, south, north, below, above, pressure, p[below], area[0], 0, excess[0, r], shares[0],
-                      conductance, points, wrap, scale, keep, out[0, r], dot)
-            _momentum(y, r, south, north, below, above, pressure, p[south], area[1], 0, excess[1, r], shares[0],
-                      conductance, points, wrap, scale, keep, out[1, r], dot)
-            _momentum(x, r, south, north, below, above, pressure, pressure, area[2], 1, excess[2, r], shares[1],
-                      conductance, points, wrap, scale, keep, out[2, r], dot)
+            _momentum(
+                z,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                p[below],
+                area[0],
+                0,
+                excess[0, r],
+                shares[0],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[0, r],
+                dot,
+            )
+            _momentum(
+                y,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                p[south],
+                area[1],
+                0,
+                excess[1, r],
+                shares[0],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[1, r],
+                dot,
+            )
+            _momentum(
+                x,
+                r,
+                south,
+                north,
+                below,
+                above,
+                pressure,
+                pressure,
+                area[2],
+                1,
+                excess[2, r],
+                shares[1],
+                conductance,
+                points,
+                wrap,
+                scale,
+                keep,
+                out[2, r],
+                dot,
+            )
             _continuity(z[r], z[above], y[r], y[north], x[r], area, voxels, wrap, scale, keep, pressure, out[3, r], dot)
         partial[r] = dot[0]
 
 
 @kernel
 def _momentum(
-    field, r, south, north, below, above, after, before, area, shift, excess, share, conductance, points, wrap, scale, keep, out, dot
+    field,
+    r,
+    south,
+    north,
+    below,
+    above,
+    after,
+    before,
+    area,
+    shift,
+    excess,
+    share,
+    conductance,
+    points,
+    wrap,
+    scale,
+    keep,
+    out,
+    dot,
 ):
     """One row of ``A u + G p`` for one component; ``before[j - shift]`` is the pressure in front of face j."""
     u, s, n, b, a = field[r], field[south], field[north], field[below], field[above]
@@ -71,8 +224,26 @@ def _momentum(
 
 @kernel
 def _momentum_cut(
-    field, r, south, north, below, above, after, before, opening, area, shift, excess, share, conductance, points, wrap, scale,
-    keep, out, dot
+    field,
+    r,
+    south,
+    north,
+    below,
+    above,
+    after,
+    before,
+    opening,
+    area,
+    shift,
+    excess,
+    share,
+    conductance,
+    points,
+    wrap,
+    scale,
+    keep,
+    out,
+    dot,
 ):
     """As :func:`_momentum`, the pressure difference weighted by the open fraction of the face."""
     u, s, n, b, a = field[r], field[south], field[north], field[below], field[above]
@@ -125,13 +296,17 @@ def _continuity_cut(
 
 @kernel
 def darcy_conductance(lo, hi, response, excess, openness, area, points, wrap):
-    """Turn the response w on the faces (3, rows + 1, width), in place, into the conductances of ``L_w = G^T diag(w) G``."""
+    """Turn the response w on the faces (3, rows + 1, width), in place, into the conductances of ``L_w = G^T diag(w) G``.
+
+    Along a periodic axis one voxel long (area 0) w is left as it is.
+    """
     cut = openness.shape[1] > 1
     for k in range(3):
         for r in range(lo, hi):
             for j in range(1, points + 1):
                 weight = area[k] * openness[k, r, j] if cut else area[k]
-                response[k, r, j] *= weight * weight if excess[k, r, j] < _LIMIT else np.float32(0)
+                squared = weight * weight if weight > 0 else np.float32(1)
+                response[k, r, j] *= squared if excess[k, r, j] < _LIMIT else np.float32(0)
             if wrap:
                 response[k, r, 0] = response[k, r, points]
                 response[k, r, points + 1] = response[k, r, 1]
@@ -139,7 +314,7 @@ def darcy_conductance(lo, hi, response, excess, openness, area, points, wrap):
 
 @kernel
 def subtract_darcy(lo, hi, velocity, potential, darcy, excess, openness, area, near, points, wrap):
-    """``velocity -= diag(w) G potential`` in place (velocity (3, rows + 1, width)); ``darcy`` are the conductances of ``L_w``."""
+    """``velocity -= diag(w) G potential`` in place, (3, rows + 1, width); ``darcy`` are the conductances of ``L_w``."""
     cut = openness.shape[1] > 1
     for r in range(lo, hi):
         here, s, b = potential[r], potential[near[r, SOUTH]], potential[near[r, BELOW]]

@@ -108,7 +108,7 @@ def aggregate(lo, hi, cx, cy, cz, diagonal, near, children, paired, factors, poi
             r = children[coarse, k]
             if r < 0:
                 continue
-            south, north, below, above = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
+            north, above = near[r, NORTH], near[r, ABOVE]
             outer_y = not paired[1] or k % 2 == 0
             outer_z = not paired[0] or k < 2
             for j in range(1, points + 1):
@@ -156,3 +156,57 @@ def apply_stencil(lo, hi, u, out, cx, cy, cz, diagonal, near, points, wrap, part
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
+
+
+@kernel
+def invert(cx, cy, cz, diagonal, near, points, wrap, inverse):
+    """Write the inverse of a small operator, (n, n) for n places in all rows; rows and columns of no unknowns are 0.
+
+    Gauss-Jordan elimination, stable without exchanges for a positive definite matrix. Where a pivot vanishes (the last unknown
+    of a pore with a free pressure level) the unknown is held at 0: any solution will do, its mean is removed later.
+    """
+    rows = near.shape[0]
+    for r in range(rows):
+        for j in range(points):
+            here = r * points + j
+            if diagonal[r, j + 1] >= _LIMIT:
+                continue
+            inverse[here, here] += diagonal[r, j + 1]
+            west = r * points + (j - 1) % points if j > 0 or wrap else inverse.shape[0]
+            south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
+            for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
+                if conductance > 0 and other < inverse.shape[0] and diagonal[other // points, other % points + 1] < _LIMIT:
+                    inverse[here, other] -= conductance
+                    inverse[other, here] -= conductance
+    size = inverse.shape[0]
+    first = inverse.copy()
+    for k in range(size):
+        pivot = inverse[k, k]
+        if pivot <= 1e-5 * first[k, k]:
+            inverse[k, :] = 0
+            inverse[:, k] = 0
+            continue
+        inverse[k, k] = 1.0
+        for j in range(size):
+            inverse[k, j] /= pivot
+        for i in range(size):
+            if i != k:
+                factor = inverse[i, k]
+                inverse[i, k] = 0.0
+                for j in range(size):
+                    inverse[i, j] -= factor * inverse[k, j]
+
+
+@kernel
+def solve_directly(inverse, right, out, points, wrap):
+    """``out = inverse right`` over all places."""
+    for r in range(out.shape[0] - 1):
+        for j in range(points):
+            total = 0.0
+            for s in range(right.shape[0] - 1):
+                for k in range(points):
+                    total += inverse[r * points + j, s * points + k] * right[s, k + 1]
+            out[r, j + 1] = total
+        if wrap:
+            out[r, 0] = out[r, points]
+            out[r, points + 1] = out[r, 1]

@@ -54,7 +54,7 @@ class StokesSystem:
 
     @cached_property
     def shares(self) -> NDArray[np.float32]:
-        """Control volumes of lateral and of flow velocities by place in a row: half on the open sides of the box, (2, width)."""
+        """Control volumes of lateral and of flow velocities by place in a row, (2, width): half on open sides of the box."""
         shares = np.ones((2, self.rows.array_shape[1]), dtype=np.float32)
         if not self.rows.wraps[2]:
             shares[1, [1, self.voxels + 1]] = 0.5
@@ -70,13 +70,13 @@ class StokesSystem:
         return np.zeros((4, *self.rows.array_shape), dtype=dtype)
 
     def conductance(self, dtype: type = np.float32) -> NDArray:
-        """Conductance of full faces, (z, y, x); 0 along a periodic axis one voxel long, where a face is its own neighbour."""
+        """Conductance of full faces, (z, y, x)."""
         return self.area(dtype) ** 2
 
     def area(self, dtype: type = np.float32) -> NDArray:
-        """Area of faces, (z, y, x); 0 along a periodic axis one voxel long."""
-        alone = [wraps and count == 1 for wraps, count in zip(self.rows.wraps, self.rows.shape, strict=True)]
-        return np.array([0.0 if single else 1 / step for single, step in zip(alone, self.spacing, strict=True)], dtype=dtype)
+        """Area of faces, (z, y, x); 0 along an axis without gradients."""
+        steps = zip(self.spacing, _flat_axes(self.grid), strict=True)
+        return np.array([0.0 if flat else 1 / step for step, flat in steps], dtype=dtype)
 
     def unknown(self, component: int) -> NDArray[np.bool_]:
         """Places of the unknowns of a component, (rows + 1, width)."""
@@ -145,7 +145,7 @@ def _excess(grid: Grid, faces: Faces, spacing: tuple[float, float, float], rule:
             np.ascontiguousarray(faces.unknown).reshape(lines),
             np.ascontiguousarray(faces.solid_beside).reshape(lines),
             share.reshape(lines),
-            1 / spacing[axis] ** 2,
+            0.0 if _flat_axes(grid)[axis] else 1 / spacing[axis] ** 2,
             normal,
             grid.wraps[axis],
             mirrored,
@@ -156,3 +156,13 @@ def _excess(grid: Grid, faces: Faces, spacing: tuple[float, float, float], rule:
         )
     excess[~faces.unknown] = BLOCKED
     return excess
+
+
+def _flat_axes(grid: Grid) -> tuple[bool, bool, bool]:
+    """Axes along which nothing changes: one voxel between symmetry planes, or in a period (a face is its own neighbour)."""
+    free = grid.lateral == "symmetry"
+    z, y, x = (
+        count == 1 and (wraps or (free and k != FLOW))
+        for k, (count, wraps) in enumerate(zip(grid.fluid.shape, grid.wraps, strict=True))
+    )
+    return z, y, x

@@ -18,14 +18,14 @@ from resinflow.stokes.compiled import Team, kernel
 from resinflow.stokes.grid import FLOW
 from resinflow.stokes.multigrid import Field, Level, Multigrid, Tuning, closed_stencil
 from resinflow.stokes.stencil import BLOCKED
-from resinflow.stokes.system import PRESSURE, StokesSystem
+from resinflow.stokes.system import StokesSystem
 from resinflow.stokes.vectors import combine, dot
 
 _RESPONSE_TOLERANCE = 1e-2
-"""The response only weights a preconditioner and a start field: a loose solve is enough."""
+"""Where the response only weights the preconditioner, a loose solve is enough."""
 
-VISCOUS_TUNING = Tuning(sweeps=2, smallest=0.5, slack=1.0)
-DARCY_TUNING = Tuning(sweeps=3, smallest=0.3, visits=2)
+VISCOUS_TUNING = Tuning(slack=1.0)
+DARCY_TUNING = Tuning(visits=2)
 
 
 class TwoScale:
@@ -36,8 +36,16 @@ class TwoScale:
         darcy: ``L_w = G^T diag(w) G`` with ``w = A^-1 (volume 1) / volume``; its conductances are ``w area^2``.
     """
 
-    def __init__(self, team: Team, system: StokesSystem, viscous: Tuning = VISCOUS_TUNING, darcy: Tuning = DARCY_TUNING) -> None:
-        """Build the multigrid hierarchies and the response, by one loose solve a component."""
+    def __init__(
+        self,
+        team: Team,
+        system: StokesSystem,
+        *,
+        response_tolerance: float = _RESPONSE_TOLERANCE,
+        viscous: Tuning = VISCOUS_TUNING,
+        darcy: Tuning = DARCY_TUNING,
+    ) -> None:
+        """Build the multigrid hierarchies and the response, by one solve a component."""
         self.system, self._team = system, team
         buffers: dict[tuple[int, ...], list[Field]] = {}
         response = np.zeros((3, *system.rows.array_shape), dtype=np.float32)
@@ -51,18 +59,18 @@ class TwoScale:
             grid = Multigrid(team, level, viscous, buffers)
             share = system.shares[int(number == FLOW)]
             right = np.where(unknown, share, np.float32(0))
-            conjugate_gradients(team, level, grid.cycle, right, response[number], _RESPONSE_TOLERANCE, 30)
+            conjugate_gradients(team, level, grid.cycle, right, response[number], response_tolerance, 100)
             np.maximum(response[number], 0, out=response[number])
             response[number] /= share
             self._cycles.append(grid)
         rows = system.rows
         parts = (response, system.excess, system.openness, system.area(), rows.points, rows.wraps[2])
         team.run(saddle.darcy_conductance, rows.count, 3 * rows.points, *parts)
-        self.darcy = closed_stencil(team, rows, response[2], response[1], response[0], None, system.voxels)
+        joined = [field if area > 0 else rows.zeros() for field, area in zip(response, system.area(), strict=True)]
+        self.darcy = closed_stencil(team, rows, joined[2], joined[1], joined[0], None, system.voxels)
         self.darcy.diagonal[system.labels == 0] = BLOCKED
         self._conductance = response
         self._pressure = Multigrid(team, self.darcy, darcy, buffers)
-        self._fluid = (system.labels > 0).astype(np.float32)
 
     def apply_velocity(self, residual: NDArray[np.float32], out: NDArray[np.float32], factor: float) -> None:
         """Write ``factor`` times one cycle of every velocity component."""
@@ -87,10 +95,15 @@ class TwoScale:
             _remove_means(pressure, self.system.labels, self.system.pores, self.system.rows.points)
             self.system.rows.wrap(pressure)
 
-    def solve_darcy(self, right: Field, out: Field, tolerance: float, limit: int = 100) -> tuple[float, int]:
-        """Solve ``L_w out = right`` from zero; return the relative residual reached and the iterations."""
+    def solve_darcy(
+        self, right: Field, out: Field, tolerance: float, work: NDArray[np.float32] | None = None, limit: int = 100
+    ) -> tuple[float, int]:
+        """Solve ``L_w out = right`` from zero; return the relative residual reached and the iterations.
+
+        ``work``: a state to use as work space.
+        """
         self.remove_mean(right)
-        reached = conjugate_gradients(self._team, self.darcy, self._pressure.cycle, right, out, tolerance, limit)
+        reached = conjugate_gradients(self._team, self.darcy, self._pressure.cycle, right, out, tolerance, limit, work)
         self.remove_mean(out)
         return reached
 
@@ -99,6 +112,13 @@ class TwoScale:
         system, rows = self.system, self.system.rows
         parts = (velocity, potential, self._conductance, system.excess, system.openness, system.area())
         self._team.run(saddle.subtract_darcy, rows.count, 4 * rows.points, *parts, rows.near, rows.points, rows.wraps[2])
+
+    def response(self, component: int) -> NDArray[np.float64]:
+        """Return w on the faces of a component (rows + 1, width), 0 where there is no unknown."""
+        openness = self.system.openness[component]
+        area = float(self.system.area(np.float64)[component])
+        weight = openness * area if area > 0 else np.ones_like(openness)
+        return np.where(self.system.unknown(component), self._conductance[component] / np.maximum(weight, 1e-30) ** 2, 0.0)
 
 
 def conjugate_gradients(
@@ -109,21 +129,25 @@ def conjugate_gradients(
     out: Field,
     tolerance: float,
     limit: int,
+    work: NDArray[np.float32] | None = None,
 ) -> tuple[float, int]:
     """Solve ``level out = right`` from zero to a relative residual in the preconditioner's norm.
 
     Returns:
         The relative residual reached and the iterations made.
     """
-    residual, search, image = right.copy(), np.zeros_like(right), np.zeros_like(right)
-    out[...] = 0
-    direction = np.zeros_like(right)
+    work = np.empty((4, *right.shape), dtype=np.float32) if work is None else work
+    residual, search, image, direction = work
+    residual[...] = right
+    for field in (search, image, direction, out):
+        field[...] = 0
     precondition(residual, direction)
     first = norm = dot(team, residual, direction)
+    previous = np.inf
     for iteration in range(limit):
         if norm <= tolerance**2 * first:
             return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
-        combine(team, direction, search, 1.0, norm / previous if iteration else 0.0)
+        combine(team, direction, search, 1.0, norm / previous)
         curvature = level.apply(team, search, image)
         combine(team, search, out, norm / curvature, 1.0)
         combine(team, image, residual, -norm / curvature, 1.0)

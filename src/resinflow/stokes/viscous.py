@@ -46,9 +46,7 @@ def sweep_viscous(lo, hi, u, right, out, excess, share, conductance, near, omega
 
 
 @kernel
-def restrict_viscous(
-    lo, hi, u, right, out, excess, share, conductance, near, children, points, coarse_points, paired
-):
+def restrict_viscous(lo, hi, u, right, out, excess, share, conductance, near, children, points, coarse_points, paired):
     """Sum the residual over every aggregate; ``lo, hi`` count coarse rows."""
     cz, cy, cx = conductance[0], conductance[1], conductance[2]
     along, across = np.float32(2) * cx, np.float32(2) * (cy + cz)

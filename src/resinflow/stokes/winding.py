@@ -32,7 +32,9 @@ def winding_clusters(first: NDArray[np.integer], last: NDArray[np.integer], coun
     nodes = count + 1
     ones = np.ones(before.size)
     # a forward crossing of the seam adds one period; self-crossings lie on the diagonal and contradict every tree
-    links = csr_array((np.concatenate([ones, ones]), (np.concatenate([before, after]), np.concatenate([after, before]))), shape=(nodes,) * 2)
+    links = csr_array(
+        (np.concatenate([ones, ones]), (np.concatenate([before, after]), np.concatenate([after, before]))), shape=(nodes,) * 2
+    )
     forward = csr_array((ones, (before, after)), shape=(nodes,) * 2)
     groups, member = connected_components(links, directed=False)
     period = np.zeros(nodes, dtype=np.int64)

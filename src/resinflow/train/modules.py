@@ -41,9 +41,11 @@ class Stage(L.LightningModule):
         """Return the terms of a batch: ``loss``, and ``velocity_error`` in units of the RMS speed."""
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss of a training batch; every term is logged as a mean over the epoch."""
         return self._logged(batch, "train")["loss"]
 
     def validation_step(self, batch: Batch, _: int) -> None:
+        """Log every term of a validation batch."""
         self._logged(batch, "validation")
 
     def _logged(self, batch: Batch, part: Part) -> dict[str, Tensor]:
@@ -54,6 +56,7 @@ class Stage(L.LightningModule):
         return terms
 
     def configure_optimizers(self) -> Any:
+        """Return AdamW over the trained parts, with one cycle of the learning rate over the whole stage."""
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -70,6 +73,7 @@ class Vae3dStage(Stage):
         self.options = config
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
+        """Return reconstruction and KL; decoding sees a drawn latent, or none, in training and the mean in validation."""
         fluid = conditions[:, :1]
         scaled = self.networks.scaled(target)
         posterior = self.networks.vae.encode_3d(scaled, conditions)
@@ -100,6 +104,7 @@ class Vae2dStage(Stage):
         self.options = config
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
+        """Return alignment of the latents, cross-reconstruction and planar reconstruction."""
         fluid = conditions[:, :1]
         scaled = self.networks.scaled(target)
         vae = self.networks.vae
@@ -134,6 +139,7 @@ class DiffusionStage(Stage):
         self.bridge = Bridge(bridge_noise)
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
+        """Return the matching loss and the error of the decoded estimate, both of one draw."""
         fluid = conditions[:, :1]
         networks, vae = self.networks, self.networks.vae
         scaled = networks.scaled(target)

@@ -164,7 +164,11 @@ def _log(run: Path, config: TrainingConfig, store: FlowStore) -> dict[str, Any]:
     """The story of a model: its recipe, its data and every stage's history."""
     return {
         "recipe": config.model_dump(mode="json"),
-        "data": {"fingerprint": data_fingerprint(store), "recipe": store.attributes["recipe"], "statistics": store.attributes["statistics"]},
+        "data": {
+            "fingerprint": data_fingerprint(store),
+            "recipe": store.attributes["recipe"],
+            "statistics": store.attributes["statistics"],
+        },
         "history": {stage: _history(run / stage / "history" / "metrics.csv") for stage in STAGES},
         "versions": {name: version(name) for name in ("resinflow", "torch", "lightning", "numpy")},
     }

@@ -195,6 +195,7 @@ def _box_grid(pyvista: Any, values: NDArray[np.floating], spacing: tuple[float, 
     ]
     z, y, x = coordinates
     grid = pyvista.RectilinearGrid(x, y, z)
-    padded = np.pad(values, [(1, 1)] * 3 + [(0, 0)] * (values.ndim - 3), mode="edge")
+    widths = np.array([(1, 1)] * 3 + [(0, 0)] * (values.ndim - 3))
+    padded = np.pad(values, widths, mode="edge")
     grid.point_data[name] = padded.reshape(-1, *values.shape[3:])
     return grid

@@ -61,4 +61,6 @@ def print_info(data: Path) -> None:
         ("permeability", "permeability", " m^2"),
     ):
         values = store.read(field)[complete]
-        console.print(f"{title}: {values.min():.4g} to {values.max():.4g}{unit}, median {sorted(values)[len(values) // 2]:.4g}{unit}")
+        console.print(
+            f"{title}: {values.min():.4g} to {values.max():.4g}{unit}, median {sorted(values)[len(values) // 2]:.4g}{unit}"
+        )

@@ -12,6 +12,7 @@ from resinflow.workflows.options import PredictionOptions
 from resinflow.workflows.predicting import Prediction, draw_prediction, predict_flows, print_prediction
 from resinflow.workflows.report import print_medium, save_all, working
 
+
 def run_demo(output: Path, console: Console) -> Prediction:
     """Segment the embedded stack, predict, solve, print the table, and write ``flow.png`` and ``flow.vti`` to ``output``."""
     with working(console, "segmentation"):

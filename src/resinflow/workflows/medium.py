@@ -21,9 +21,7 @@ def read_medium(path: Path, options: MediumOptions) -> Microstructure:
         if options.pixel_size is not None or options.depth is not None:
             raise InvalidInputError(f"{path.name} carries its own voxel size; leave out --pixel-size and --depth.")
         return FlowField.load(path).microstructure
-    return from_image(
-        path, pixel_size=options.pixel_size, depth=options.depth, slices=options.slices, fibres=options.fibres
-    )
+    return from_image(path, pixel_size=options.pixel_size, depth=options.depth, slices=options.slices, fibres=options.fibres)
 
 
 def is_extruded(micro: Microstructure) -> bool:

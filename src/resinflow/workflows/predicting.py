@@ -50,26 +50,27 @@ def predict_medium(
 
 def predict_flows(micro: Microstructure, options: PredictionOptions, console: Console) -> Prediction:
     """Return the predicted flow with the flows that it starts from and, if asked, the solved one."""
-    drive = {"pressure_drop": options.pressure_drop, "viscosity": options.viscosity}
+    axis, drop, viscosity = options.axis, options.pressure_drop, options.viscosity
     predictor = load_model(options.model)
     with working(console, "planar flow of every slice"):
-        planar = planar_flow(micro, axis=options.axis, **drive)
+        planar = planar_flow(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
     with working(console, "response flow"):
-        response = response_flow(micro, axis=options.axis, **drive)
+        response = response_flow(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
     with working(console, f"prediction by {predictor.name}"):
         model = predictor.predict(
             micro,
-            axis=options.axis,
+            axis=axis,
+            pressure_drop=drop,
+            viscosity=viscosity,
             samples=options.samples,
             steps=options.steps,
             seed=options.seed,
             start=StartFlows(planar, response),
-            **drive,
         )
     truth = None
     if options.compare:
         with working(console, "solver"):
-            truth = solve(micro, axis=options.axis, **drive)
+            truth = solve(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
     return Prediction(model, planar, response, truth)
 
 
@@ -90,7 +91,9 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
     print_plausibility(console, prediction.model)
     spread = prediction.model.permeability_samples
     if spread is not None and len(spread) > 1:
-        console.print(f"spread of K between {len(spread)} samples: {100 * spread.std(ddof=1) / spread.mean():.2g} % (not calibrated)")
+        console.print(
+            f"spread of K between {len(spread)} samples: {100 * spread.std(ddof=1) / spread.mean():.2g} % (not calibrated)"
+        )
     print_warnings(console, list(prediction.named().values()))
 
 

@@ -16,7 +16,9 @@ from resinflow.workflows.report import make_console, print_medium, print_plausib
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def solve_medium(path: Path, image: MediumOptions, drive: DriveOptions, outputs: Sequence[Path], figure: Path | None) -> FlowField:
+def solve_medium(
+    path: Path, image: MediumOptions, drive: DriveOptions, outputs: Sequence[Path], figure: Path | None
+) -> FlowField:
     """Solve the flow through the medium in ``path``, print K and the convergence, save fields and figure."""
     console = make_console()
     with working(console, "reading and segmenting"):
@@ -29,7 +31,7 @@ def solve_medium(path: Path, image: MediumOptions, drive: DriveOptions, outputs:
     if isinstance(report, SolverReport):
         console.print(
             f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the iteration "
-            f"{report.permeability_error:.1e}, largest divergence {report.divergence:.1e} of the mean flow through a voxel face"
+            f"{report.permeability_error:.1e}, divergence {report.divergence:.1e} of the mean flow through a voxel face"
         )
     print_warnings(console, [flow])
     save_all(console, flow, outputs)
