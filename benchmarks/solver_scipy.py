@@ -1,4 +1,4 @@
-"""The solver's first version, kept as the baseline of ``benchmarks/solver.py``: sparse matrices and algebraic multigrid (pyamg).
+"""The solver's first version, the baseline of ``benchmarks/solver.py``: sparse matrices and algebraic multigrid (pyamg).
 
 The same discretisation: MINRES on the assembled saddle-point system with the two-scale preconditioner.
 """

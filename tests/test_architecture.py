@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "train": {"core", "data", "nn", "diffusion", "model"},
     "evaluate": {"core"},
     "view": {"core", "evaluate"},
-    "workflows": {"core", "media", "stokes", "data", "model", "train", "evaluate", "view", "registry"},
+    "workflows": {"core", "media", "stokes", "data", "model", "train", "evaluate", "view", "registry", "verify"},
 }
 """Part -> the other parts it may import. What lies directly in resinflow/ (the façade, the registry, the command line) may
 import all; the workflows, which the commands call, join the parts and are imported by none of them."""

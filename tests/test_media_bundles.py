@@ -102,10 +102,10 @@ def test_fibres_tilt_as_asked():
     aligned = fibre_bundle((8, 160, 160), EXTENT, seed=5, settings=BundleSettings(0.35, 10e-6, 0.0, 0.0))
     assert np.abs(drift(aligned)).max() < 0.01
     tilts = []
-    for seed in range(4):
-        tilted = fibre_bundle((50, 160, 160), EXTENT, seed=seed, settings=BundleSettings(0.35, 10e-6, 0.0, 12.0))
+    for seed in range(3):
+        tilted = fibre_bundle((40, 120, 120), EXTENT, seed=seed, settings=BundleSettings(0.35, 10e-6, 0.0, 12.0))
         tilts.append(np.degrees(np.arctan(np.hypot(*drift(tilted).T))).mean())
-    assert max(tilts) < 12 + 5  # single fibres scatter by up to two thirds of a third of it per axis
+    assert max(tilts) < 12 * 1.5  # a third of the limit as scatter per axis, on top of the bundle's own tilt
     assert max(tilts) > 4
 
 

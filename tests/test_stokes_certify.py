@@ -13,7 +13,7 @@ from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.media.cases import plane_channel
 from resinflow.stokes.certify import certify, project
 
-TIGHT = 1e-14
+TIGHT = 1e-12
 CONDITIONS = st.sampled_from(
     [
         {},

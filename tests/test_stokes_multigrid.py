@@ -13,7 +13,6 @@ from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.multigrid import Multigrid, Tuning
 from resinflow.stokes.problem import Drive, pose
-from resinflow.stokes.refine import INFLATION
 from resinflow.stokes.stencil import BLOCKED
 from resinflow.stokes.twoscale import DARCY_TUNING, VISCOUS_TUNING, TwoScale
 
@@ -98,11 +97,8 @@ def test_velocity_cycle_is_near_the_inverse(team, make, drive):
 
 
 @pytest.mark.parametrize(("make", "drive"), MEDIA)
-def test_velocity_cycle_seldom_needs_more_than_the_inflation(team, make, drive):
-    """Bramble and Pasciak's inner product asks for 1 / inflation below the spectrum; the solver enlarges it where that fails."""
-    flow = stokes.solve(make(), **drive)
-    assert flow.report.iterations < 40
-    assert 1 < INFLATION < 2.5
+def test_few_iterations_are_enough_on_every_kind_of_medium(make, drive):
+    assert stokes.solve(make(), **drive).report.iterations < 25
 
 
 @pytest.mark.parametrize("pixels", [64, 128, 256])
@@ -163,7 +159,7 @@ def test_loosest_field_still_has_equal_flux_through_every_plane(drive):
     flow = stokes.solve(bundle((6, 32, 32)), tolerance=0.1, **drive)
     component = {"x": 0, "y": 1, "z": 2}[flow.axis]
     flux = np.moveaxis(flow.face_velocity[component], 2 - component, 0).sum(axis=(1, 2))
-    assert np.ptp(flux) <= 3e-6 * flux.mean()
+    assert np.ptp(flux) <= 1e-5 * flux.mean()
 
 
 def test_own_field_as_a_start_leaves_nothing_to_do():

@@ -8,7 +8,7 @@ from resinflow.core import InvalidInputError, Microstructure
 from resinflow.core.microstructure import AXES
 from resinflow.media import BundleSettings, fibre_bundle
 
-TIGHT = 1e-14
+TIGHT = 1e-12
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_planar_flow_of_an_extruded_medium_is_its_flow(bundle):
     extruded = Microstructure(np.repeat(bundle.fluid[2:3], 4, axis=0), bundle.spacing)
     planar = stokes.planar_flow(extruded, tolerance=TIGHT)
     whole = stokes.solve(extruded, tolerance=TIGHT)
-    assert np.abs(planar.velocity - whole.velocity).max() < 1e-6 * whole.speed.max()
+    assert np.abs(planar.velocity - whole.velocity).max() < 2e-5 * whole.speed.max()
     assert planar.permeability == pytest.approx(whole.permeability, rel=1e-8)
 
 

@@ -7,7 +7,7 @@ from resinflow import stokes
 from resinflow.core import Microstructure
 from resinflow.media import BundleSettings, fibre_bundle
 
-TIGHT = 1e-14
+TIGHT = 1e-12
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def flow(bundle):
     return stokes.solve(bundle, tolerance=TIGHT)
 
 
-def same(field, other, tolerance=1e-6):
+def same(field, other, tolerance=2e-5):
     return np.abs(field - other).max() <= tolerance * np.abs(other).max()
 
 

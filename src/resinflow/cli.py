@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from resinflow.core.errors import ResinflowError
 from resinflow.workflows.options import DriveOptions, MediumOptions, PredictionOptions, TrainingFiles
 
+_EXIT_MISSED = 1
 _EXIT_ERROR = 2
 _EXIT_INTERRUPTED = 130
 
@@ -23,14 +24,22 @@ data_app = App(name="data", help="Data sets of microstructures with their flows.
 train_app = App(
     name="train", help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed."
 )
+model_app = App(name="model", help="Model directories.")
 app.command(data_app)
 app.command(train_app)
+app.command(model_app)
 
 Outputs = Annotated[
     list[Path] | None,
     Parameter(
         name=["--output", "-o"], help="Save the field: .vti (ParaView), .npz, .nc or .zarr; may be repeated.", negative=""
     ),
+]
+DownloadFolder = Annotated[
+    Path | None, Parameter(name=["--output", "-o"], help="Folder; by default data/NAME or models/NAME here.")
+]
+BaseUrl = Annotated[
+    str | None, Parameter(help="Server that holds the record, such as a mirror; by default https://zenodo.org.")
 ]
 Flat = Parameter(name="*")
 
@@ -159,8 +168,23 @@ def evaluate(
     evaluate_and_print(model, data, split=split, samples=samples, steps=steps, limit=limit, output=output)
 
 
+@app.command
+def verify(*, quick: bool = False) -> None:
+    """Check the solver against known answers: channels, ducts, fibre arrays, the K tensor, a tilted bundle. Exit status 1 on a miss.
+
+    Parameters
+    ----------
+    quick
+        Leave out the finest grids: a minute instead of several.
+    """
+    from resinflow.workflows.verifying import verify_and_print
+
+    if not verify_and_print(quick=quick):
+        sys.exit(_EXIT_MISSED)
+
+
 @data_app.command
-def generate(recipe: Path, output: Path, /, *, workers: int | None = None) -> None:
+def generate(recipe: Path, output: Path, /, *, workers: int | None = None, scheduler: str | None = None) -> None:
     """Generate a data set of random fibre bundles and their flows. Running again continues where it stopped.
 
     Parameters
@@ -171,10 +195,12 @@ def generate(recipe: Path, output: Path, /, *, workers: int | None = None) -> No
         Folder of the data set (Zarr).
     workers
         Processes; by default one a core.
+    scheduler
+        Address of a Dask scheduler (tcp://host:8786) whose workers make the samples; all must see the same OUTPUT.
     """
     from resinflow.workflows.data import generate_and_print
 
-    generate_and_print(recipe, output, workers)
+    generate_and_print(recipe, output, workers, scheduler)
 
 
 @data_app.command
@@ -219,6 +245,78 @@ def info(data: Path, /) -> None:
     print_info(data)
 
 
+@data_app.command(name="convert")
+def convert_data(
+    source: Path,
+    destination: Path,
+    /,
+    *,
+    pressure_drop: float | None = None,
+    viscosity: float | None = None,
+    density: float | None = None,
+    derive: Annotated[bool, Parameter(negative="")] = False,
+    plain: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Convert a data set from the published layout (x/domain.pt, U.pt, ...) into a store, or back.
+
+    Parameters
+    ----------
+    source
+        A folder in the published layout, or a data set.
+    destination
+        NAME.zarr for a store, which an interrupted conversion goes on in; any other name for the published layout.
+    pressure_drop
+        Pa over the length of the box; the published files do not say it.
+    viscosity
+        Pa s, likewise.
+    density
+        kg/m^3, if the published pressure is kinematic (pressure over density).
+    derive
+        Add the planar pressure and the response flow with our own solver: training needs them.
+    plain
+        Write the published files alone, without those that make the way back lossless.
+    """
+    from resinflow.workflows.data import convert_and_print
+
+    convert_and_print(
+        source,
+        destination,
+        pressure_drop=pressure_drop,
+        viscosity=viscosity,
+        density=density,
+        derive=derive,
+        plain=plain,
+    )
+
+
+@data_app.command
+def check(data: Path, /) -> None:
+    """Check every sample and the splits; print each fault with sample and cause, and exit with status 2 if there is one.
+
+    Parameters
+    ----------
+    data
+        A data set.
+    """
+    from resinflow.workflows.data import check_and_print
+
+    check_and_print(data)
+
+
+@data_app.command(name="download")
+def download_data(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None) -> None:
+    """Download a published data set, verify and unpack it: fibres-3d or fibres-2d. Running again goes on.
+
+    Parameters
+    ----------
+    name
+        fibres-3d (2.1 GB) or fibres-2d.
+    """
+    from resinflow.workflows.data import download_data_and_print
+
+    download_data_and_print(name, output, base_url)
+
+
 def _train(stage: Literal["vae3d", "vae2d", "diffusion"], files: TrainingFiles) -> None:
     from resinflow.workflows.training import train_and_print
 
@@ -241,6 +339,53 @@ def vae2d(files: Annotated[TrainingFiles, Flat]) -> None:
 def diffusion(files: Annotated[TrainingFiles, Flat]) -> None:
     """Stage 3: the diffusion model learns the way from the latent of the 2-D branch to that of the 3-D branch."""
     _train("diffusion", files)
+
+
+@model_app.command(name="download")
+def download_model(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None) -> None:
+    """Download published weights and verify them: published-3d or published-2d. Running again goes on.
+
+    Parameters
+    ----------
+    name
+        published-3d (3.9 GB) or published-2d.
+    """
+    from resinflow.workflows.data import download_model_and_print
+
+    download_model_and_print(name, output, base_url)
+
+
+@model_app.command
+def convert(
+    checkpoint: Path,
+    output: Path,
+    /,
+    *,
+    sampler: Literal["ddim", "ddpm"] = "ddim",
+    steps: int = 50,
+    eta: float = 0.0,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> None:
+    """Convert a published checkpoint (VAE stage 1 or 2, or diffusion) into a model directory for --model.
+
+    Parameters
+    ----------
+    checkpoint
+        The .pt file, or its folder: best_model.pt before vae.pt before model.pt. vae_log.json or log.json is read beside it.
+    output
+        The model directory.
+    sampler
+        How the model samples: ddim, or ddpm (all steps of the schedule).
+    steps
+        Denoiser calls of ddim, unless a prediction names its own.
+    eta
+        Fresh noise of ddim, 0 to 1.
+    precision
+        Of the networks: bfloat16 is quicker and less exact; the weights stay float32 on disk.
+    """
+    from resinflow.workflows.converting import convert_and_print
+
+    convert_and_print(checkpoint, output, sampler=sampler, steps=steps, eta=eta, precision=precision)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 from resinflow.core import InvalidInputError, Microstructure
 from resinflow.core.microstructure import Axis
 from resinflow.model import FlowPredictor, StartFlows
+from resinflow.model.paper import PaperPredictor, is_paper_model
 from resinflow.stokes import planar_flow, response_flow
 
 _SHIPPED = Path(__file__).parent / "model" / "weights"
 
 
-def load_model(name_or_directory: str | Path = "small") -> FlowPredictor:
+def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor:
     """Return a model that predicts from a microstructure alone: a shipped one by name, or a model directory.
+
+    A directory that ``resinflow model convert`` wrote gives the published model.
 
     Raises:
         InvalidInputError: neither a shipped model nor a model directory, or damaged files.
@@ -26,6 +29,8 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor:
             f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
             "or a model directory."
         )
+    if is_paper_model(Path(name_or_directory)):
+        return PaperPredictor.load(name_or_directory, planar_flow)
     return FlowPredictor.load(name_or_directory, solve_start_flows)
 
 

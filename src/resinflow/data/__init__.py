@@ -1,19 +1,26 @@
-"""Data sets of microstructures with their flows: store, generation, split and statistics."""
+"""Data sets of microstructures with their flows: store, generation, split, statistics, validator, published layout."""
 
+from resinflow.data.check import Fault, check_store
 from resinflow.data.config import GenerationConfig, load_generation_config
+from resinflow.data.exporting import export_published
 from resinflow.data.generate import generate
+from resinflow.data.importing import import_published
 from resinflow.data.split import SPLITS, canonical_fingerprint, draw_splits
 from resinflow.data.statistics import compute_statistics
 from resinflow.data.store import FlowStore, Sample
 
 __all__ = [
     "SPLITS",
+    "Fault",
     "FlowStore",
     "GenerationConfig",
     "Sample",
     "canonical_fingerprint",
+    "check_store",
     "compute_statistics",
     "draw_splits",
+    "export_published",
     "generate",
+    "import_published",
     "load_generation_config",
 ]

@@ -34,7 +34,7 @@ class GenerationConfig(BaseModel):
     minimum_gap: Annotated[float, Field(ge=0)] = 0.5e-6
     pressure_drop: Annotated[float, Field(gt=0)] = 1e5
     viscosity: Annotated[float, Field(gt=0)] = 0.1
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:

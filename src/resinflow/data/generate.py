@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,17 +15,21 @@ from resinflow.data.config import GenerationConfig
 from resinflow.data.split import draw_splits
 from resinflow.data.statistics import compute_statistics
 from resinflow.data.store import FlowStore, Sample
+from resinflow.data.workers import run_on_cluster, run_on_processes
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.stokes import planar_flow, response_flow, solve
 
 _DRAWS_PER_SAMPLE = 20
 """A random medium that does not percolate, or a slice without fibre, is drawn again from the sample's own seed."""
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
 
 def generate(
-    config: GenerationConfig, path: str | Path, *, workers: int | None = None, watch: Callable[[int, int], None] | None = None
+    config: GenerationConfig,
+    path: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> FlowStore:
     """Write the data set that ``config`` describes, then draw its splits and statistics.
 
@@ -36,18 +39,27 @@ def generate(
     Args:
         config: the recipe.
         path: a folder (Zarr group), made if absent.
-        workers: processes; by default one a core.
+        workers: processes on this machine; by default one a core.
+        scheduler: address of a Dask scheduler (``tcp://host:8786``) whose workers make the samples instead. They write them
+            themselves, so that ``path`` must mean the same folder to all of them.
         watch: called with the numbers of complete and of all samples, after every sample.
 
     Raises:
-        InvalidInputError: ``path`` holds a data set of another recipe.
+        InvalidInputError: ``path`` holds a data set of another recipe, or no scheduler answers.
+        MissingDependencyError: ``scheduler`` without the extra ``cluster``.
     """
     store = _open_or_create(config, Path(path))
     missing = np.flatnonzero(~store.complete).tolist()
     done = len(store) - len(missing)
     if watch:
         watch(done, len(store))
-    for _ in _made(config, store.path, missing, workers or os.cpu_count() or 1):
+    make = partial(_make_and_write, config, store.path.absolute())
+    made = (
+        run_on_cluster(make, missing, scheduler)
+        if scheduler
+        else run_on_processes(make, missing, workers or os.cpu_count() or 1)
+    )
+    for _ in made:
         done += 1
         if watch:
             watch(done, len(store))
@@ -67,6 +79,7 @@ def _open_or_create(config: GenerationConfig, path: Path) -> FlowStore:
             raise InvalidInputError(
                 f"{path} holds a data set of another recipe (different: {', '.join(changed) or 'keys'}); choose another folder."
             )
+        store.remove_leftovers()
         return store
     attributes = {
         "recipe": recipe,
@@ -75,45 +88,6 @@ def _open_or_create(config: GenerationConfig, path: Path) -> FlowStore:
         "resinflow_version": version("resinflow"),
     }
     return FlowStore.create(path, config.samples, config.shape, attributes)
-
-
-def _made(config: GenerationConfig, path: Path, indices: list[int], workers: int) -> Iterator[int]:
-    """Make the samples and yield their numbers as they are on disk."""
-    if not indices:
-        return
-    if workers == 1:
-        for index in indices:
-            yield _make_and_write(config, path, index)
-        return
-    # fresh processes with one thread each: two OpenMP pools on one core wait for each other
-    saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        with ProcessPoolExecutor(min(workers, len(indices)), multiprocessing.get_context("spawn")) as pool:
-            yield from _as_they_come(pool, config, path, indices, 2 * workers)
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-def _as_they_come(
-    pool: ProcessPoolExecutor, config: GenerationConfig, path: Path, indices: list[int], in_flight: int
-) -> Iterator[int]:
-    waiting = iter(indices)
-    running: set[Future[int]] = set()
-    try:
-        while True:
-            for index in waiting:
-                running.add(pool.submit(_make_and_write, config, path, index))
-                if len(running) >= in_flight:
-                    break
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _make_and_write(config: GenerationConfig, path: Path, index: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,6 +27,24 @@ def canonical_fingerprint(micro: Microstructure) -> str:
     return min(prints)
 
 
+def assign_splits(prints: Sequence[str]) -> dict[str, list[int]]:
+    """Return the sample numbers of each part of the split 70/15/15, given every sample's canonical fingerprint.
+
+    Samples of one fingerprint fall into one part. The result depends on the fingerprints alone, not on the order of samples
+    within one.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, fingerprint in enumerate(prints):
+        groups.setdefault(fingerprint, []).append(index)
+    names = sorted(groups)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
+    bounds = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(names)).astype(int)
+    return {
+        split: sorted(index for place in order[start:end] for index in groups[names[place]])
+        for split, start, end in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
 def draw_splits(store: FlowStore) -> dict[str, list[int]]:
     """Draw and store the split 70/15/15 by canonical fingerprint, and return the sample numbers of each part.
 
@@ -39,15 +58,7 @@ def draw_splits(store: FlowStore) -> dict[str, list[int]]:
     missing = int((~store.complete).sum())
     if missing:
         raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
-    groups: dict[str, list[int]] = {}
-    for index in range(len(store)):
-        groups.setdefault(canonical_fingerprint(store.microstructure(index)), []).append(index)
-    names = sorted(groups)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
-    bounds = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(names)).astype(int)
-    indices = {
-        split: sorted(index for place in order[start:end] for index in groups[names[place]])
-        for split, start, end in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
-    }
+    prints = [canonical_fingerprint(store.microstructure(index)) for index in range(len(store))]
+    indices = assign_splits(prints)
     store.set_attribute("splits", {"seed": SPLIT_SEED, "fractions": SPLITS, "indices": indices})
     return indices

@@ -5,8 +5,9 @@ Workers write different samples at the same time; training reads them lazily; xa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,7 @@ from numpy.typing import NDArray
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.core.files import replacing
-
-SCHEMA = "resinflow-data-1"
-_GRID = ("z", "y", "x")
-
-_FIELDS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    # name: dtype, dimensions of one sample, unit
-    "fluid": ("uint8", _GRID, "1"),
-    "signed_distance": ("float32", _GRID, "m"),
-    "spacing": ("float64", ("axis",), "m"),
-    "velocity": ("float32", ("component", *_GRID), "m s-1"),
-    "pressure": ("float32", _GRID, "Pa"),
-    "planar_velocity": ("float32", ("planar_component", *_GRID), "m s-1"),
-    "planar_pressure": ("float32", _GRID, "Pa"),
-    "response_velocity": ("float32", ("component", *_GRID), "m s-1"),
-    "response_pressure": ("float32", _GRID, "Pa"),
-    "permeability": ("float64", (), "m2"),
-    "planar_permeability": ("float64", (), "m2"),
-    "response_permeability": ("float64", (), "m2"),
-    "iterations": ("int32", (), "1"),
-    "residual": ("float64", (), "1"),
-    "fingerprint": ("uint8", ("byte",), "1"),
-    "seed": ("uint64", (), "1"),
-    "volume_fraction": ("float64", (), "1"),
-    "diameter": ("float64", (), "m"),
-    "diameter_scatter": ("float64", (), "1"),
-    "misalignment": ("float64", (), "degree"),
-    "complete": ("uint8", (), "1"),
-}
-_LENGTHS = {"axis": 3, "component": 3, "planar_component": 2, "byte": 32}
+from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
 
 
 @dataclass(frozen=True)
@@ -54,6 +27,15 @@ class Sample:
     truth: FlowField
     planar: FlowField
     response: FlowField
+
+
+@dataclass(frozen=True)
+class StoredField:
+    """How an array is stored: number of samples, type, dimensions of one sample."""
+
+    samples: int
+    dtype: str
+    dims: tuple[str, ...]
 
 
 class FlowStore:
@@ -66,14 +48,37 @@ class FlowStore:
     def __init__(self, path: Path, group: zarr.Group) -> None:
         self.path = path
         self._group = group
+        self._arrays: dict[str, zarr.Array] = {}
 
     @classmethod
-    def create(cls, path: Path, samples: int, shape: tuple[int, int, int], attributes: Mapping[str, Any]) -> FlowStore:
-        """Make an empty data set, whole or not at all."""
-        lengths = {**_LENGTHS, **dict(zip(_GRID, shape, strict=True))}
+    def create(
+        cls,
+        path: Path,
+        samples: int,
+        shape: tuple[int, int, int],
+        attributes: Mapping[str, Any],
+        *,
+        fields: Iterable[str] = tuple(FIELDS),
+        lengths: Mapping[str, int] | None = None,
+    ) -> FlowStore:
+        """Make an empty data set, whole or not at all.
+
+        Args:
+            path: the Zarr group.
+            samples: how many samples it will hold.
+            shape: voxels (nz, ny, nx) of a sample.
+            attributes: ``pressure_drop`` (Pa), ``viscosity`` (Pa s), and whatever else belongs to the data set. With
+                ``density`` (kg/m^3) the stored pressure is kinematic, pressure over density.
+            fields: the arrays; a field that is left out is absent from the data set.
+            lengths: lengths of further dimensions.
+        """
+        lengths = {**LENGTHS, **dict(zip(GRID, shape, strict=True)), **(lengths or {})}
         with replacing(path) as temporary:
             group = zarr.open_group(temporary, mode="w", zarr_format=3)
-            for name, (dtype, dims, unit) in _FIELDS.items():
+            for name in fields:
+                dtype, dims, unit = ALL_FIELDS[name]
+                if name == "pressure" and "density" in attributes:
+                    unit = "m2 s-2"
                 inner = tuple(lengths[dim] for dim in dims)
                 group.create_array(
                     name,
@@ -100,9 +105,7 @@ class FlowStore:
         try:
             group = zarr.open_group(path, mode="r+" if writable else "r")
         except (FileNotFoundError, KeyError, ValueError, OSError) as error:
-            raise InvalidInputError(
-                f"{path} is not a data set ({type(error).__name__}); make one with: resinflow data generate RECIPE {path}."
-            ) from None
+            raise InvalidInputError(f"{path} is not a data set ({type(error).__name__}); {_advice(path)}") from None
         if group.attrs.get("schema") != SCHEMA:
             raise InvalidInputError(f"{path} has schema {group.attrs.get('schema')!r}; needed: {SCHEMA!r}.")
         return cls(path, group)
@@ -116,8 +119,29 @@ class FlowStore:
         """Write one attribute (plain JSON types)."""
         self._group.attrs[name] = value
 
+    def has(self, name: str) -> bool:
+        """Return whether the data set holds field ``name``: a converted one lacks what its source did not have."""
+        return name in self.fields
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that are there, in the order of the schema."""
+        return tuple(name for name in ALL_FIELDS if name in self._group)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels (nz, ny, nx) of every sample."""
+        _, nz, ny, nx = self._array("fluid").shape
+        return nz, ny, nx
+
+    def layout_of(self, name: str) -> StoredField:
+        """Return how field ``name`` is stored, to be compared with the schema."""
+        array = self._array(name)
+        dims = tuple(str(dim) for dim in getattr(array.metadata, "dimension_names", None) or ())
+        return StoredField(int(array.shape[0]), str(array.dtype), dims[1:])
+
     def __len__(self) -> int:
-        return int(self.read("complete").size)
+        return int(self._array("complete").size)
 
     def read(self, name: str, index: int | None = None) -> NDArray[Any]:
         """Return field ``name`` of one sample, or of all.
@@ -125,8 +149,8 @@ class FlowStore:
         Raises:
             InvalidInputError: unknown field, or a chunk that cannot be read.
         """
-        if name not in _FIELDS:
-            raise InvalidInputError(f"{name!r} is no field of the data set; known: {', '.join(_FIELDS)}.")
+        if name not in ALL_FIELDS:
+            raise InvalidInputError(f"{name!r} is no field of a data set; known: {', '.join(ALL_FIELDS)}.")
         array = self._array(name)
         try:
             return np.asarray(array[index] if index is not None else array[:])
@@ -175,18 +199,39 @@ class FlowStore:
             "fingerprint": np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8),
             **{name: provenance[name] for name in ("seed", "volume_fraction", "diameter", "diameter_scatter", "misalignment")},
         }
+        self.write_fields(index, values)
+
+    def write_fields(self, index: int, values: Mapping[str, Any]) -> None:
+        """Write one sample given by its fields; it counts as complete only when all of it is on disk."""
         for name, value in values.items():
             self._put(name, index, value)
         self._put("complete", index, 1)
 
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process left of files that it was writing; no other process may be writing."""
+        missing = np.flatnonzero(~self.complete).tolist()
+        folders = [self.path, *(self.path / name for name in self.fields), *(self.path / name / "c" for name in self.fields)]
+        leftovers = [file for folder in folders for file in folder.glob("*.partial")]
+        for name in self.fields:
+            for index in missing:
+                leftovers += (self.path / name / "c" / str(index)).rglob("*.partial")
+        for file in leftovers:
+            file.unlink(missing_ok=True)
+
     def _array(self, name: str) -> zarr.Array:
+        if name in self._arrays:  # opening an array reads its metadata again, which costs more than a small chunk
+            return self._arrays[name]
+        if name not in self._group:
+            advice = "it is damaged" if name in REQUIRED else "convert its source again with --derive, into a new folder"
+            raise InvalidInputError(f"{self.path} holds no {name}; needed for this step; {advice}.")
         array = self._group[name]
         if not isinstance(array, zarr.Array):
             raise InvalidInputError(f"{self.path}: {name} is no array; generate the data set again.")
+        self._arrays[name] = array
         return array
 
     def _put(self, name: str, index: int, value: Any) -> None:
-        self._array(name)[index] = np.asarray(value, dtype=_FIELDS[name][0])
+        self._array(name)[index] = np.asarray(value, dtype=ALL_FIELDS[name].dtype)
 
     def microstructure(self, index: int) -> Microstructure:
         """Return the medium of sample ``index``."""
@@ -194,7 +239,7 @@ class FlowStore:
         return Microstructure(
             self.read("fluid", index),
             (dz, dy, dx),
-            self.read("signed_distance", index),
+            self.read("signed_distance", index) if self.has("signed_distance") else None,
             {"data_set": self.path.name, "sample": index},
         )
 
@@ -206,7 +251,7 @@ class FlowStore:
         """
         if not self.read("complete", index):
             raise InvalidInputError(f"sample {index} of {self.path} is not there yet; run resinflow data generate again.")
-        micro = self.microstructure(index)
+        micro, attributes = self.microstructure(index), self.attributes
         planar = self.read("planar_velocity", index)
         flows = {
             "": self.read("velocity", index),
@@ -217,11 +262,18 @@ class FlowStore:
             FlowField(
                 micro,
                 velocity,
-                self.read(f"{prefix}pressure", index),
+                self.read(f"{prefix}pressure", index) * (1.0 if prefix else attributes.get("density", 1.0)),
                 axis="x",
-                pressure_drop=self.attributes["pressure_drop"],
-                viscosity=self.attributes["viscosity"],
+                pressure_drop=attributes["pressure_drop"],
+                viscosity=attributes["viscosity"],
             )
             for prefix, velocity in flows.items()
         )
         return Sample(truth, flat, response)
+
+
+def _advice(path: Path) -> str:
+    """What to do with a path that is no data set of ours."""
+    if (path / "x" / "domain.pt").is_file() or (path / "y" / "domain.pt").is_file():
+        return f"it is in the published layout; convert it with: resinflow data convert {path} {path.name}.zarr --derive."
+    return f"make one with: resinflow data generate RECIPE {path}."

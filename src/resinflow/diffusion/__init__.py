@@ -1,5 +1,6 @@
 """Noise schedules, losses and samplers, thin over diffusers; no network is known here."""
 
 from resinflow.diffusion.bridge import Bridge, BridgeDraw
+from resinflow.diffusion.ddpm import NoiseSchedule, sample_ddim, sample_ddpm
 
-__all__ = ["Bridge", "BridgeDraw"]
+__all__ = ["Bridge", "BridgeDraw", "NoiseSchedule", "sample_ddim", "sample_ddpm"]

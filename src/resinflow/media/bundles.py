@@ -105,6 +105,8 @@ def fibre_bundle(
     chosen = settings or BundleSettings()
     if volume_fraction is not None:
         chosen = BundleSettings(**{**asdict(chosen), "volume_fraction": volume_fraction})
+    if len(shape) != 3 or min(shape) < 1:
+        raise InvalidInputError(f"the shape is {tuple(shape)}; needed: three numbers of voxels (nz, ny, nx), each at least 1.")
     if min(extent[1:]) < chosen.diameter:
         raise InvalidInputError(
             f"the box is {extent[2]:g} x {extent[1]:g} m wide; needed: at least one diameter ({chosen.diameter:g} m)."
@@ -113,6 +115,8 @@ def fibre_bundle(
     rng = np.random.default_rng(seed)
     for extra in range(_ATTEMPTS):  # the cut-out box may hold less than its share of fibres: then draw a denser cell
         fibres = _relaxed_fibres(extent, chosen, extra, rng)
+        if fibres is None:
+            continue
         distance = fibres.signed_distance(shape, spacing)
         radius_change = _radius_change(distance, chosen)
         if radius_change is not None:
@@ -135,8 +139,8 @@ def fibre_bundle(
 
 def _relaxed_fibres(
     extent: tuple[float, float, float], settings: BundleSettings, extra: int, rng: np.random.Generator
-) -> Fibres:
-    """Fibres placed at random in a wider periodic cell and pushed apart until no two overlap.
+) -> Fibres | None:
+    """Fibres placed at random in a wider periodic cell and pushed apart until no two overlap; None where some still do.
 
     Random insertion alone jams at a fraction of 0.55; relaxation of the two end points of every axis goes beyond.
     """
@@ -157,7 +161,9 @@ def _relaxed_fibres(
     centre = rng.uniform(0, 1, (count, 2)) * cell
     shift = depth * _random_tilt(settings, count, rng)
     ends = np.stack([centre - shift / 2, centre + shift / 2])
-    ends = _relax(ends, reach, cell)
+    ends = _relax(ends, reach, cell, depth)
+    if ends is None:
+        return None
     return Fibres(ends[0] - margin, ends[1] - margin, radius, depth)
 
 
@@ -170,35 +176,45 @@ def _random_tilt(settings: BundleSettings, count: int, rng: np.random.Generator)
     return bundle + single
 
 
-def _relax(ends: NDArray[np.float64], reach: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+def _relax(
+    ends: NDArray[np.float64], reach: NDArray[np.float64], cell: NDArray[np.float64], depth: float
+) -> NDArray[np.float64] | None:
     """Push overlapping pairs apart where they are closest until none overlaps by more than a thousandth of a radius.
 
     ``ends`` (2, n, 2) are the axes' points at the bottom and the top; a push at height t moves the bottom by 1 - t and
-    the top by t, so that tilts adapt where the packing leaves no room for them.
+    the top by t, so that tilts adapt where the packing leaves no room for them. Distances are taken across the fibres: a
+    tilted fibre's section is an ellipse, longer than its diameter. None where overlaps remain after all steps.
     """
     count = len(reach)
     first, second = np.triu_indices(count, 1)
     needed = (reach[first] + reach[second]) * 1.002
     tolerance = 1e-3 * reach.min()
+    lever = min(1.0, 0.25 * depth / reach.min())  # in a thin slab fibres shift rather than turn
     for _ in range(_RELAXATION_STEPS):
         middle = ends.mean(axis=0)
         image = cell * np.round((middle[second] - middle[first]) / cell)
         low = ends[0][second] - ends[0][first] - image
         high = ends[1][second] - ends[1][first] - image
         change = high - low
-        height = np.clip(-(low * change).sum(1) / np.maximum((change**2).sum(1), 1e-30), 0, 1)
+        turn = (change**2).sum(1)
+        parallel = turn < tolerance**2  # equally close everywhere: push both ends alike
+        height = np.where(parallel, 0.5, np.clip(-(low * change).sum(1) / np.where(parallel, 1.0, turn), 0, 1))
         apart = low + height[:, None] * change
-        distance = np.sqrt((apart**2).sum(1))
+        slope = (ends[1] - ends[0]) / depth
+        direction = 0.5 * (slope[first] + slope[second])
+        along = (apart * direction).sum(1)
+        distance = np.sqrt((apart**2).sum(1) - along**2 / (1 + (direction**2).sum(1)))
         overlap = needed - distance
         if overlap.max(initial=-1.0) <= tolerance:
-            break
+            return ends
         touching = overlap > 0
         push = (0.5 * overlap / np.maximum(distance, 1e-12))[touching, None] * apart[touching]
         pair_height = height[touching, None]
-        for end, share in ((0, 1 - pair_height), (1, pair_height)):
+        lean = lever * (pair_height - 0.5)
+        for end, share in ((0, 0.5 - lean), (1, 0.5 + lean)):
             np.add.at(ends[end], second[touching], push * share)
             np.add.at(ends[end], first[touching], -push * share)
-    return ends
+    return None
 
 
 def _radius_change(distance: NDArray[np.float64], settings: BundleSettings) -> float | None:

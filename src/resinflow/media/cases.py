@@ -126,9 +126,9 @@ def rectangular_duct(
 
 
 def duct_permeability(height: float, width: float) -> float:
-    """Return K (m^2) of a rectangular duct (m): ``a^2 / 12 (1 - 192 a / (pi^5 b) sum tanh(n pi b / 2 a) / n^5)``, n odd, a <= b.
+    """Return K (m^2) of a rectangular duct of sides a <= b (m).
 
-    White, Viscous Fluid Flow (2006), equation 3-48.
+    ``a^2 / 12 (1 - 192 a / (pi^5 b) sum tanh(n pi b / 2 a) / n^5)`` over odd n (White, Viscous Fluid Flow, 2006).
     """
     short, long = sorted((height, width))
     odd = np.arange(1, 2 * _DUCT_TERMS, 2)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import InvalidInputError, Microstructure, ResinflowError
-from resinflow.media.segment import SegmentationSettings, detect_polarity, segment
+from resinflow.media.segment import SegmentationSettings, segment
 
 _TIFF = (".tif", ".tiff")
 _IMAGES = (*_TIFF, ".png")
@@ -152,7 +152,7 @@ def _fluid(stack: NDArray, settings: SegmentationSettings) -> tuple[NDArray[np.b
         return (stack == 0 if bright_fibres else stack != 0), {"method": "mask", "fluid_value": 0 if bright_fibres else 1}
     if len(greys) == 1:
         raise InvalidInputError(f"every pixel has grey {greys[0]}; needed: fibres and fluid of different grey.")
-    polarity = detect_polarity(stack) if settings.fibres == "auto" else settings.fibres
+    polarity = segment(stack, settings).polarity if settings.fibres == "auto" else settings.fibres
     fluid = stack == (greys[1] if polarity == "dark" else greys[0])
     return fluid, {"method": "mask", "polarity": polarity, "fluid_value": float(greys[1] if polarity == "dark" else greys[0])}
 
@@ -179,6 +179,8 @@ def _read_tiff(path: Path) -> NDArray:
             if "imagecodecs" not in str(error):
                 raise
             return _read_pillow(path)  # Pillow knows LZW and JPEG compression
+    if array.dtype == np.bool_:
+        array = array * np.uint8(255)
     if "C" in axes and array.shape[axes.index("C")] > 1:
         raise InvalidInputError(
             f"{path.name} holds {array.shape[axes.index('C')]} channels; needed: one. Save a single channel."

@@ -104,7 +104,7 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
     """Return the fibres of a greyscale stack (nz, ny, nx), or of one image (ny, nx).
 
     Dark fibres with bright phase-contrast rims, uneven illumination, noise, and fibres cut by the borders are handled. The
-    result does not change when the greys are scaled or shifted.
+    result follows from the image alone, and does not change when its greys are scaled or shifted.
 
     Raises:
         InvalidInputError: an image that is too small, has no contrast or no structure, or in which no fibre is left.
@@ -133,16 +133,6 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
     return Segmentation(fibre, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
 
 
-def detect_polarity(grey: NDArray) -> Polarity:
-    """Return whether the darker or the brighter phase of a stack is made of fibres, the convex phase; works on two-valued images too.
-
-    Raises:
-        InvalidInputError: an image that is too small, or has no contrast or no structure.
-    """
-    coarse, first = _first_look(_clipped(_checked(grey)), None)
-    return _polarity(first.dark, coarse)
-
-
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Return the Dice overlap 2 |A and B| / (|A| + |B|) of two masks: 1 for equal masks (two empty ones too), 0 for disjoint.
 
@@ -160,7 +150,8 @@ def _checked(grey: NDArray) -> Floats:
     stack = np.asarray(grey)
     if stack.ndim not in (2, 3) or min(stack.shape[-2:], default=0) < _SMALLEST_IMAGE or 0 in stack.shape:
         raise InvalidInputError(
-            f"the image has shape {stack.shape}; needed: (ny, nx) or (nz, ny, nx) with at least {_SMALLEST_IMAGE} pixels a side."
+            f"the image has shape {stack.shape}; "
+            f"needed: (ny, nx) or (nz, ny, nx) with at least {_SMALLEST_IMAGE} pixels a side."
         )
     stack = stack.reshape(-1, *stack.shape[-2:]).astype(np.float64)
     if not np.isfinite(stack).all():
@@ -194,7 +185,7 @@ def _first_look(signal: Floats, diameter: float | None) -> tuple[float, _Levelle
 
     if diameter is not None:
         return diameter / 2, parted(diameter / 2)
-    radius = _blob_radius(signal, strong=0.7)
+    radius = _blob_radius(signal, strong=0.85)
     if radius is None:
         raise InvalidInputError(
             "the image shows no structure of one size between the pixel and 0.4 of its width; give fibre_diameter in pixels."
@@ -212,12 +203,10 @@ def _blob_radius(stack: Floats, strong: float) -> float | None:
     """
     ny, nx = stack.shape[1:]
     surface = _surface(ny, nx)
-    flat = np.stack(
-        [page - (surface @ np.linalg.lstsq(surface, page.ravel(), rcond=None)[0]).reshape(ny, nx) for page in stack]
-    )
-    power = (fft.dctn(flat, axes=(1, 2), norm="ortho") ** 2).sum(axis=0)
+    flat = np.stack([page - (surface @ _fit(surface, page)).reshape(ny, nx) for page in stack])
+    power = (np.asarray(fft.dctn(flat, axes=(1, 2), norm="ortho")) ** 2).sum(axis=0)
     frequency = (np.pi * np.arange(ny) / ny)[:, None] ** 2 + (np.pi * np.arange(nx) / nx)[None, :] ** 2
-    bins = np.floor(np.sqrt(frequency) * 4 * max(ny, nx)).astype(int)
+    bins = np.floor(np.sqrt(frequency) * 2 / np.pi * max(ny, nx)).astype(int)
     counts = np.maximum(np.bincount(bins.ravel()), 1)
     mean_frequency = np.bincount(bins.ravel(), frequency.ravel()) / counts
     white = len(stack) * _white_noise(stack) ** 2  # the same in every coefficient
@@ -228,9 +217,7 @@ def _blob_radius(stack: Floats, strong: float) -> float | None:
     energy = np.sqrt((binned * scaled**2 * np.exp(-scaled)).sum(axis=1))
     inner = energy[1:-1]
     peaks = 1 + np.flatnonzero((inner > energy[:-2]) & (inner >= energy[2:]))
-    if not peaks.size:
-        return None
-    return float(radii[peaks[energy[peaks] >= strong * energy[peaks].max()][-1]])
+    return float(radii[peaks[energy[peaks] >= strong * energy[peaks].max()][-1]]) if peaks.size else None
 
 
 def _surface(ny: int, nx: int) -> Floats:
@@ -238,6 +225,11 @@ def _surface(ny: int, nx: int) -> Floats:
     y, x = np.linspace(-1, 1, ny)[:, None], np.linspace(-1, 1, nx)[None, :]
     terms = (np.ones(1), y, x, y * x, y**2 - 1 / 3, x**2 - 1 / 3)
     return np.stack([np.broadcast_to(term, (ny, nx)).ravel() for term in terms], axis=1)
+
+
+def _fit(columns: Floats, page: Floats) -> Floats:
+    """Least squares of one slice; the few well-scaled columns allow the normal equations, in which a column may be missing."""
+    return np.asarray(np.linalg.lstsq(columns.T @ columns, columns.T @ page.ravel(), rcond=None)[0], dtype=np.float64)
 
 
 def _levelled(stack: Floats, dark: Mask) -> _Levelled:
@@ -250,16 +242,16 @@ def _levelled(stack: Floats, dark: Mask) -> _Levelled:
     grey, low, high = stack, 0.0, 0.0
     for _ in range(_SURFACE_ROUNDS):
         if dark.all() or not dark.any():
-            raise InvalidInputError("the image does not part into two phases; needed: fibres and matrix of different grey.")
-        fits = []
-        for page, phase in zip(stack, dark, strict=True):
-            columns = np.column_stack([surface, phase.ravel()])
-            fits.append(np.linalg.lstsq(columns, page.ravel(), rcond=None)[0])
+            low = high
+            break
+        fits = [_fit(np.column_stack([surface, phase.ravel()]), page) for page, phase in zip(stack, dark, strict=True)]
         offsets = np.array([fit[0] for fit in fits])
         grey = np.stack([page - (surface[:, 1:] @ fit[1:-1]).reshape(ny, nx) for page, fit in zip(stack, fits, strict=True)])
         grey -= (offsets - np.median(offsets))[:, None, None]
         low, high = float(np.median(grey[dark])), float(np.median(grey[~dark]))
         dark = grey < (low + high) / 2
+    if not low < high:
+        raise InvalidInputError("the image does not part into two phases; needed: fibres and matrix of different grey.")
     return _Levelled(grey, dark, low, high)
 
 
@@ -282,7 +274,8 @@ def _convexity(mask: Mask, sigma: float) -> float:
     balance, count = 0, 0
     for page in mask.astype(np.float64):
         fy, fx, fyy, fxx, fxy = (
-            ndimage.gaussian_filter(page, sigma, order=order) for order in ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
+            ndimage.gaussian_filter(page, sigma, order=order)  # pyright: ignore[reportArgumentType]
+            for order in ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
         )
         outline = ndimage.grey_dilation(page, (3, 3)) != ndimage.grey_erosion(page, (3, 3))
         outline[:margin] = outline[-margin:] = outline[:, :margin] = outline[:, -margin:] = False
@@ -326,10 +319,9 @@ def _split(page: Mask, radius: float) -> tuple[NDArray[np.integer], Floats]:
     from skimage.feature import peak_local_max
     from skimage.segmentation import watershed
 
-    depth = _padded(ndimage.distance_transform_edt, page, 2 * radius)
+    depth = _padded(_inside_distance, page, 2 * radius)
     smooth = ndimage.gaussian_filter(depth, 0.15 * radius)
-    apart = max(1, round(0.6 * radius))
-    seeds = peak_local_max(smooth, min_distance=apart, labels=page.astype(np.int32), exclude_border=False)
+    seeds = peak_local_max(smooth, min_distance=max(1, round(0.6 * radius)), labels=page.astype(np.int32), exclude_border=False)
     markers = np.zeros(page.shape, dtype=np.int32)
     markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
     return watershed(-smooth, markers, mask=page), depth
@@ -345,30 +337,35 @@ def _cleaned(mask: Mask, radius: float, settings: SegmentationSettings) -> Mask:
         margin = int(2 * radius) + 2
         padded = np.pad(labels, margin, mode="edge")
         rounded = np.zeros(padded.shape, dtype=bool)
-        number = np.arange(1, labels.max() + 1)
-        deepest = np.atleast_1d(ndimage.maximum(depth, labels, number)) if number.size else np.zeros(0)
-        for index, box in enumerate(ndimage.find_objects(padded)):
-            if box is None or deepest[index] < settings.smallest * radius:
-                continue
-            section = np.pad(padded[box] == index + 1, 1)
-            disc = settings.roundness * min(deepest[index], 1.3 * radius)
-            rounded[box] |= (_opened(section, disc) if disc else section)[1:-1, 1:-1]
+        deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(labels.max() + 1)))
+        for number, box in enumerate(ndimage.find_objects(padded), start=1):
+            if box is not None and deepest[number] >= settings.smallest * radius:
+                section = np.pad(padded[box] == number, 1)
+                disc = settings.roundness * min(deepest[number], 1.3 * radius)
+                rounded[box] |= (_opened(section, disc) if disc else section)[1:-1, 1:-1]
         target[:] = rounded[margin:-margin, margin:-margin]
     return cleaned
 
 
 def _without_small_holes(page: Mask, area: float) -> Mask:
-    labels, _ = ndimage.label(~page)
+    labels = np.zeros(page.shape, dtype=np.int32)
+    ndimage.label(~page, output=labels)
     sizes = np.bincount(labels.ravel())
     small = sizes < area
-    small[_on_border(labels)] = False  # they go on outside
-    small[0] = False
+    small[np.append(_on_border(labels), 0)] = False  # what the border cuts goes on outside; 0 is the fibres
     return page | small[labels]
 
 
 def _opened(area: Mask, disc: float) -> Mask:
-    core = ndimage.distance_transform_edt(area) > disc
-    return area & (ndimage.distance_transform_edt(~core) <= disc + _OPENING_SLACK) if core.any() else core
+    core = _inside_distance(area) > disc
+    return area & (_inside_distance(~core) <= disc + _OPENING_SLACK) if core.any() else core
+
+
+def _inside_distance(area: Mask) -> Floats:
+    """Distance (pixels) of ``area``'s pixels to the nearest pixel outside (the page's length if there is none), 0 outside."""
+    if area.all():
+        return np.full(area.shape, float(max(area.shape)))
+    return np.asarray(ndimage.distance_transform_edt(area), dtype=np.float64)
 
 
 def _padded(operation: Callable[[Mask], NDArray[Any]], page: Mask, reach: float) -> NDArray[Any]:
@@ -382,7 +379,7 @@ def _wide_rim(levelled: _Levelled, fibre: Mask, radius: float) -> float:
 
     Narrower rims leave the half-way grey at the edge; a packing without matrix far from fibres has nothing to compare with.
     """
-    distance = np.stack([_padded(lambda area: ndimage.distance_transform_edt(~area), page, 2 * radius) for page in fibre])
+    distance = np.stack([_padded(_inside_distance, ~page, 2 * radius) for page in fibre])
     needed = 0.01 * np.count_nonzero(distance)
     far = levelled.grey[distance > 0.85 * radius]
     if far.size < needed:

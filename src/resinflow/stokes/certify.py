@@ -23,7 +23,7 @@ from resinflow.stokes.refine import momentum_residual
 from resinflow.stokes.refine import project as make_admissible
 from resinflow.stokes.system import PRESSURE, StokesSystem
 from resinflow.stokes.twoscale import TwoScale
-from resinflow.stokes.walls import WallRule
+from resinflow.stokes.walls import MASK_RULE, WallRule
 
 State = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Certificate:
     divergence: float
 
 
-def project(flow: FlowField, *, wall_rule: WallRule = "gap") -> FlowField:
+def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> FlowField:
     """Return the admissible field nearest to ``flow``, with staggered velocities; pressure and conditions stay.
 
     Guarantees no net outflow of any voxel and no velocity on fibre faces (to rounding). Projecting twice changes nothing.
@@ -68,7 +68,7 @@ def project(flow: FlowField, *, wall_rule: WallRule = "gap") -> FlowField:
     return replace(to_flow(problem, state, None), pressure=flow.pressure)
 
 
-def certify(flow: FlowField, *, wall_rule: WallRule = "gap") -> Certificate:
+def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
     """Return the lower bound on K, the size of the projection and the momentum residual of a velocity field.
 
     The statements concern the discrete problem on the field's own medium and boundary conditions, under ``wall_rule``.

@@ -29,7 +29,6 @@ SMALLEST_APERTURE = 0.02
 """Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
 
 _PAD = 3
-FLOOR = 1.0
 _TANGENT = 0.5  # slope along an axis below which that axis runs along the wall
 _FLAT = 1e-4  # slopes within a face, in face widths over distance, below which the closed form would lose its digits
 
@@ -69,103 +68,131 @@ def cut_faces(
         boundary: condition along the flow.
         lateral: condition on the other sides.
     """
-    wraps = wrapping(boundary, lateral)
-    padded = _padded(np.asarray(distance, dtype=np.float64), spacing, wraps, boundary, lateral)
-    z, y, x = (_faces(padded, axis, distance.shape, spacing, wraps, boundary, lateral) for axis in range(3))
+    box = _Box(distance.shape, spacing, boundary, lateral)
+    padded = _padded(np.asarray(distance, dtype=np.float64), box)
+    z, y, x = (_faces(padded, axis, box) for axis in range(3))
     return z, y, x
 
 
-def _padded(
-    distance: Array, spacing: tuple[float, float, float], wraps: tuple[bool, bool, bool], boundary: Boundary, lateral: Lateral
-) -> Array:
+def _padded(distance: Array, box: _Box) -> Array:
     """The distance beyond the box: repeated, mirrored at symmetry planes, continued linearly beyond open ends."""
     for axis in range(3):
         pad = [(_PAD, _PAD) if k == axis else (0, 0) for k in range(3)]
-        if wraps[axis]:
+        if box.wraps[axis]:
             distance = np.pad(distance, pad, mode="wrap")
-        elif axis == FLOW and distance.shape[axis] > 1:
-            distance = (
-                np.pad(distance, pad, mode="reflect", reflect_type="odd")
-                if distance.shape[axis] > _PAD
-                else np.pad(distance, pad, mode="edge")
-            )
+        elif axis == FLOW and distance.shape[axis] > _PAD:
+            distance = np.pad(distance, pad, mode="reflect", reflect_type="odd")
         else:
-            distance = np.pad(distance, pad, mode="symmetric")
-    if lateral == "no-slip" and boundary == "pressure":
+            distance = np.pad(distance, pad, mode="edge" if axis == FLOW else "symmetric")
+    if box.walled:
         for axis in (0, 1):
-            count = distance.shape[axis] - 2 * _PAD
-            height = (np.arange(-_PAD, count + _PAD) + 0.5) * spacing[axis]
-            to_side = np.minimum(height, count * spacing[axis] - height)
+            count = box.shape[axis]
+            height = (np.arange(-_PAD, count + _PAD) + 0.5) * box.spacing[axis]
+            to_side = np.minimum(height, count * box.spacing[axis] - height)
             distance = np.minimum(distance, to_side.reshape([-1 if k == axis else 1 for k in range(3)]))
     return distance
 
 
-def _faces(
-    padded: Array,
-    axis: int,
-    shape: tuple[int, ...],
-    spacing: tuple[float, float, float],
-    wraps: tuple[bool, bool, bool],
-    boundary: Boundary,
-    lateral: Lateral,
-) -> CutFaces:
-    centre = _at_faces(padded, axis)  # padded by _PAD cells across, _PAD - 1 faces before the first one of the box along
-    across = [k for k in range(3) if k != axis]
+@dataclass(frozen=True)
+class _Profile:
+    """What the reference profile needs on the faces normal to one axis.
+
+    Attributes:
+        aperture: open fraction.
+        first: mean of the distance over the open part, m.
+        second: mean of its square, m^2.
+        width: of the gap, m.
+        curvature: Laplacian of the distance, 1 / m.
+    """
+
+    aperture: Array
+    first: Array
+    second: Array
+    width: Array
+    curvature: Array
+
+    def source(self) -> Array:
+        """Mean of ``-lap psi`` over the open part."""
+        return 1.0 - (0.5 * self.width - self.first) * self.curvature
+
+
+@dataclass(frozen=True)
+class _Box:
+    """The grid and the conditions on its sides."""
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, float, float]
+    boundary: Boundary
+    lateral: Lateral
+
+    @property
+    def wraps(self) -> tuple[bool, bool, bool]:
+        return wrapping(self.boundary, self.lateral)
+
+    @property
+    def walled(self) -> bool:
+        """Whether the sides are no-slip walls."""
+        return self.lateral == "no-slip" and self.boundary == "pressure"
+
+    def open_ends(self, axis: int) -> bool:
+        """Whether the first and last faces normal to ``axis`` are inlet and outlet."""
+        return axis == FLOW and self.boundary == "pressure"
+
+
+def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
+    profile = _profile(padded, axis, box)
+    unknown = profile.aperture >= SMALLEST_APERTURE
+    share = np.ones(unknown.shape)
+    if box.open_ends(axis):
+        np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
+    elif not box.wraps[axis]:
+        np.moveaxis(unknown, axis, 0)[[0, -1]] = False
+    diagonal = _diagonal(axis, profile, unknown, share, box)
+    return CutFaces(axis, np.where(unknown, profile.aperture, 0.0), np.where(unknown, diagonal, 0.0), share)
+
+
+def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
+    centre = _at_faces(padded, axis)  # _PAD places beyond the box across the faces, _PAD - 1 along
     slopes = [_slope(centre, k) for k in range(3)]
     width = _gap_width(centre, slopes)
-    slope_a, slope_b = (slopes[k] for k in across)
-    aperture, first, second = _moments(centre, slope_a, slope_b, width)
-    curvature = sum(_curvature(centre, k, spacing[k]) for k in range(3))
-
-    faces = [shape[k] + (k == axis and not wraps[k]) for k in range(3)]
-    crop = tuple(slice(_PAD - (k == axis), _PAD - (k == axis) + faces[k]) for k in range(3))
-    aperture, first, second, width, curvature = (field[crop].copy() for field in (aperture, first, second, width, curvature))
-    open_ends = axis == FLOW and boundary == "pressure"
-    unknown = aperture >= SMALLEST_APERTURE
-    if not wraps[axis] and not open_ends:
-        np.moveaxis(unknown, axis, 0)[[0, -1]] = False
-    share = np.ones(unknown.shape)
-    if open_ends:
-        np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
-    diagonal = _diagonal(axis, aperture, first, second, width, curvature, unknown, share, spacing, wraps, boundary, lateral)
-    return CutFaces(axis, np.where(unknown, aperture, 0.0), np.where(unknown, diagonal, 0.0), share)
+    slope_a, slope_b = (slopes[k] for k in range(3) if k != axis)
+    moments = _moments(centre, slope_a, slope_b, width)
+    curvature = np.sum([_curvature(centre, k, box.spacing[k]) for k in range(3)], axis=0)
+    counts = [box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3)]
+    first = [_PAD - (k == axis) for k in range(3)]
+    crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
+    aperture, mean, square = (field[crop].copy() for field in moments)
+    return _Profile(aperture, mean, square, width[crop].copy(), curvature[crop])
 
 
-def _diagonal(axis, aperture, first, second, width, curvature, unknown, share, spacing, wraps, boundary, lateral) -> Array:
-    """Diagonal over voxel volume: as amid the fluid, or what reproduces the reference profile beside walls."""
+def _diagonal(axis: int, profile: _Profile, unknown: NDArray[np.bool_], share: Array, box: _Box) -> Array:
+    """Diagonal over voxel volume: as amid the fluid, or what reproduces the reference profile beside walls.
 
-    def profile(moment_1: Array, moment_2: Array) -> Array:
-        return 0.5 * (width * moment_1 - moment_2)
-
-    plain = np.zeros(aperture.shape)
-    joined = np.zeros(aperture.shape)
-    pull = np.zeros(aperture.shape)
-    beside_wall = aperture < 1
+    It never falls below the conductances to other unknowns (``joined``): where the ridge of the distance between converging
+    walls would ask for less, the profile is no flow's, and ``A`` would lose its diagonal dominance.
+    """
+    plain, joined, pull = (np.zeros(unknown.shape) for _ in range(3))
+    beside_wall = profile.aperture < 1
     for k in range(3):
-        conductance = (share if k != axis else 1.0) / spacing[k] ** 2
+        conductance = (share if k != axis else np.ones(unknown.shape)) / box.spacing[k] ** 2
+        wall_beyond = box.walled and k not in (FLOW, axis)
         for step in (-1, 1):
-            here = _beside(np.ones(aperture.shape), k, step, wraps[k], 0.0)  # 0 where no place is beside: no gradient there
-            outer_wall = lateral == "no-slip" and boundary == "pressure" and k != FLOW and k != axis
-            present = np.ones(aperture.shape) if outer_wall else here
-            moment_1, moment_2 = (_beside(field, k, step, wraps[k], 0.0) for field in (first, second))
-            neighbour = _beside(aperture, k, step, wraps[k], 0.0 if outer_wall else 1.0)
-            plain += conductance * present
-            joined += conductance * _beside(unknown.astype(np.float64), k, step, wraps[k], 0.0)
-            pull += conductance * profile(moment_1, moment_2) * here
+            # beyond symmetry planes and open ends there is no place, hence no gradient; a no-slip side is a place at rest
+            place = _beside(np.ones(unknown.shape), k, step, wraps=box.wraps[k], outside=float(wall_beyond))
+            first, second = (
+                _beside(field, k, step, wraps=box.wraps[k], outside=0.0) for field in (profile.first, profile.second)
+            )
+            neighbour = _beside(profile.aperture, k, step, wraps=box.wraps[k], outside=0.0 if wall_beyond else 1.0)
+            plain += conductance * place
+            joined += conductance * _beside(unknown.astype(np.float64), k, step, wraps=box.wraps[k], outside=0.0)
+            pull += conductance * 0.5 * (profile.width * first - second)
             beside_wall |= neighbour < 1
-    own = profile(first, second)
-    source = 1.0 - _mean_excess(width, first) * curvature
-    safe = np.where(own > 0, own, 1.0)
-    fitted = (aperture * share * source + pull) / safe
-    return np.where(beside_wall & unknown, np.maximum(fitted, FLOOR * joined), plain)
+    own = 0.5 * (profile.width * profile.first - profile.second)
+    fitted = (profile.aperture * share * profile.source() + pull) / np.where(own > 0, own, 1.0)
+    return np.where(beside_wall & unknown, np.maximum(fitted, joined), plain)
 
 
-def _mean_excess(width: Array, first: Array) -> Array:
-    """Mean of ``W / 2 - d`` over the open part of a face."""
-    return 0.5 * width - first
-
-
-def _beside(field: Array, axis: int, step: int, wraps: bool, outside: float) -> Array:
+def _beside(field: Array, axis: int, step: int, *, wraps: bool, outside: float) -> Array:
     """The values one place further along ``axis``; ``outside`` beyond the array unless it wraps."""
     moved = np.roll(field, -step, axis)
     if not wraps:
@@ -233,7 +260,7 @@ def _gap_width(centre: Array, slopes: list[Array]) -> Array:
     chosen = np.take_along_axis(np.stack(half), steepest[None], axis=0)[0]
     for axis in range(3):  # a pore that opens beside the face is at least as wide as its neighbours are far from walls
         for step in (-1, 1):
-            chosen = np.maximum(chosen, _beside(centre, axis, step, False, -np.inf))
+            chosen = np.maximum(chosen, _beside(centre, axis, step, wraps=False, outside=-np.inf))
     return 2 * chosen
 
 

@@ -114,11 +114,17 @@ def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDAr
     rows = Rows((nz, ny, nx if grid.wraps[FLOW] else nx + 1), grid.wraps)
     step = grid.spacing[FLOW]
     spacing = (grid.spacing[0] / step, grid.spacing[1] / step, 1.0)
-    excess = np.empty((3, *rows.array_shape), dtype=np.float32)
     openness = np.zeros((3, *rows.array_shape), dtype=np.float32)
     for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
-        amid = sum(2 / spacing[k] ** 2 * (1.0 if k == number else field.share) for k in range(3))
-        beyond = np.where(kept.unknown, field.diagonal * step**2 - amid, float(BLOCKED))
-        excess[number] = rows.pack(beyond.astype(np.float32), outside=float(BLOCKED))
         openness[number] = rows.pack(np.where(kept.unknown, field.aperture, 0.0).astype(np.float32))
-    return StokesSystem(rows, grid, excess, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
+    excess = np.full_like(openness, BLOCKED)
+    system = StokesSystem(rows, grid, excess, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
+    full, used = 1 / np.square(spacing), system.conductance(np.float64)
+    for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
+        share = [1.0 if k == number else field.share for k in range(3)]
+        # along a periodic axis one voxel long a face is its own neighbour: what it adds to the diagonal cancels
+        alone = [2 * (full[k] - used[k]) * share[k] if grid.wraps[k] else 0.0 for k in range(3)]
+        amid = sum(2 * used[k] * share[k] for k in range(3))
+        beyond = np.where(kept.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
+        excess[number] = rows.pack(beyond.astype(np.float32), outside=float(BLOCKED))
+    return system

@@ -22,6 +22,10 @@ from resinflow.stokes.stencil import BLOCKED
 Field = NDArray[np.float32]
 
 
+_LARGEST = 2.0
+"""Gershgorin's bound of ``operator / diagonal`` for a diagonally dominant stencil."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """Numbers chosen by measurement (see ``benchmarks/solver.py``).
@@ -33,6 +37,9 @@ class Tuning:
         slack: factor on summed slack (walls) where any axis is paired.
         visits: coarse corrections per visit of a level from ``revisit`` on: 1 a V-cycle, 2 a W-cycle.
         revisit: first level (0 is the finest) whose coarse level is visited ``visits`` times.
+        growth: factor by which sweeps grow from level to level; they then reach down to a part of the spectrum smaller by
+            its square. What coarse aggregates cannot tell apart (pores on both sides of a thin wall) is left to them.
+        most: largest number of sweeps.
     """
 
     sweeps: int = 2
@@ -41,10 +48,17 @@ class Tuning:
     slack: float = 0.5
     visits: int = 1
     revisit: int = 1
+    growth: float = 1.0
+    most: int = 8
 
+    def damping(self, depth: int) -> list[np.float32]:
+        """Damping factors of the sweeps on a level: inverse roots of a Chebyshev polynomial."""
+        sweeps = min(round(self.sweeps * self.growth**depth), self.most)
+        smallest = self.smallest * (self.sweeps / sweeps) ** 2
+        middle, half = (_LARGEST + smallest) / 2, (_LARGEST - smallest) / 2
+        angles = (2 * np.arange(sweeps) + 1) * np.pi / (2 * sweeps)
+        return [np.float32(value) for value in 1 / (middle + half * np.cos(angles))]
 
-_LARGEST = 2.0
-"""Gershgorin's bound of ``operator / diagonal`` for a diagonally dominant stencil."""
 
 _STRONG = 0.25
 """An axis is paired where its conductance is at least this part of the strongest."""
@@ -56,8 +70,15 @@ _DIRECT = 64
 class Level(Protocol):
     """An operator that can be smoothed and whose residual can be restricted."""
 
-    rows: Rows
-    diagonal: Field
+    @property
+    def rows(self) -> Rows:
+        """Layout of the level's fields."""
+        ...
+
+    @property
+    def diagonal(self) -> Field:
+        """BLOCKED where there is no unknown."""
+        ...
 
     def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi from zero."""
@@ -225,9 +246,7 @@ class Multigrid:
         self._inverse = np.zeros((rows.count * rows.points,) * 2)
         parts = (level.cx, level.cy, level.cz, level.diagonal, rows.near, rows.points, rows.wraps[2])
         stencil.invert(*parts, self._inverse)
-        middle, half = (_LARGEST + tuning.smallest) / 2, (_LARGEST - tuning.smallest) / 2
-        angles = (2 * np.arange(tuning.sweeps) + 1) * np.pi / (2 * tuning.sweeps)
-        self._omegas = [np.float32(value) for value in 1 / (middle + half * np.cos(angles))]
+        self._damping = [tuning.damping(depth) for depth in range(len(self.levels))]
 
     def cycle(self, right: Field, out: Field) -> None:
         """Write one cycle from zero for ``operator out = right``."""
@@ -248,7 +267,7 @@ class Multigrid:
             return
         pairing = self.pairings[depth]
         spare = self._buffer(depth, 0)
-        omegas = self._omegas
+        omegas = self._damping[depth]
         sweeps = 2 * len(omegas) - fresh
         now, then = (spare, out) if sweeps % 2 else (out, spare)
         if not fresh and sweeps % 2:

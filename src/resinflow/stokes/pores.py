@@ -10,6 +10,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from resinflow.stokes.winding import winding_clusters
+
 
 @dataclass(frozen=True)
 class Pores:
@@ -33,14 +35,18 @@ class Pores:
 def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> Pores:
     """Label the pores of ``fluid`` (nz, ny, nx); ``periodic`` tells per array axis whether opposite faces are joined.
 
-    Through flow in a box that is periodic along the flow needs fluid at the same place of the first and the last layer.
+    In a box that is periodic along the flow those pores lead through that wind round it, see :mod:`resinflow.stokes.winding`.
     """
     labels, count = ndimage.label(fluid)
-    labels, count = _joined(np.asarray(labels), int(count), periodic)
+    labels, count = _joined(np.asarray(labels), int(count), (periodic[0], periodic[1], False))
     inlet, outlet = np.zeros((2, count + 1), dtype=bool)
     first, last = labels[..., 0], labels[..., -1]
     if periodic[2]:
-        first = last = np.where((first > 0) & (first == last), first, 0)
+        inlet = outlet = winding_clusters(first, last, count)
+        whole, number = _joined(labels, count, periodic)
+        winds = np.zeros(number + 1, dtype=bool)
+        winds[np.unique(whole[inlet[labels]])] = True
+        return Pores(whole, number, winds, winds, winds)
     inlet[np.unique(first[first > 0])] = True
     outlet[np.unique(last[last > 0])] = True
     return Pores(labels, count, inlet & outlet, inlet, outlet)

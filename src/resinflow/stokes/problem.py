@@ -75,6 +75,10 @@ def pose(micro: Microstructure, drive: Drive, rule: WallRule) -> Problem | None:
     """
     if rule not in get_args(WallRule):
         raise InvalidInputError(f"wall_rule is {rule!r}; needed: one of {', '.join(get_args(WallRule))}.")
+    if rule == "surface":
+        from resinflow.stokes.cutsystem import pose_cut
+
+        return pose_cut(micro, drive)
     fluid = micro.fluid.transpose(drive.turned)
     if not fluid.any():
         raise InvalidInputError("the medium is all solid; needed: some fluid voxels. Is the mask inverted (True is fluid)?")
@@ -105,13 +109,16 @@ def _free_channel(grid: Grid) -> bool:
 
 
 def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport | None) -> FlowField:
-    """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes."""
+    """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes.
+
+    Velocities of partly open faces, means over the open part in the state, become flow rates per area of the whole face.
+    """
     drive, rows, turned = problem.drive, problem.system.rows, problem.drive.turned
     scale = _velocity_scale(problem)
     faces: list[NDArray[np.float64]] = []
     for axis, field in enumerate(state[:PRESSURE]):
         shape = tuple(count + (k == axis) for k, count in enumerate(problem.grid.fluid.shape))
-        values = rows.unpack(field, (shape[0], shape[1], shape[2]))
+        values = rows.unpack(field * problem.system.openness[axis], (shape[0], shape[1], shape[2]))
         if problem.grid.wraps[axis]:
             np.moveaxis(values, axis, 0)[-1] = np.moveaxis(values, axis, 0)[0]
         values *= scale
@@ -169,7 +176,8 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
     state = system.new_state(np.float64)
     for axis in range(3):
         values = np.asarray(given[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
-        state[axis] = np.where(system.unknown(axis), system.rows.pack(values, np.float64), 0.0)
+        openness = np.where(system.unknown(axis), system.openness[axis], 1.0)
+        state[axis] = np.where(system.unknown(axis), system.rows.pack(values, np.float64) / openness, 0.0)
     pressure = np.asarray(flow.pressure, dtype=np.float64).transpose(turned) / flow.pressure_drop
     if system.free_level:
         pressure = pressure - _falling(pressure.shape)

@@ -27,7 +27,7 @@ _GROWTH = 1.4
 _LARGEST_INFLATION = 10.0
 """What the inflation is multiplied by should it prove too small, and where that ends."""
 
-_FLUX_TOLERANCE = 1e-6
+_FLUX_TOLERANCE = 1e-5
 """Largest difference of the flow rate between two planes, relative."""
 
 _START_TOLERANCE = 1e-2
@@ -100,9 +100,9 @@ def refine(
         flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
         divergence, _ = project(team, preconditioner, state, flux_tolerance, work=krylov.vectors)
         error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
-        goal *= max(0.05, min(0.5, tolerance / error))
-        if run.iterations == 0 and error > tolerance:
-            iterations += 1  # nothing but the goal has changed: let even that come to an end
+        if error > tolerance:
+            goal *= max(0.05, min(0.5, tolerance / error))
+            iterations += run.iterations == 0  # nothing but the goal has changed: let even that come to an end
     first = residuals[0] if residuals and residuals[0] > 0 else 1.0
     relative = tuple(size / first for size in residuals)
     return Outcome(state, float(error), float(divergence), iterations, relative, bool(error <= tolerance))
@@ -115,7 +115,7 @@ def respond(
     tolerance: float,
     work: Sequence[NDArray[np.float32]] = (),
 ) -> tuple[float, int]:
-    """Write the response flow: ``w (f - G p)`` with ``L_w p = G^T (w f)``, before scaling; returns what :func:`project` does."""
+    """Write the response flow ``w (f - G p)``, ``L_w p = G^T (w f)``, before scaling; return what :func:`project` does."""
     state[...] = 0
     preconditioner.system.add_load(state, 1.0)
     for component in range(PRESSURE):
@@ -163,7 +163,7 @@ def project(
         if spread <= tolerance or spread > 0.5 * previous:
             break
         previous = spread
-        _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.1 * tolerance / spread), 0.1), vectors)
+        _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / spread), 0.1), vectors)
         iterations += made
         preconditioner.subtract_darcy(state[:PRESSURE], step)
         if potential is not None:

@@ -13,7 +13,7 @@ from resinflow.stokes.compiled import Team
 from resinflow.stokes.problem import Drive, pose, still, to_flow
 from resinflow.stokes.refine import energy_error, respond
 from resinflow.stokes.twoscale import TwoScale
-from resinflow.stokes.walls import WallRule
+from resinflow.stokes.walls import MASK_RULE, WallRule
 
 _FLUX_TOLERANCE = 1e-8
 _RESPONSE_TOLERANCE = 1e-6
@@ -28,7 +28,7 @@ def response_flow(
     viscosity: float = 0.1,
     boundary: Boundary = "pressure",
     lateral: Lateral = "symmetry",
-    wall_rule: WallRule = "gap",
+    wall_rule: WallRule = MASK_RULE,
     threads: int | None = None,
 ) -> FlowField:
     """Return an approximate 3-D flow: mass conserving, no slip, K from below.

@@ -19,92 +19,41 @@ def apply_saddle(
     lo, hi, state, out, scale, keep, excess, openness, shares, conductance, area, near, points, voxels, wrap, partial
 ):
     """``out = scale (system state) + keep out``; ``partial[r]`` receives ``state . system state`` of row r."""
-    z, y, x, p = state[0], state[1], state[2], state[3]
-    dot = np.zeros(1, dtype=np.float64)
+    p = state[3]
     cut = openness.shape[1] > 1
+    viscous = np.zeros(state.shape[2], dtype=state.dtype)
     for r in range(lo, hi):
-        south, north, below, above = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
-        dot[0] = 0
+        north, above = near[r, NORTH], near[r, ABOVE]
         pressure = p[r]
+        total = 0.0
+        for k in range(3):
+            before = p[near[r, BELOW]] if k == 0 else (p[near[r, SOUTH]] if k == 1 else pressure)
+            shift = 1 if k == 2 else 0
+            e = excess[k, r]
+            _viscous(state[k], r, near, e, shares[shift], conductance, points, viscous)
+            if cut:
+                opening = openness[k, r]
+                total += _momentum_cut(
+                    state[k, r], viscous, pressure, before, opening, area[k], shift, e, points, wrap, scale, keep, out[k, r]
+                )
+            else:
+                total += _momentum(
+                    state[k, r], viscous, pressure, before, area[k], shift, e, points, wrap, scale, keep, out[k, r]
+                )
+        z, y, x = state[0], state[1], state[2]
         if cut:
-            o = openness
-            _momentum_cut(
-                z,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                p[below],
-                o[0, r],
-                area[0],
-                0,
-                excess[0, r],
-                shares[0],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[0, r],
-                dot,
-            )
-            _momentum_cut(
-                y,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                p[south],
-                o[1, r],
-                area[1],
-                0,
-                excess[1, r],
-                shares[0],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[1, r],
-                dot,
-            )
-            _momentum_cut(
-                x,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                pressure,
-                o[2, r],
-                area[2],
-                1,
-                excess[2, r],
-                shares[1],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[2, r],
-                dot,
-            )
-            _continuity_cut(
+            oz, oy, ox = openness[0], openness[1], openness[2]
+            total += _continuity_cut(
                 z[r],
                 z[above],
                 y[r],
                 y[north],
                 x[r],
-                o[0, r],
-                o[0, above],
-                o[1, r],
-                o[1, north],
-                o[2, r],
+                oz[r],
+                oz[above],
+                oy[r],
+                oy[north],
+                ox[r],
                 area,
                 voxels,
                 wrap,
@@ -112,175 +61,75 @@ def apply_saddle(
                 keep,
                 pressure,
                 out[3, r],
-                dot,
             )
         else:
-            _momentum(
-                z,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                p[below],
-                area[0],
-                0,
-                excess[0, r],
-                shares[0],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[0, r],
-                dot,
-            )
-            _momentum(
-                y,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                p[south],
-                area[1],
-                0,
-                excess[1, r],
-                shares[0],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[1, r],
-                dot,
-            )
-            _momentum(
-                x,
-                r,
-                south,
-                north,
-                below,
-                above,
-                pressure,
-                pressure,
-                area[2],
-                1,
-                excess[2, r],
-                shares[1],
-                conductance,
-                points,
-                wrap,
-                scale,
-                keep,
-                out[2, r],
-                dot,
-            )
-            _continuity(z[r], z[above], y[r], y[north], x[r], area, voxels, wrap, scale, keep, pressure, out[3, r], dot)
-        partial[r] = dot[0]
+            total += _continuity(z[r], z[above], y[r], y[north], x[r], area, voxels, wrap, scale, keep, pressure, out[3, r])
+        partial[r] = total
 
 
 @kernel
-def _momentum(
-    field,
-    r,
-    south,
-    north,
-    below,
-    above,
-    after,
-    before,
-    area,
-    shift,
-    excess,
-    share,
-    conductance,
-    points,
-    wrap,
-    scale,
-    keep,
-    out,
-    dot,
-):
-    """One row of ``A u + G p`` for one component; ``before[j - shift]`` is the pressure in front of face j."""
-    u, s, n, b, a = field[r], field[south], field[north], field[below], field[above]
+def _viscous(field, r, near, excess, share, conductance, points, out):
+    """One row of ``A u`` for one component (anything where there is no unknown)."""
+    u, s, n, b, a = field[r], field[near[r, SOUTH]], field[near[r, NORTH]], field[near[r, BELOW]], field[near[r, ABOVE]]
     cz, cy, cx = conductance[0], conductance[1], conductance[2]
+    for j in range(1, points + 1):
+        twice = u[j] + u[j]
+        across = share[j] * (cy * (twice - (s[j] + n[j])) + cz * (twice - (b[j] + a[j])))
+        out[j] = cx * (twice - (u[j - 1] + u[j + 1])) + across + excess[j] * u[j]
+
+
+@kernel
+def _momentum(u, viscous, after, before, area, shift, excess, points, wrap, scale, keep, out):
+    """One row of ``A u + G p`` for one component, combined into ``out``; return its product with u.
+
+    ``before[j - shift]`` is the pressure in front of face j. A loop apart from that of :func:`_viscous`: with more arrays in
+    one, the compiler gives up checking for overlaps and leaves it scalar.
+    """
     zero = scale - scale
     total = 0.0
     for j in range(1, points + 1):
-        along = cx * (u[j] + u[j] - (u[j - 1] + u[j + 1]))
-        across = share[j] * (cy * (u[j] + u[j] - (s[j] + n[j])) + cz * (u[j] + u[j] - (b[j] + a[j])))
-        value = along + across + excess[j] * u[j] + area * (after[j] - before[j - shift])
+        value = viscous[j] + area * (after[j] - before[j - shift])
         value = value if excess[j] < _LIMIT else zero
         total += u[j] * value
         out[j] = scale * value + keep * out[j]
-    dot[0] += total
     if wrap:
         out[0] = out[points]
         out[points + 1] = out[1]
+    return total
 
 
 @kernel
-def _momentum_cut(
-    field,
-    r,
-    south,
-    north,
-    below,
-    above,
-    after,
-    before,
-    opening,
-    area,
-    shift,
-    excess,
-    share,
-    conductance,
-    points,
-    wrap,
-    scale,
-    keep,
-    out,
-    dot,
-):
+def _momentum_cut(u, viscous, after, before, opening, area, shift, excess, points, wrap, scale, keep, out):
     """As :func:`_momentum`, the pressure difference weighted by the open fraction of the face."""
-    u, s, n, b, a = field[r], field[south], field[north], field[below], field[above]
-    cz, cy, cx = conductance[0], conductance[1], conductance[2]
     zero = scale - scale
     total = 0.0
     for j in range(1, points + 1):
-        along = cx * (u[j] + u[j] - (u[j - 1] + u[j + 1]))
-        across = share[j] * (cy * (u[j] + u[j] - (s[j] + n[j])) + cz * (u[j] + u[j] - (b[j] + a[j])))
-        value = along + across + excess[j] * u[j] + area * opening[j] * (after[j] - before[j - shift])
+        value = viscous[j] + area * opening[j] * (after[j] - before[j - shift])
         value = value if excess[j] < _LIMIT else zero
         total += u[j] * value
         out[j] = scale * value + keep * out[j]
-    dot[0] += total
     if wrap:
         out[0] = out[points]
         out[points + 1] = out[1]
+    return total
 
 
 @kernel
-def _continuity(z, z_above, y, y_north, x, area, voxels, wrap, scale, keep, pressure, out, dot):
+def _continuity(z, z_above, y, y_north, x, area, voxels, wrap, scale, keep, pressure, out):
     """One row of ``G^T u``: minus the net outflow of every voxel."""
     total = 0.0
     for j in range(1, voxels + 1):
         value = area[0] * (z[j] - z_above[j]) + area[1] * (y[j] - y_north[j]) + area[2] * (x[j] - x[j + 1])
         total += pressure[j] * value
         out[j] = scale * value + keep * out[j]
-    dot[0] += total
     if wrap:
         out[0] = out[voxels]
         out[voxels + 1] = out[1]
+    return total
 
 
 @kernel
-def _continuity_cut(
-    z, z_above, y, y_north, x, oz, oz_above, oy, oy_north, ox, area, voxels, wrap, scale, keep, pressure, out, dot
-):
+def _continuity_cut(z, z_above, y, y_north, x, oz, oz_above, oy, oy_north, ox, area, voxels, wrap, scale, keep, pressure, out):
     """As :func:`_continuity`, velocities weighted by the open fraction of their face."""
     total = 0.0
     for j in range(1, voxels + 1):
@@ -288,10 +137,10 @@ def _continuity_cut(
         value += area[2] * (ox[j] * x[j] - ox[j + 1] * x[j + 1])
         total += pressure[j] * value
         out[j] = scale * value + keep * out[j]
-    dot[0] += total
     if wrap:
         out[0] = out[voxels]
         out[voxels + 1] = out[1]
+    return total
 
 
 @kernel

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from resinflow.core import ConvergenceError, FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.core.microstructure import Axis
@@ -14,7 +12,7 @@ from resinflow.stokes.compiled import Team
 from resinflow.stokes.problem import Drive, pose, still, to_flow, to_state
 from resinflow.stokes.refine import refine
 from resinflow.stokes.twoscale import TwoScale
-from resinflow.stokes.walls import WallRule
+from resinflow.stokes.walls import MASK_RULE, WallRule
 
 DEFAULT_TOLERANCE = 1e-6
 SMALLEST_TOLERANCE = 1e-20
@@ -31,7 +29,7 @@ def solve(
     lateral: Lateral = "symmetry",
     tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = 300,
-    wall_rule: WallRule = "gap",
+    wall_rule: WallRule = MASK_RULE,
     watch: Callable[[int, float], None] | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
@@ -49,14 +47,15 @@ def solve(
         tolerance: relative error of K, estimated from above, at which the iteration stops. The error of the field in the
             energy norm is at most its square root.
         max_iterations: the solver raises when it needs more.
-        wall_rule: ``gap`` (exact for aligned channels of any width) or ``plain`` (walls half a voxel away).
+        wall_rule: for a mask ``gap`` (exact for aligned channels of any width) or ``plain`` (walls half a voxel away);
+            ``surface``: fibre surfaces where the medium's signed distance has them.
         watch: called with the iteration number and the relative residual.
         initial: a field of the same medium to start from, such as a model's; by default the response flow.
         threads: number of threads; by default what numba may use. The result does not depend on it.
 
     Returns:
         A field with ``face_velocity`` and a :class:`SolverReport`. It is free of divergence (the flow rates of any two planes
-        differ by less than 1e-6 of it) and of best amplitude, so that its K is a lower bound of the discrete K, and low by no
+        differ by less than 1e-5 of it) and of best amplitude, so that its K is a lower bound of the discrete K, and low by no
         more than ``report.permeability_error``. A medium that does not percolate gives K = 0 and says so.
 
     Raises:

@@ -32,16 +32,32 @@ def first_sweep(lo, hi, right, out, diagonal, omega, points, wrap):
 
 
 @kernel
+def _pull(r, u, cx, cy, cz, near, points, out):
+    """``out = sum of conductance * neighbour`` over row r.
+
+    In three loops: with more arrays in one, the compiler gives up checking for overlaps and leaves it scalar.
+    """
+    south, north, below, above = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
+    here, c = u[r], cx[r]
+    for j in range(1, points + 1):
+        out[j] = c[j] * here[j - 1] + c[j + 1] * here[j + 1]
+    s, n, c_s, c_n = u[south], u[north], cy[r], cy[north]
+    for j in range(1, points + 1):
+        out[j] += c_s[j] * s[j] + c_n[j] * n[j]
+    b, a, c_b, c_a = u[below], u[above], cz[r], cz[above]
+    for j in range(1, points + 1):
+        out[j] += c_b[j] * b[j] + c_a[j] * a[j]
+
+
+@kernel
 def sweep(lo, hi, u, right, out, cx, cy, cz, diagonal, near, omega, points, wrap):
     """Damped Jacobi sweep: ``out = u + omega (right - operator u) / diagonal``."""
+    pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        north, above = near[r, NORTH], near[r, ABOVE]
-        here, s, n, b, a = u[r], u[near[r, SOUTH]], u[north], u[near[r, BELOW]], u[above]
-        x, ys, yn, zb, za = cx[r], cy[r], cy[north], cz[r], cz[above]
-        given, d, o = right[r], diagonal[r], out[r]
+        _pull(r, u, cx, cy, cz, near, points, pull)
+        here, given, d, o = u[r], right[r], diagonal[r], out[r]
         for j in range(1, points + 1):
-            pull = x[j] * here[j - 1] + x[j + 1] * here[j + 1] + ys[j] * s[j] + yn[j] * n[j] + zb[j] * b[j] + za[j] * a[j]
-            o[j] = here[j] + omega * ((given[j] + pull) / d[j] - here[j]) if d[j] < _LIMIT else np.float32(0)
+            o[j] = here[j] + omega * ((given[j] + pull[j]) / d[j] - here[j]) if d[j] < _LIMIT else np.float32(0)
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
@@ -51,19 +67,17 @@ def sweep(lo, hi, u, right, out, cx, cy, cz, diagonal, near, omega, points, wrap
 def restrict(lo, hi, u, right, out, cx, cy, cz, diagonal, near, children, points, coarse_points, paired):
     """Sum the residual ``right - operator u`` over every aggregate; ``lo, hi`` count coarse rows."""
     total = np.zeros(right.shape[1] + 1, dtype=np.float32)
+    pull = np.empty(u.shape[1], dtype=np.float32)
     for coarse in range(lo, hi):
         total[:] = 0
         for k in range(4):
             r = children[coarse, k]
             if r < 0:
                 continue
-            north, above = near[r, NORTH], near[r, ABOVE]
-            here, s, n, b, a = u[r], u[near[r, SOUTH]], u[north], u[near[r, BELOW]], u[above]
-            x, ys, yn, zb, za = cx[r], cy[r], cy[north], cz[r], cz[above]
-            given, d = right[r], diagonal[r]
+            _pull(r, u, cx, cy, cz, near, points, pull)
+            here, given, d = u[r], right[r], diagonal[r]
             for j in range(1, points + 1):
-                pull = x[j] * here[j - 1] + x[j + 1] * here[j + 1] + ys[j] * s[j] + yn[j] * n[j] + zb[j] * b[j] + za[j] * a[j]
-                total[j] += given[j] + pull - d[j] * here[j] if d[j] < _LIMIT else np.float32(0)
+                total[j] += given[j] + pull[j] - d[j] * here[j] if d[j] < _LIMIT else np.float32(0)
         _sum_pairs(total, out[coarse], coarse_points, paired)
 
 
@@ -141,15 +155,13 @@ def close(lo, hi, cx, cy, cz, slack, near, points, diagonal):
 @kernel
 def apply_stencil(lo, hi, u, out, cx, cy, cz, diagonal, near, points, wrap, partial):
     """``out = operator u``; ``partial[r]`` receives ``u . operator u`` of row r."""
+    pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        north, above = near[r, NORTH], near[r, ABOVE]
-        here, s, n, b, a = u[r], u[near[r, SOUTH]], u[north], u[near[r, BELOW]], u[above]
-        x, ys, yn, zb, za = cx[r], cy[r], cy[north], cz[r], cz[above]
-        d, o = diagonal[r], out[r]
+        _pull(r, u, cx, cy, cz, near, points, pull)
+        here, d, o = u[r], diagonal[r], out[r]
         total = 0.0
         for j in range(1, points + 1):
-            pull = x[j] * here[j - 1] + x[j + 1] * here[j + 1] + ys[j] * s[j] + yn[j] * n[j] + zb[j] * b[j] + za[j] * a[j]
-            value = d[j] * here[j] - pull if d[j] < _LIMIT else np.float32(0)
+            value = d[j] * here[j] - pull[j] if d[j] < _LIMIT else np.float32(0)
             total += here[j] * value
             o[j] = value
         partial[r] = total

@@ -44,7 +44,7 @@ class StokesSystem:
     excess: NDArray[np.float32]
     openness: NDArray[np.float32]
     spacing: tuple[float, float, float]
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     pores: int
 
     @property
@@ -88,22 +88,20 @@ class StokesSystem:
 
     def add_load(self, state: NDArray, factor: float) -> None:
         """Add ``factor`` times the load to the momentum equations of a state, in place."""
-        flow = state[FLOW]
-        if self.free_level:
-            flow[self.unknown(FLOW)] += factor
-        elif self.openness.shape[1] > 1:
-            flow[:, 1] += factor * np.where(self.unknown(FLOW)[:, 1], self.openness[FLOW][:, 1], 0)
-        else:
-            flow[:, 1] += factor * self.unknown(FLOW)[:, 1]
-        self.rows.wrap(flow)
+        places = slice(1, self.voxels + 1) if self.free_level else slice(1, 2)
+        weights = self._load_weights(places)
+        state[FLOW][:-1, places] += np.where(self.unknown(FLOW)[:-1, places], factor * weights, 0)
+        self.rows.wrap(state[FLOW])
 
     def work(self, state: NDArray) -> float:
-        """Return ``load . velocity``: the flow rate under a unit load, summed over ``load_layers`` planes."""
-        flow = state[FLOW]
-        if self.free_level:
-            return float(flow[:-1, 1 : self.voxels + 1].sum(dtype=np.float64))
-        weight = self.openness[FLOW][:-1, 1] if self.openness.shape[1] > 1 else 1.0
-        return float((flow[:-1, 1] * weight).sum(dtype=np.float64))
+        """Return ``load . velocity``: the flow rate, summed over the planes with a load (all in a periodic box, else one)."""
+        places = slice(1, self.voxels + 1) if self.free_level else slice(1, 2)
+        return float((state[FLOW][:-1, places] * self._load_weights(places)).sum(dtype=np.float64))
+
+    def _load_weights(self, places: slice) -> NDArray[np.float32]:
+        """Open fractions of the faces at some places of every row, or 1."""
+        openness = self.openness[FLOW]
+        return openness[:-1, places] if openness.shape[0] > 1 else openness
 
     def apply(self, team: Team, state: NDArray, out: NDArray, *, scale: float = 1.0, keep: float = 0.0) -> float:
         """``out = scale (system state) + keep out`` in place; return ``state . system state``."""
@@ -127,7 +125,8 @@ def build_system(grid: Grid, labels: NDArray[np.integer], rule: WallRule) -> Sto
     openness = np.ones((3, 1, 1), dtype=np.float32)
     numbered, first = np.unique(labels[labels > 0]), np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
     first[numbered] = np.arange(1, numbered.size + 1)
-    return StokesSystem(rows, grid, excess, openness, spacing, rows.pack(first[labels], np.int32), int(numbered.size))
+    smallest = np.int8 if numbered.size < 128 else np.int32
+    return StokesSystem(rows, grid, excess, openness, spacing, rows.pack(first[labels], smallest), int(numbered.size))
 
 
 def _excess(grid: Grid, faces: Faces, spacing: tuple[float, float, float], rule: WallRule) -> NDArray[np.float32]:

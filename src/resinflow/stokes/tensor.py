@@ -9,11 +9,11 @@ from resinflow.core import Microstructure
 from resinflow.core.flow import COMPONENTS
 from resinflow.core.microstructure import AXES
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
-from resinflow.stokes.walls import WallRule
+from resinflow.stokes.walls import MASK_RULE, WallRule
 
 
 def permeability_tensor(
-    micro: Microstructure, *, tolerance: float = DEFAULT_TOLERANCE, wall_rule: WallRule = "gap"
+    micro: Microstructure, *, tolerance: float = DEFAULT_TOLERANCE, wall_rule: WallRule = MASK_RULE
 ) -> NDArray[np.float64]:
     """Return K (3, 3) in m^2, rows and columns ordered (x, y, z): superficial velocity is ``-K grad(p) / viscosity``.
 

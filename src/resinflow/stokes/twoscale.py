@@ -17,6 +17,7 @@ from resinflow.stokes import saddle
 from resinflow.stokes.compiled import Team, kernel
 from resinflow.stokes.grid import FLOW
 from resinflow.stokes.multigrid import Field, Level, Multigrid, Tuning, closed_stencil
+from resinflow.stokes.smallscale import pressure_scale
 from resinflow.stokes.stencil import BLOCKED
 from resinflow.stokes.system import StokesSystem
 from resinflow.stokes.vectors import combine, dot
@@ -25,7 +26,7 @@ _RESPONSE_TOLERANCE = 1e-2
 """Where the response only weights the preconditioner, a loose solve is enough."""
 
 VISCOUS_TUNING = Tuning(slack=1.0)
-DARCY_TUNING = Tuning(visits=2)
+DARCY_TUNING = Tuning(growth=2.0)
 
 
 class TwoScale:
@@ -57,11 +58,11 @@ class TwoScale:
                 continue
             level = system.component(number)
             grid = Multigrid(team, level, viscous, buffers)
-            share = system.shares[int(number == FLOW)]
+            share = system.shares[int(number == FLOW)] * system.openness[number]
             right = np.where(unknown, share, np.float32(0))
             conjugate_gradients(team, level, grid.cycle, right, response[number], response_tolerance, 100)
             np.maximum(response[number], 0, out=response[number])
-            response[number] /= share
+            np.divide(response[number], share, out=response[number], where=unknown)
             self._cycles.append(grid)
         rows = system.rows
         parts = (response, system.excess, system.openness, system.area(), rows.points, rows.wraps[2])
@@ -71,11 +72,14 @@ class TwoScale:
         self.darcy.diagonal[system.labels == 0] = BLOCKED
         self._conductance = response
         self._pressure = Multigrid(team, self.darcy, darcy, buffers)
+        self._small_scale = pressure_scale(system) if system.openness.shape[1] > 1 else None
 
     def apply_velocity(self, residual: NDArray[np.float32], out: NDArray[np.float32], factor: float) -> None:
         """Write ``factor`` times one cycle of every velocity component."""
         for number, grid in enumerate(self._cycles):
-            if grid is not None:
+            if grid is None:
+                out[number] = 0
+            else:
                 grid.cycle(residual[number], out[number])
                 combine(self._team, out[number], out[number], factor, 0.0)
 
@@ -86,7 +90,10 @@ class TwoScale:
         """
         self.remove_mean(right)
         self._pressure.cycle(right, out)
-        combine(self._team, right, out, 1.0, 1.0)
+        if self._small_scale is None:
+            combine(self._team, right, out, 1.0, 1.0)
+        else:
+            out += self._small_scale * right
         self.remove_mean(out)
 
     def remove_mean(self, pressure: Field) -> None:
@@ -115,10 +122,10 @@ class TwoScale:
 
     def response(self, component: int) -> NDArray[np.float64]:
         """Return w on the faces of a component (rows + 1, width), 0 where there is no unknown."""
-        openness = self.system.openness[component]
+        unknown = self.system.unknown(component)
         area = float(self.system.area(np.float64)[component])
-        weight = openness * area if area > 0 else np.ones_like(openness)
-        return np.where(self.system.unknown(component), self._conductance[component] / np.maximum(weight, 1e-30) ** 2, 0.0)
+        weight = np.where(unknown, self.system.openness[component] * (area if area > 0 else 1.0), 1.0)
+        return np.where(unknown, self._conductance[component] / weight**2, 0.0)
 
 
 def conjugate_gradients(

@@ -13,7 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-WallRule = Literal["gap", "plain"]
+WallRule = Literal["gap", "plain", "surface"]
+MASK_RULE: WallRule = "plain"
+"""The default where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller: the
+gap coefficient is right for aligned channels, but between round fibres the staircase, which errs the other way, cancels part of
+the plain rule's error (``benchmarks/walls.py`` prints the table)."""
+"""``gap`` and ``plain`` for a mask; ``surface``: fibre surfaces from a signed distance (:mod:`resinflow.stokes.cutcell`)."""
 PLAIN_WALL = 2.0
 CORNER_WALL = 1.0
 """At a staircase corner (one of the two voxels beside is solid) the neighbour is a wall face a whole voxel away."""

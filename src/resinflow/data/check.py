@@ -1,0 +1,154 @@
+"""The validator of data sets: what is wrong, in which sample, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from resinflow.core import InvalidInputError
+from resinflow.data.check_flow import check_flows, check_medium
+from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
+from resinflow.data.split import SPLITS, assign_splits, canonical_fingerprint
+from resinflow.data.store import FlowStore
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: the sample's number (None: the data set as a whole), its cause in a few words, what was found."""
+
+    sample: int | None
+    cause: str
+    detail: str
+
+    def __str__(self) -> str:
+        where = "data set" if self.sample is None else f"sample {self.sample}"
+        return f"{where}: {self.cause}: {self.detail}"
+
+
+def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = None) -> list[Fault]:
+    """Return all faults of a data set; an empty list is a clean bill.
+
+    Checked: the schema; of every sample that it is there and readable, that all numbers are finite, that mask and spacing are
+    those of its fingerprint and of the recipe, no flow in the fibres, divergence and flux, the level of the pressure, K; of
+    the whole that no medium is there twice, and that the splits hold every sample once and no medium in two parts. Flows that
+    resinflow solved are checked to rounding (:mod:`resinflow.data.faces`); converted ones, which other solvers made on other
+    grids, to a few percent.
+
+    Args:
+        store: a data set; it is only read.
+        watch: called with the numbers of checked and of all samples.
+    """
+    faults = _schema_faults(store)
+    if faults:
+        return faults
+    complete = store.complete
+    prints: list[str | None] = []
+    for index in range(len(store)):
+        fingerprint = None
+        if complete[index]:
+            found, fingerprint = _sample_faults(store, index)
+            faults += found
+        else:
+            faults.append(Fault(index, "missing", "the sample was never finished; run the command that makes it again"))
+        prints.append(fingerprint)
+        if watch:
+            watch(index + 1, len(store))
+    return faults + _duplicate_faults(store, prints) + _split_faults(store, prints)
+
+
+def _schema_faults(store: FlowStore) -> list[Fault]:
+    faults = [Fault(None, "schema", f"no {name}") for name in REQUIRED if not store.has(name)]
+    faults += [
+        Fault(None, "schema", f"no attribute {name}") for name in ("pressure_drop", "viscosity") if name not in store.attributes
+    ]
+    generated = "converted_from" not in store.attributes.get("recipe", {})
+    if generated and not faults:
+        faults += [Fault(None, "schema", f"no {name}") for name in FIELDS if not store.has(name)]
+    if faults:
+        return faults
+    for name in store.fields:
+        found, needed = store.layout_of(name), ALL_FIELDS[name]
+        if found.dims != needed.dims or found.dtype != needed.dtype:
+            faults.append(
+                Fault(None, "schema", f"{name} is {found.dtype} over {found.dims}; needed: {needed.dtype} over {needed.dims}")
+            )
+        elif found.samples != len(store):
+            faults.append(Fault(None, "schema", f"{name} holds {found.samples} samples, the data set {len(store)}"))
+    return faults
+
+
+def _sample_faults(store: FlowStore, index: int) -> tuple[list[Fault], str | None]:
+    """Faults of one sample, and the canonical fingerprint of its medium unless that cannot be trusted."""
+    try:
+        values = {name: store.read(name, index) for name in store.fields}
+        micro = store.microstructure(index)
+    except InvalidInputError as error:
+        return [Fault(index, "unreadable", str(error))], None
+    attributes = store.attributes
+    geometry = check_medium(values, micro, attributes)
+    found = geometry + check_flows(values, micro, attributes, geometry_holds=not geometry)
+    fingerprint = None if geometry else canonical_fingerprint(micro)
+    return [Fault(index, cause, detail) for cause, detail in found], fingerprint
+
+
+def _duplicate_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]:
+    """Media that are there twice; the flows along x and y of one medium are not."""
+    cases = (store.attributes.get("layout") or {}).get("cases", {"x": len(store)})
+    faults, start = [], 0
+    for count in cases.values():
+        first: dict[str, int] = {}
+        for index in range(start, start + count):
+            fingerprint = prints[index]
+            if fingerprint is None:
+                continue
+            if fingerprint in first:
+                faults.append(
+                    Fault(index, "duplicate", f"its medium is that of sample {first[fingerprint]}, or its mirrored copy")
+                )
+            first.setdefault(fingerprint, index)
+        start += count
+    return faults
+
+
+def _split_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]:
+    splits = store.attributes.get("splits")
+    if splits is None:
+        return []
+    parts: dict[int, list[str]] = {}
+    for name, indices in splits["indices"].items():
+        for index in indices:
+            parts.setdefault(index, []).append(name)
+    faults = [Fault(None, "splits", f"they name sample {index}, which is not there") for index in parts if index >= len(store)]
+    homes: dict[str, tuple[int, str]] = {}
+    for index, fingerprint in enumerate(prints):
+        names = parts.get(index, [])
+        if len(names) != 1:
+            cause = "leaked split" if names else "splits"
+            faults.append(
+                Fault(index, cause, f"it is in {' and '.join(names) or 'no part'}; needed: one of {', '.join(SPLITS)}")
+            )
+        elif fingerprint is not None:
+            other, home = homes.setdefault(fingerprint, (index, names[0]))
+            if home != names[0]:
+                faults.append(
+                    Fault(index, "leaked split", f"it is in {names[0]}, a copy of its medium (sample {other}) in {home}")
+                )
+    if not faults and all(prints):
+        faults = _moved_samples(splits["indices"], [fingerprint or "" for fingerprint in prints], parts)
+    statistics = store.attributes.get("statistics")
+    if statistics is not None and statistics.get("samples") != len(splits["indices"].get("train", ())):
+        faults.append(Fault(None, "statistics", "they come from another training split; run: resinflow data stats"))
+    return faults
+
+
+def _moved_samples(stored: dict[str, list[int]], prints: list[str], parts: dict[int, list[str]]) -> list[Fault]:
+    """Samples that the draw put elsewhere: a split that was changed by hand after a model had seen its test samples."""
+    drawn = assign_splits(prints)
+    if set(stored) != set(drawn):
+        return [Fault(None, "splits", f"they have the parts {', '.join(stored)}; needed: {', '.join(drawn)}")]
+    return [
+        Fault(index, "leaked split", f"it is in {parts[index][0]}, but was drawn into {name}: the split was changed by hand")
+        for name, indices in drawn.items()
+        for index in indices
+        if parts[index] != [name]
+    ]

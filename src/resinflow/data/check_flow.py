@@ -1,0 +1,234 @@
+"""What can be wrong with one sample, and how to tell the cause from the trace that it leaves in the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import Microstructure
+from resinflow.data.faces import divergence, recover_faces
+
+Values = Mapping[str, NDArray[Any]]
+Found = list[tuple[str, str]]
+"""Cause and detail of every fault."""
+
+_ROUNDING = 1e-4
+"""Of the largest divergence or velocity: flows of the data set of the preset `small` have 1.4e-5 at most in float32."""
+_K_ROUNDING = 1e-5
+_LOOSE_DIVERGENCE = 0.5
+"""RMS divergence of central differences over the RMS of its three terms; 1 for terms that know nothing of each other."""
+_LOOSE_FLUX = 0.05
+_PRESSURE_LEVEL = {True: 0.05, False: 0.15}
+"""Offset of the pressure at inlet and outlet, in pressure drops, that the extrapolation from voxel centres leaves open."""
+
+_FLOWS = {"velocity": "", "planar_velocity": "planar ", "response_velocity": "response "}
+_PERMEABILITIES = {
+    "permeability": "velocity",
+    "planar_permeability": "planar_velocity",
+    "response_permeability": "response_velocity",
+}
+_FLIPS = {"wrong sign of vx": 0, "wrong sign of vy": 1, "wrong sign of vz": 2}
+
+
+def check_medium(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Found:
+    """Faults of mask and spacing: against the fingerprint, the recipe's box, and the signed distance."""
+    distance = values.get("signed_distance")
+    apart = 0 if distance is None else int(((distance > 0) != micro.fluid).sum())
+    box = _box_faults(micro, attributes)
+    found: Found = [("changed medium", f"mask and signed distance disagree in {apart} voxels")] if apart else []
+    found += [("wrong spacing", detail) for detail in box]
+    if not found and values["fingerprint"].tobytes().hex() != micro.fingerprint:
+        # a distance that fits the mask leaves the spacing alone to blame; so does a K that is not that of the field
+        spacing = distance is not None or _permeability_faults(values, micro, attributes)
+        edges = ", ".join(f"{edge:.4g}" for edge in micro.spacing)
+        detail = f"mask and voxel edges (dz, dy, dx) = ({edges}) m are not those of its fingerprint"
+        found.append(("wrong spacing" if spacing else "changed medium", detail))
+    return found
+
+
+def _box_faults(micro: Microstructure, attributes: Mapping[str, Any]) -> list[str]:
+    """Edges of the box that are not the recipe's."""
+    recipe = attributes.get("recipe", {})
+    if "width" not in recipe:
+        return []
+    depth, height, width = micro.extent
+    low, high = recipe["depth"]
+    faults = [
+        f"the box is {edge:.4g} m along {axis}; the recipe says {recipe['width']:.4g}"
+        for axis, edge in (("x", width), ("y", height))
+        if abs(edge / recipe["width"] - 1) > 1e-9
+    ]
+    if not low * (1 - 1e-9) <= depth <= high * (1 + 1e-9):
+        faults.append(f"the box is {depth:.4g} m deep; the recipe says {low:.4g} to {high:.4g}")
+    return faults
+
+
+def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, geometry_holds: bool) -> Found:
+    """Faults of the flows of one sample. Without a trustworthy geometry only what does not depend on the voxel size."""
+    broken = [name for name, value in values.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
+    found: Found = [("not finite", _where_not_finite(name, values[name])) for name in broken]
+    exact = "converted_from" not in attributes.get("recipe", {})
+    sound = set()
+    for name, title in _FLOWS.items():
+        if name not in values or name in broken:
+            continue
+        velocity = values[name].astype(np.float64)
+        if name == "planar_velocity":
+            velocity = np.concatenate([velocity, np.zeros_like(velocity[:1])])
+        faults = _velocity_faults(velocity, micro, exact=exact) if geometry_holds else _no_slip_faults(velocity, micro)
+        found += [(cause, f"{title}flow: {detail}") for cause, detail in faults]
+        if not faults:
+            sound.add(name)
+    if geometry_holds:
+        found += _permeability_faults(
+            {name: value for name, value in values.items() if name not in set(_FLOWS) - sound}, micro, attributes
+        )
+    if "pressure" not in broken:
+        found += _pressure_faults(values, micro, attributes, exact=exact)
+    return found
+
+
+def _where_not_finite(name: str, value: NDArray[Any]) -> str:
+    places = np.argwhere(~np.isfinite(value))
+    return f"{name} holds {len(places)} values that are NaN or infinite, the first at {tuple(places[0].tolist())}"
+
+
+def _no_slip_faults(velocity: NDArray[np.float64], micro: Microstructure) -> Found:
+    speed = np.sqrt((velocity**2).sum(axis=0))
+    inside = np.where(micro.fluid, 0.0, speed)
+    largest = float(speed.max(initial=0.0))
+    if inside.max(initial=0.0) <= 1e-12 * largest:
+        return []
+    place = tuple(int(number) for number in np.unravel_index(inside.argmax(), inside.shape))
+    count = int((inside > 0).sum())
+    return [("flow in a fibre", f"speed {inside.max():.3g} m/s in the fibre voxel (z, y, x) = {place}, {count} such voxels")]
+
+
+def _velocity_faults(velocity: NDArray[np.float64], micro: Microstructure, *, exact: bool) -> Found:
+    """No-slip, divergence, direction and flux, with the cause where a single slip explains it all."""
+    if not velocity.any():
+        return []
+    slip = _no_slip_faults(velocity, micro)
+    defect = 1.0 if slip else _defect(velocity, micro, exact=exact)
+    limit = _ROUNDING if exact else _LOOSE_DIVERGENCE
+    if slip or defect > limit or not exact:
+        cause = _cause(velocity, micro, defect, exact=exact)
+        if cause:
+            return [(cause, "the field fits the medium and conserves mass once this is put right")]
+    if slip:
+        return slip
+    if defect > limit:
+        return [("divergence", f"{defect:.2g} of the largest velocity over a voxel; needed: at most {limit:g}")]
+    if velocity[0].mean() < 0:
+        return [("wrong sign of the flow", "the mean velocity runs against the pressure drop")]
+    rates = velocity[0].sum(axis=(0, 1))
+    spread = float(np.ptp(rates) / abs(rates.mean()))
+    allowed = 10 * _ROUNDING if exact else _LOOSE_FLUX
+    return (
+        [("flux", f"the flow rate varies by {spread:.2g} between planes; needed: at most {allowed:g}")]
+        if spread > allowed
+        else []
+    )
+
+
+def _defect(velocity: NDArray[np.float64], micro: Microstructure, *, exact: bool) -> float:
+    """How far a field is from conserving mass, relative to its own size."""
+    if not exact:
+        return _central_divergence(velocity, micro)
+    faces = recover_faces(velocity, micro.fluid, micro.spacing)
+    u, v, w = faces
+    size = max(float(np.abs(face).max()) for face in faces)
+    leak = max(float(np.abs(v[:, -1]).max()), float(np.abs(w[-1]).max())) / size
+    rates = [np.abs(face).max() / edge for face, edge in zip(faces, reversed(micro.spacing), strict=True)]
+    return max(leak, float(np.abs(divergence(faces, micro.spacing)).max() / max(rates)))
+
+
+def _central_divergence(velocity: NDArray[np.float64], micro: Microstructure) -> float:
+    """RMS divergence over the RMS of its terms, by central differences in voxels whose neighbours are all fluid."""
+    inner = tuple(slice(1, -1) if count > 2 else slice(None) for count in micro.shape)
+    inside = micro.fluid[inner].copy()
+    terms = []
+    for axis, (count, edge) in enumerate(zip(micro.shape, micro.spacing, strict=True)):
+        if count <= 2:
+            continue
+        moved = [tuple(part if k == axis else inner[k] for k in range(3)) for part in (slice(2, None), slice(None, -2))]
+        inside &= micro.fluid[moved[0]] & micro.fluid[moved[1]]
+        terms.append((velocity[2 - axis][moved[0]] - velocity[2 - axis][moved[1]]) / (2 * edge))
+    if not inside.any() or not terms:
+        return 0.0
+    size = float(np.sqrt(sum((term[inside] ** 2).mean() for term in terms)))
+    return float(np.sqrt((np.sum(terms, axis=0)[inside] ** 2).mean())) / size if size > 0 else 0.0
+
+
+def _cause(velocity: NDArray[np.float64], micro: Microstructure, defect: float, *, exact: bool) -> str | None:
+    """The one slip that, put right, leaves a field without fault; None if there is none."""
+    candidates = {name: _flipped(velocity, component) for name, component in _FLIPS.items()}
+    if micro.shape[1] == micro.shape[2]:
+        turned = np.swapaxes(velocity, 2, 3)
+        candidates |= {"swapped axes": turned, "swapped axes ": turned[[1, 0, 2]]}
+    candidates["swapped axes  "] = velocity[[1, 0, 2]]
+    limit = _ROUNDING if exact else 0.5 * defect
+    for name, candidate in candidates.items():
+        forward = candidate[0].mean() > 0  # turning vx round is turning all others round, and the flow
+        if forward and not _no_slip_faults(candidate, micro) and _defect(candidate, micro, exact=exact) < limit:
+            return name.strip()
+    return None
+
+
+def _flipped(velocity: NDArray[np.float64], component: int) -> NDArray[np.float64]:
+    flipped = velocity.copy()
+    flipped[component] *= -1
+    return flipped
+
+
+def _permeability_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Found:
+    """Stored K against that of the stored field."""
+    found: Found = []
+    for name, field in _PERMEABILITIES.items():
+        if name not in values or field not in values:
+            continue
+        mean = float(values[field][0].mean(dtype=np.float64))
+        computed = attributes["viscosity"] * mean * micro.extent[2] / attributes["pressure_drop"]
+        stored = float(values[name])
+        if np.isfinite([computed, stored]).all() and abs(computed - stored) > _K_ROUNDING * max(abs(computed), abs(stored)):
+            found.append(("permeability", f"{name} is {stored:.6g} m^2, that of its field {computed:.6g} m^2"))
+    return found
+
+
+def _pressure_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, exact: bool) -> Found:
+    """Level of the pressure: it must extrapolate to the pressure drop at the inlet and to zero at the outlet."""
+    found: Found = []
+    drop = attributes["pressure_drop"]
+    for name in ("pressure", "planar_pressure", "response_pressure"):
+        if name not in values or not np.isfinite(values[name]).all():
+            continue
+        pressure = values[name] * (attributes.get("density", 1.0) if name == "pressure" else 1.0) / drop
+        inside = float(np.abs(pressure[~micro.fluid]).max(initial=0.0))
+        inlet, outlet = _end_pressures(pressure, micro.fluid)
+        offset, loss = (inlet - 1 + outlet) / 2, inlet - outlet
+        limit = _PRESSURE_LEVEL[exact and name == "pressure"]
+        if exact and inside > 0:
+            found.append(("pressure offset", f"{name} is {inside * drop:.4g} Pa in the fibres; needed: 0"))
+        elif abs(loss - 1) > 2 * limit:
+            found.append(("pressure drop", f"{name} falls by {loss * drop:.4g} Pa from inlet to outlet; needed: {drop:.4g}"))
+        elif abs(offset) > limit:
+            found.append(("pressure offset", f"{name} is {offset * drop:.4g} Pa too high at inlet and outlet"))
+    return found
+
+
+def _end_pressures(pressure: NDArray[np.floating], fluid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean pressure on the inlet and the outlet face, extrapolated along rows whose two outermost voxels are fluid."""
+    ends = []
+    for last, next_ in ((0, 1), (-1, -2)):
+        if pressure.shape[2] < 2:
+            next_ = last
+        both = fluid[..., last] & fluid[..., next_]
+        ends.append(
+            float((1.5 * pressure[..., last][both] - 0.5 * pressure[..., next_][both]).mean(dtype=np.float64))
+            if both.any()
+            else float(last == 0)
+        )
+    return ends[0], ends[1]

@@ -1,0 +1,143 @@
+"""How far the voxel grid itself is from the medium: gap statistics of a flow, and Richardson's value from two grids.
+
+The iteration error of a solver is a known number; the discretisation error is usually larger and unknown. Where power is
+dissipated tells where resolution matters: in gaps N voxels wide the error of K goes like ``1 / N`` on a voxel mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import FlowField, InvalidInputError
+from resinflow.core.flow import COMPONENTS
+from resinflow.core.microstructure import AXES
+
+NARROW_GAP = 3
+"""Voxels: gaps narrower than this are hardly resolved."""
+
+_NARROW_SHARE = 0.2
+_MASK_ERROR = 0.6
+"""Relative error of K over the power-weighted mean of 1 / gap that 16 of 23 random bundles kept below (default wall rule, 24 to
+64 voxels across, against the signed distance at three to four times the resolution)."""
+
+
+@dataclass(frozen=True)
+class GapStatistics:
+    """Where a flow dissipates its power, by the width of the gaps it passes.
+
+    Attributes:
+        narrow_share: share of the power dissipated in gaps narrower than :data:`NARROW_GAP` voxels.
+        mean_gap: power-weighted harmonic mean of the gap width, voxels.
+        permeability_error: relative error of K on a voxel mask that two of three media keep below.
+    """
+
+    narrow_share: float
+    mean_gap: float
+    permeability_error: float
+
+    @property
+    def warning(self) -> str | None:
+        """One line if narrow gaps carry the flow, else None."""
+        if self.narrow_share <= _NARROW_SHARE:
+            return None
+        return (
+            f"{self.narrow_share:.0%} of the pressure drop is spent in gaps below {NARROW_GAP} voxels; K is known to about "
+            f"{self.permeability_error:.0%}. Take smaller voxels, or give the signed distance."
+        )
+
+
+@dataclass(frozen=True)
+class Richardson:
+    """K on the given grid, on one twice as fine, and extrapolated to voxels of size zero (m^2).
+
+    Attributes:
+        coarse: K on the given grid.
+        fine: K on the grid refined once.
+        extrapolated: ``fine + (fine - coarse) / (2^order - 1)``.
+        error: relative distance of ``coarse`` from ``extrapolated``.
+    """
+
+    coarse: float
+    fine: float
+    extrapolated: float
+    error: float
+
+
+def gap_statistics(flow: FlowField) -> GapStatistics:
+    """Return where ``flow`` dissipates its power: fluxes through voxel faces times the pressure drop across them.
+
+    A face belongs to the narrower of the two voxels beside it; a voxel's gap is its shortest run of fluid voxels between two
+    walls along any axis. A flow at rest has no statistics: share 0, infinite gap, error 0.
+    """
+    gap = voxel_gaps(flow.microstructure.fluid)
+    spacing = flow.microstructure.spacing
+    power, widths = [], []
+    for component, name in enumerate(COMPONENTS):
+        axis = AXES.index(name)
+        area = float(np.prod([step for k, step in enumerate(spacing) if k != axis]))
+        pressure = np.asarray(flow.pressure, dtype=np.float64)
+        drop = np.delete(pressure, -1, axis) - np.delete(pressure, 0, axis)
+        velocity = flow.velocity[component]
+        if flow.face_velocity is not None:
+            through = np.delete(np.asarray(flow.face_velocity[component], dtype=np.float64), [0, -1], axis)
+        else:
+            through = 0.5 * (np.delete(velocity, -1, axis) + np.delete(velocity, 0, axis))
+        power.append((through * area * drop).ravel())
+        widths.append(np.minimum(np.delete(gap, -1, axis), np.delete(gap, 0, axis)).ravel())
+    weight, width = np.maximum(np.concatenate(power), 0.0), np.concatenate(widths)
+    total = float(weight.sum())
+    if total == 0.0:
+        return GapStatistics(0.0, float("inf"), 0.0)
+    inverse = float((weight / np.maximum(width, 1)).sum() / total)
+    narrow = float(weight[width < NARROW_GAP].sum() / total)
+    return GapStatistics(narrow, 1 / inverse if inverse > 0 else float("inf"), _MASK_ERROR * inverse)
+
+
+def voxel_gaps(fluid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return for every fluid voxel its shortest run of fluid between two walls; 0 in fibres, inf where no run has two."""
+    shortest = np.full(fluid.shape, np.inf)
+    for axis in range(3):
+        if fluid.shape[axis] > 1:
+            np.minimum(shortest, _walled_runs(fluid, axis), out=shortest)
+    return np.where(fluid, shortest, 0.0)
+
+
+def _walled_runs(fluid: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+    """Length of the run along ``axis`` that every fluid voxel lies in; inf where the run reaches the side of the box."""
+    rows = np.moveaxis(fluid, axis, -1)
+    padded = np.pad(rows, [(0, 0), (0, 0), (1, 1)])
+    edge = np.diff(padded.astype(np.int8), axis=-1)
+    starts, stops = np.argwhere(edge == 1), np.argwhere(edge == -1)
+    length = (stops[:, 2] - starts[:, 2]).astype(np.float64)
+    length[(starts[:, 2] == 0) | (stops[:, 2] == rows.shape[-1])] = np.inf
+    runs = np.zeros(rows.shape)
+    runs[rows] = np.repeat(length, stops[:, 2] - starts[:, 2])  # both in the order of rows
+    return np.moveaxis(runs, -1, axis)
+
+
+def richardson(coarse: FlowField, fine: FlowField, *, order: float = 2.0) -> Richardson:
+    """Extrapolate K to voxels of size zero from flows through the same geometry on two grids, one twice as fine.
+
+    Args:
+        coarse: flow on the coarser grid.
+        fine: flow on voxels of half the size.
+        order: of the discretisation: 2 with fibre surfaces from a signed distance, 1 on voxel masks.
+
+    Raises:
+        InvalidInputError: the second grid is not twice as fine, along every axis of more than one voxel, or K is zero.
+    """
+    counts = zip(coarse.microstructure.shape, fine.microstructure.shape, strict=True)
+    if not all(many == 2 * few or (few == 1 and many == 1) for few, many in counts):
+        raise InvalidInputError(
+            f"the grids have {coarse.microstructure.shape} and {fine.microstructure.shape} voxels; "
+            "needed: the second twice as fine."
+        )
+    extrapolated = fine.permeability + (fine.permeability - coarse.permeability) / (2**order - 1)
+    if not extrapolated > 0:
+        raise InvalidInputError(
+            f"K extrapolates to {extrapolated:g} m^2; needed: grids that resolve the gaps, so that it is above 0."
+        )
+    return Richardson(coarse.permeability, fine.permeability, extrapolated, abs(coarse.permeability / extrapolated - 1))

@@ -1,0 +1,136 @@
+"""Claims about generation on a Dask cluster and under SIGKILL: the same bytes as on one process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resinflow.core import InvalidInputError
+from resinflow.data import FlowStore, GenerationConfig, generate, load_generation_config
+from tests.conftest import TINY_RECIPE
+from tests.test_data_store import RECIPE_TEXT, contents
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """A real scheduler and two worker processes of one thread each."""
+    pytest.importorskip("distributed")
+    place = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    options = ["--scheduler-file", str(place)]
+    started = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "distributed.cli.dask_scheduler",
+                "--port",
+                "0",
+                "--no-dashboard",
+                "--host",
+                "127.0.0.1",
+                *options,
+            ],
+            **quiet,
+        )
+    ]
+    try:
+        for _ in range(2):
+            command = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+            started.append(subprocess.Popen([*command, *options], **quiet))
+        yield address_in(place), started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def address_in(place: Path) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if place.is_file() and place.stat().st_size:
+            return json.loads(place.read_text())["address"]
+        time.sleep(0.05)
+    raise TimeoutError("the scheduler did not start")
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_workers_gives_the_same_bytes(
+    tiny_store: FlowStore, scheduler: tuple[str, list[subprocess.Popen]], tmp_path: Path
+) -> None:
+    address, _ = scheduler
+    seen: list[tuple[int, int]] = []
+    generate(
+        GenerationConfig.model_validate(TINY_RECIPE),
+        tmp_path / "cluster.zarr",
+        scheduler=address,
+        watch=lambda done, total: seen.append((done, total)),
+    )
+    assert contents(tmp_path / "cluster.zarr") == contents(tiny_store.path)
+    assert seen == [(done, 8) for done in range(9)]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
+    tiny_store: FlowStore, scheduler: tuple[str, list[subprocess.Popen]], tmp_path: Path
+) -> None:
+    address, workers = scheduler
+
+    def lose_one(done: int, total: int) -> None:
+        if done == 2:
+            workers[0].kill()
+
+    generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "cluster.zarr", scheduler=address, watch=lose_one)
+    assert contents(tmp_path / "cluster.zarr") == contents(tiny_store.path)
+
+
+def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: FlowStore, tmp_path: Path) -> None:
+    path = tmp_path / "killed.zarr"
+    shutil.copytree(tiny_store.path, path)
+    FlowStore.open(path, writable=True)._put("complete", 3, 0)
+    for place in ("velocity/c/3/0/0/0/0.1f.partial", "complete/c/3.2e.partial", "seed/zarr.3d.partial", "zarr.4c.partial"):
+        (path / place).write_bytes(b"half")
+    generate(GenerationConfig.model_validate(TINY_RECIPE), path, workers=1)
+    assert contents(path) == contents(tiny_store.path)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
+    with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
+        generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_generation_killed_several_times_ends_with_the_same_bytes_and_leaves_no_process(tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE_TEXT.replace("samples: 4", "samples: 12"))
+    path = tmp_path / "killed.zarr"
+    command = [sys.executable, "-m", "resinflow", "data", "generate", str(recipe), str(path), "--workers", "2"]
+    reached = 0
+    for goal in (1, 4, 7):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and process.poll() is None and reached < goal:
+            time.sleep(0.01)
+            reached = int(FlowStore.open(path).complete.sum()) if path.is_dir() else 0
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert goal <= reached < 12
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert alive == []
+    config = load_generation_config(recipe)
+    whole = generate(config, tmp_path / "whole.zarr", workers=1)
+    generate(config, path, workers=1)
+    assert contents(path) == contents(whole.path)
