@@ -86,7 +86,8 @@ def run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
     thread.join()
     size = sum(file.stat().st_size for file in (folder / "given").rglob("*.pt"))
     print(
-        f"{step}: {arguments.samples} samples ({size / 1e6:.0f} MB) in {seconds:.1f} s, {arguments.samples / seconds:.1f} a second, "
+        f"{step}: {arguments.samples} samples ({size / 1e6:.0f} MB) in {seconds:.1f} s, "
+        f"{arguments.samples / seconds:.1f} a second, "
         f"peak memory {max(peak[0] - before, 0) / 1e6:.0f} MB above the {before / 1e6:.0f} MB after the imports"
     )
 

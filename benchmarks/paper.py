@@ -4,8 +4,8 @@
 
 Times are the CPU time of the process (all threads), the best of the repetitions after a warm-up; with one thread they do not
 depend on what else the machine does, up to shared caches. Weights are random: times do not depend on them, and errors show
-rounding alone. ``prediction`` is DDIM of 50 steps put together from its parts; the straightforward program encodes twice, as the
-published one does, which runs its encoder on zeros to learn the latent's shape.
+rounding alone. ``prediction`` is DDIM of 50 steps put together from its parts; the straightforward program encodes twice, as
+the published one does, which runs its encoder on zeros to learn the shape of the latent.
 """
 
 from __future__ import annotations

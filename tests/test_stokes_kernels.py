@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.solver_operators import assemble
 from resinflow import stokes
 from resinflow.core import Microstructure
 from resinflow.stokes import compiled
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.grid import build_grid
-from resinflow.stokes.operators import assemble
 from resinflow.stokes.problem import Drive, pose, to_flow, to_state
 from resinflow.stokes.rows import Rows, pair_up
 from resinflow.stokes.system import PRESSURE, build_system

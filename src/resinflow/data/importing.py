@@ -132,7 +132,7 @@ def _sample_fields(published: PublishedSet, index: int, store: FlowStore) -> dic
     values: dict[str, Any] = dict(published.fields(index))
     attributes = store.attributes
     dz, dy, dx = (float(edge) for edge in values["spacing"])
-    micro = Microstructure(values["fluid"], (dz, dy, dx))
+    micro = Microstructure(values["fluid"], (dz, dy, dx), values.get("signed_distance"))
     values.setdefault("fingerprint", np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8))
     for name, velocity in (("permeability", "velocity"), ("planar_permeability", "planar_velocity")):
         mean = float(values[velocity][0].mean(dtype=np.float64))

@@ -56,9 +56,13 @@ class PaperSystem(nn.Module):
     def with_precision(self, precision: Precision) -> PaperSystem:
         """Cast the networks, not the normalisation factors, and return the system."""
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-        self.vae.to(dtype=dtype, memory_format=torch.channels_last_3d)
-        if self.model is not None:
-            self.model.to(dtype=dtype, memory_format=torch.channels_last if precision == "bfloat16" else torch.preserve_format)
+        for network, axes, layout in ((self.vae, 5, torch.channels_last_3d), (self.model, 4, torch.channels_last)):
+            if network is None:
+                continue
+            network.to(dtype)
+            for weight in network.parameters():
+                if precision == "bfloat16" and weight.dim() == axes:  # otherwise every call would bring the weights into it
+                    weight.data = weight.data.contiguous(memory_format=layout)
         return self
 
     def padded_size(self, pixels: int) -> int:

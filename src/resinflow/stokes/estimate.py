@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from resinflow.core import FlowField, InvalidInputError
 from resinflow.core.flow import COMPONENTS
 from resinflow.core.microstructure import AXES
+from resinflow.stokes.gaps import dissipation, voxel_gaps
 
 NARROW_GAP = 3
 """Voxels: gaps narrower than this are hardly resolved."""
@@ -66,56 +67,40 @@ class Richardson:
     error: float
 
 
-def gap_statistics(flow: FlowField) -> GapStatistics:
+def gap_statistics(flow: FlowField, *, planar: bool = False) -> GapStatistics:
     """Return where ``flow`` dissipates its power: fluxes through voxel faces times the pressure drop across them.
 
     A face belongs to the narrower of the two voxels beside it; a voxel's gap is its shortest run of fluid voxels between two
     walls along any axis. A flow at rest has no statistics: share 0, infinite gap, error 0.
+
+    Args:
+        flow: a flow with pressure; its staggered velocities are used if present, else those at voxel centres.
+        planar: every slice is a flow by itself: fibres above and below are no walls.
     """
-    gap = voxel_gaps(flow.microstructure.fluid)
     spacing = flow.microstructure.spacing
-    power, widths = [], []
+    gap = voxel_gaps(flow.microstructure.fluid, (1, 2) if planar else (0, 1, 2))
+    sums = np.zeros(3)
     for component, name in enumerate(COMPONENTS):
         axis = AXES.index(name)
         area = float(np.prod([step for k, step in enumerate(spacing) if k != axis]))
-        pressure = np.asarray(flow.pressure, dtype=np.float64)
-        drop = np.delete(pressure, -1, axis) - np.delete(pressure, 0, axis)
-        velocity = flow.velocity[component]
-        if flow.face_velocity is not None:
-            through = np.delete(np.asarray(flow.face_velocity[component], dtype=np.float64), [0, -1], axis)
-        else:
-            through = 0.5 * (np.delete(velocity, -1, axis) + np.delete(velocity, 0, axis))
-        power.append((through * area * drop).ravel())
-        widths.append(np.minimum(np.delete(gap, -1, axis), np.delete(gap, 0, axis)).ravel())
-    weight, width = np.maximum(np.concatenate(power), 0.0), np.concatenate(widths)
-    total = float(weight.sum())
+        lines = (int(np.prod(gap.shape[:axis])), gap.shape[axis], -1)
+        through = _on_faces(flow, component, axis).reshape(lines[0], lines[1] + 1, -1)
+        pressure = np.ascontiguousarray(flow.pressure).reshape(lines)
+        sums += area * np.array(dissipation(through, pressure, gap.reshape(lines), NARROW_GAP))
+    total, narrow, inverse = (float(value) for value in sums)
     if total == 0.0:
         return GapStatistics(0.0, float("inf"), 0.0)
-    inverse = float((weight / np.maximum(width, 1)).sum() / total)
-    narrow = float(weight[width < NARROW_GAP].sum() / total)
-    return GapStatistics(narrow, 1 / inverse if inverse > 0 else float("inf"), _MASK_ERROR * inverse)
+    inverse /= total
+    return GapStatistics(narrow / total, 1 / inverse if inverse > 0 else float("inf"), _MASK_ERROR * inverse)
 
 
-def voxel_gaps(fluid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return for every fluid voxel its shortest run of fluid between two walls; 0 in fibres, inf where no run has two."""
-    shortest = np.full(fluid.shape, np.inf)
-    for axis in range(3):
-        if fluid.shape[axis] > 1:
-            np.minimum(shortest, _walled_runs(fluid, axis), out=shortest)
-    return np.where(fluid, shortest, 0.0)
-
-
-def _walled_runs(fluid: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
-    """Length of the run along ``axis`` that every fluid voxel lies in; inf where the run reaches the side of the box."""
-    rows = np.moveaxis(fluid, axis, -1)
-    padded = np.pad(rows, [(0, 0), (0, 0), (1, 1)])
-    edge = np.diff(padded.astype(np.int8), axis=-1)
-    starts, stops = np.argwhere(edge == 1), np.argwhere(edge == -1)
-    length = (stops[:, 2] - starts[:, 2]).astype(np.float64)
-    length[(starts[:, 2] == 0) | (stops[:, 2] == rows.shape[-1])] = np.inf
-    runs = np.zeros(rows.shape)
-    runs[rows] = np.repeat(length, stops[:, 2] - starts[:, 2])  # both in the order of rows
-    return np.moveaxis(runs, -1, axis)
+def _on_faces(flow: FlowField, component: int, axis: int) -> NDArray[np.floating]:
+    """Velocities of a component on its faces; without staggered ones the mean of both voxels, 0 on the sides of the box."""
+    if flow.face_velocity is not None:
+        return np.ascontiguousarray(flow.face_velocity[component])
+    velocity = flow.velocity[component]
+    inner = 0.5 * (np.delete(velocity, -1, axis) + np.delete(velocity, 0, axis))
+    return np.pad(inner, [(1, 1) if k == axis else (0, 0) for k in range(3)])
 
 
 def richardson(coarse: FlowField, fine: FlowField, *, order: float = 2.0) -> Richardson:

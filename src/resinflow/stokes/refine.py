@@ -37,6 +37,10 @@ _PROJECTIONS = 6
 _EAGERNESS = 0.5
 """The Krylov run ends when the square of its residual falls below this part of the tolerance times the dissipated power."""
 
+_DEEPEST = 1e-5
+"""How far one run may lower its residual: beyond it single precision tells no more, and a new run on the residual formed in
+double precision does."""
+
 Watch = Callable[[int, float], None]
 
 
@@ -74,35 +78,36 @@ def refine(
     krylov = BramblePasciak(team, preconditioner)
     residuals: list[float] = []
     iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
-    error, divergence = np.inf, np.inf
+    error, divergence, begun = np.inf, np.inf, 0
     residual = system.new_state()
     state = system.new_state(np.float64) if initial is None else initial
     if initial is None:
         respond(team, preconditioner, state, _START_TOLERANCE, krylov.vectors)
         energy_error(team, preconditioner, state, residual, krylov.vectors[0])
 
+    def met(size: float) -> bool:
+        return size**2 <= goal * abs(system.work(state))
+
     def stop(size: float) -> bool:
         residuals.append(size)
         if watch is not None:
             watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
-        return size**2 <= goal * abs(system.work(state))
+        return size <= _DEEPEST * residuals[begun] or met(size)
 
     while error > tolerance and iterations < max_iterations:
         momentum_residual(team, system, state, residual)
-        left = max_iterations - iterations
+        begun, left = len(residuals), max_iterations - iterations
         run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=left)
         iterations += run.iterations
-        if run.end == "indefinite" and inflation < _LARGEST_INFLATION:
+        if run.end == "indefinite" and inflation < _LARGEST_INFLATION and iterations < max_iterations:
             inflation *= _GROWTH
             continue
-        if run.end == "limit":
-            break
         flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
         divergence, _ = project(team, preconditioner, state, flux_tolerance, work=krylov.vectors)
         error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
-        if error > tolerance:
-            goal *= max(0.05, min(0.5, tolerance / error))
-            iterations += run.iterations == 0  # nothing but the goal has changed: let even that come to an end
+        if error > tolerance and met(run.residuals[-1]):
+            goal *= max(0.05, min(0.35, tolerance / error))
+        iterations += run.iterations == 0  # nothing but the goal has changed: let even that come to an end
     first = residuals[0] if residuals and residuals[0] > 0 else 1.0
     relative = tuple(size / first for size in residuals)
     return Outcome(state, float(error), float(divergence), iterations, relative, bool(error <= tolerance))

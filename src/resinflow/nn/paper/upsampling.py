@@ -6,9 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_TAPS = (((0,), (1, 2)), ((0, 1), (2,)))
-"""Per parity of the output pixel: which taps of the 3-tap kernel fall on the earlier and on the later input pixel."""
-
 
 class UpsampledConv(nn.Conv3d):
     """3 x 3 x 3 convolution of the field whose pixels are doubled along height and width (depth kept)."""
@@ -30,23 +27,16 @@ class UpsampledConv(nn.Conv3d):
         """
         batch, _, depth, height, width = x.shape
         shape = (batch, self.out_channels, depth, 2 * height, 2 * width)
-        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_format_of(x))
-        for row, row_taps in enumerate(_TAPS):
-            padded_rows = F.pad(x, (0, 0, 1 - row, row))
-            for column, column_taps in enumerate(_TAPS):
-                weight = torch.stack(
-                    [
-                        torch.stack([self.weight[..., list(i), :][..., list(j)].sum(dim=(-2, -1)) for j in column_taps], dim=-1)
-                        for i in row_taps
-                    ],
-                    dim=-2,
-                )
-                padded = F.pad(padded_rows, (1 - column, column))
-                weight = weight.contiguous(memory_format=_format_of(x))
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
+        for row, row_weight in enumerate(_merged(self.weight, -2)):
+            rows = F.pad(x, (0, 0, 1 - row, row))
+            for column, weight in enumerate(_merged(row_weight, -1)):
+                padded = F.pad(rows, (1 - column, column))
                 out[..., row::2, column::2] = F.conv3d(padded, weight, self.bias, padding=(1, 0, 0))
         return out
 
 
-def _format_of(x: Tensor) -> torch.memory_format:
-    last = x.is_contiguous(memory_format=torch.channels_last_3d) and not x.is_contiguous()
-    return torch.channels_last_3d if last else torch.contiguous_format
+def _merged(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Two-tap weights of the even and of the odd outputs along ``axis``: which taps share the earlier and the later pixel."""
+    first, middle, last = weight.unbind(axis)
+    return torch.stack([first, middle + last], axis), torch.stack([first + middle, last], axis)

@@ -1,7 +1,7 @@
-"""The discrete Stokes system ``[[A, G], [G^T, 0]]`` in finite-volume form, as sparse matrices.
+"""The discrete Stokes system as sparse matrices: reference of the tests, and part of the benchmark's first version.
 
-``A`` is block-diagonal (one scalar operator per velocity component), symmetric and positive definite; ``G`` is the
-volume-weighted pressure gradient and ``G^T`` minus the net outflow of a voxel.
+``[[A, G], [G^T, 0]]`` in finite-volume form. ``A`` is block-diagonal (one scalar operator per velocity component), symmetric and
+positive definite; ``G`` is the volume-weighted pressure gradient and ``G^T`` minus the net outflow of a voxel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
 from resinflow.stokes.grid import FLOW, Faces, Grid
-from resinflow.stokes.walls import CORNER_WALL, WallRule, gap_width, wall_coefficient
+from resinflow.stokes.walls import WallRule
+
+PLAIN_WALL = 2.0
+CORNER_WALL = 1.0
+"""At a staircase corner (one of the two voxels beside is solid) the neighbour is a wall face a whole voxel away."""
 
 
 @dataclass(frozen=True)
@@ -164,3 +168,42 @@ def _load(grid: Grid) -> NDArray[np.float64]:
     else:
         loads[FLOW][...] = grid.face_area(FLOW) / grid.fluid.shape[FLOW]
     return np.concatenate([load[faces.unknown] for load, faces in zip(loads, grid.faces, strict=True)])
+
+
+def wall_coefficient(width: NDArray[np.integer], rule: WallRule) -> NDArray[np.float64]:
+    """Return the wall coefficient for gaps of ``width`` unknowns."""
+    if rule == "plain":
+        return np.full(width.shape, PLAIN_WALL)
+    safe = np.maximum(width, 1)
+    return 6.0 * safe / (3.0 * safe - 2.0)
+
+
+def gap_width(unknown: NDArray[np.bool_], axis: int, *, wraps: bool, mirrored: bool) -> NDArray[np.int64]:
+    """Return for every unknown how many consecutive unknowns its row along ``axis`` has (0 where there is none).
+
+    ``mirrored``: the first and last layer lie beside symmetry planes, so that a row which ends there counts twice.
+    A row that goes round a periodic axis without meeting a wall has no wall to correct; its width is then of no account.
+    """
+    rows = np.moveaxis(unknown, axis, 0)
+    if wraps:
+        rows = np.concatenate([rows, rows, rows])
+    before = _run_length(rows)
+    after = _run_length(rows[::-1])[::-1]
+    width = np.where(rows, before + after - 1, 0)
+    if mirrored:
+        count = len(rows)
+        index = np.arange(count).reshape(-1, *[1] * (rows.ndim - 1))
+        at_first = rows & (before == index + 1)
+        at_last = rows & (after == count - index)
+        width = np.where(at_first | at_last, 2 * width, width)
+    if wraps:
+        width = width[len(unknown.swapaxes(0, axis)) : 2 * len(unknown.swapaxes(0, axis))]
+    return np.moveaxis(width, 0, axis)
+
+
+def _run_length(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Length of the run of True that ends at each place along the first axis."""
+    length = rows.astype(np.int64)
+    for k in range(1, len(rows)):
+        length[k] *= length[k - 1] + 1
+    return length
