@@ -1,21 +1,29 @@
 """Benchmark of the Stokes solver: time, iterations, memory and ratios, all measured in one run.
 
-    python benchmarks/solver.py                       # every case, one thread and two
-    python benchmarks/solver.py --cases 64 128        # some cases
+    python benchmarks/solver.py                        # every case, one thread and two
+    python benchmarks/solver.py --cases 64 128 c96     # some cases
+    python benchmarks/solver.py --peclet venv/bin/python --limit 300
 
-Cases are tilted fibre bundles of fibre fraction 0.5 in a 50 um cube: n x n x 11 voxels, and ``cube-n`` with n^3. Times are
+Cases are tilted fibre bundles of fibre fraction 0.5 in a 50 um cube: n x n x 11 voxels, and ``cN`` with N^3. Times are
 medians of repeated solves to an estimated relative error of K of 1e-4, compilation apart. Every row runs in a process of its
 own, for its peak memory; ratios are of processor time, which other work on the machine touches least. ``error`` is the error
-of K against a solve to 1e-9.
+of K against the same discrete problem solved to 1e-9.
+
+Others are measured where they are installed: OpenFOAM's simpleFoam until its K stays within 1e-4 of where it ends
+(``solver_openfoam.py``), and so is the PyPI package peclet.flow (``solver_peclet.py``), best in an environment of its own that
+``--peclet`` names. Their discretisations, hence their K, are their own.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
 import resource
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,17 +40,16 @@ EXTENT = 50e-6
 LAYERS = 11
 TOLERANCE = 1e-4
 RULE = "gap"  # the baseline's discretisation
-CASES = ("64", "128", "256", "512", "cube-96")
+CASES = ("64", "128", "256", "512", "c96")
 FIELD_BYTES = 56  # a voxel of a flow field: velocity, staggered velocity and pressure in double precision
-BASELINE_LIMIT = 1_000_000  # voxels above which the baseline is left out
 
 
 def medium(case: str, seed: int = 1) -> Any:
     """The microstructure of a case."""
     from resinflow.media import BundleSettings, fibre_bundle
 
-    cube = case.startswith("cube-")
-    count = int(case.removeprefix("cube-"))
+    cube = case.startswith("c")
+    count = int(case.removeprefix("c"))
     shape = (count, count, count) if cube else (LAYERS, count, count)
     return fibre_bundle(shape, (EXTENT,) * 3, seed=seed, settings=BundleSettings(volume_fraction=0.5))
 
@@ -153,71 +160,137 @@ def measure_starts(path: str, threads: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def measure_openfoam(path: str, threads: int, repeats: int) -> dict[str, Any]:
+    """Row of simpleFoam."""
+    from solver_openfoam import measure
+
+    return {**measure(load(path), TOLERANCE), "estimate": None, "bytes": None}
+
+
 MEASURES = {
     "resinflow": measure_own,
     "scipy + pyamg": measure_baseline,
+    "OpenFOAM": measure_openfoam,
     "reference": measure_reference,
     "starts": measure_starts,
 }
 
 
-def in_child(name: str, path: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Measure in a process of its own, so that its peak memory is its own and its threads are bound."""
-    environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+def in_child(
+    name: str, path: str, threads: int, repeats: int, *, limit: float | None = None, peclet: str = ""
+) -> dict[str, Any]:
+    """Measure in a process of its own, so that its peak memory is its own and its threads are bound.
+
+    Beyond ``limit`` seconds the row is ``{"over": limit}``.
+    """
+    environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_PROC_BIND": "false"}
     command = [sys.executable, __file__, "--child", name, path, str(threads), str(repeats)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} failed on {path}: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    if name == "peclet.flow":
+        command = [peclet, str(Path(__file__).with_name("solver_peclet.py")), path, str(TOLERANCE)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as child:
+        try:
+            output, errors = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return {"over": limit}
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)  # simpleFoam is a child of the child
+    if child.returncode:
+        reason = (errors.strip().splitlines() or ["no message"])[-1]
+        return {"failed": reason}
+    return json.loads(output.splitlines()[-1])
 
 
-def table_of_solvers(cases: list[str], threads: list[int], repeats: int, folder: Path) -> Table:
-    """Measure every solver on every case."""
-    table = Table(title=f"K to an estimated error of {TOLERANCE:g}")
-    for heading in (
-        "case",
-        "voxels",
-        "solver",
-        "threads",
-        "s",
-        "CPU s",
-        "CPU ns/voxel",
-        "CPU ratio",
-        "steps",
-        "estimate",
-        "error",
-        "B/voxel",
+def has_peclet(python: str) -> bool:
+    """Whether that interpreter has the package peclet.flow."""
+    if shutil.which(python) is None:
+        return False
+    test = "import importlib.util as u, sys; sys.exit(not (u.find_spec('peclet') and u.find_spec('peclet.flow')))"
+    return subprocess.run([python, "-c", test], check=False, capture_output=True).returncode == 0
+
+
+def solvers(threads: list[int], peclet: str, console: Console) -> list[tuple[str, int]]:
+    """The solvers to be measured and their threads; says which are not installed."""
+    from solver_openfoam import available
+
+    found = [*(("resinflow", count) for count in threads)]
+    for name, installed, counts in (
+        ("scipy + pyamg", importlib.util.find_spec("pyamg") is not None, [1]),
+        ("OpenFOAM", available(), [1]),
+        ("peclet.flow", has_peclet(peclet), threads),
     ):
-        table.add_column(heading, justify="right")
+        if installed:
+            found += [(name, count) for count in counts]
+        else:
+            console.print(f"{name}: not installed: skipped")
+    return found
+
+
+HEADINGS = (
+    "case",
+    "voxels",
+    "solver",
+    "threads",
+    "s",
+    "CPU s",
+    "CPU ns/voxel",
+    "CPU ratio",
+    "steps",
+    "estimate",
+    "error",
+    "B/voxel",
+)
+
+
+def table_of_solvers(cases: list[str], options: argparse.Namespace, folder: Path, console: Console) -> Table:
+    """Measure every solver on every case."""
+    table = Table(title=f"K to an estimated error of {TOLERANCE:g}; ratios of processor time to resinflow's on one thread")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    runs = solvers(options.threads, options.peclet, console)
     for case in cases:
         micro = medium(case)
-        path = str(folder / f"{case}.npz")
-        np.savez(path, fluid=micro.fluid, spacing=micro.spacing)
+        path = store(micro, case, folder)
         exact = in_child("reference", path, 1, 1)["permeability"]
         own = None
-        runs = [("resinflow", count) for count in threads]
-        if micro.fluid.size <= BASELINE_LIMIT:
-            runs.append(("scipy + pyamg", 1))
-        rows = [(name, count, in_child(name, path, count, repeats if name == "resinflow" else 1)) for name, count in runs]
-        for name, count, row in rows:
+        for name, count in runs:
+            repeats = options.repeats if name == "resinflow" else 1
+            row = in_child(name, path, count, repeats, limit=options.limit, peclet=options.peclet)
             own = own or row["processor"]
-            estimate = "" if row["estimate"] is None else f"{row['estimate']:.1e}"
-            error = f"{row['permeability'] / exact - 1:+.1e}"
-            size = "" if row["bytes"] is None else f"{row['bytes']:.0f}"
-            used = row["processor"]
-            numbers = (f"{row['seconds']:.3f}", f"{used:.3f}", f"{used / micro.fluid.size * 1e9:.0f}", f"{used / own:.2f}")
-            table.add_row(
-                case, f"{micro.fluid.size}", name, f"{count}", *numbers, f"{row['iterations']}", estimate, error, size
-            )
+            comparable = name in ("resinflow", "scipy + pyamg")
+            numbers = cells(row, micro.fluid.size, own, comparable * exact)
+            table.add_row(case, f"{micro.fluid.size}", name, f"{count}", *numbers)
+            console.print(f"{case}, {name}, {count} thread(s): {numbers[0]} s, {numbers[1]} CPU s", style="dim")
         table.add_section()
     return table
 
 
+def cells(row: dict[str, Any], voxels: int, own: float, exact: float) -> list[str]:
+    """The numbers of a row, from the seconds on; ``exact``: K of the same discrete problem, 0 for another discretisation."""
+    if "over" in row:
+        return [f"> {row['over']:g}", "", "", f"> {row['over'] / own:.0f}"]
+    if "failed" in row:
+        return ["failed", "", "", "", "", row["failed"][:24]]
+    used = row["processor"]
+    estimate = "" if row.get("estimate") is None else f"{row['estimate']:.1e}"
+    error = f"{row['permeability'] / exact - 1:+.1e}" if exact else f"K {row['permeability']:.3g}"
+    size = "" if row.get("bytes") is None else f"{row['bytes']:.0f}"
+    seconds = (f"{row['seconds']:.3f}", f"{used:.3f}", f"{used / voxels * 1e9:.0f}", f"{used / own:.2f}")
+    return [*seconds, f"{row['iterations']}", estimate, error, size]
+
+
+def store(micro: Any, case: str, folder: Path) -> str:
+    """Write a medium for the processes that measure, and return the path."""
+    path = str(folder / f"{case}.npz")
+    np.savez(path, fluid=micro.fluid, spacing=micro.spacing, signed_distance=micro.signed_distance)
+    return path
+
+
 def table_of_starts(case: str, folder: Path) -> Table:
     """Iterations from several starts."""
-    path = str(folder / f"{case}.npz")
-    micro = medium(case)
-    np.savez(path, fluid=micro.fluid, spacing=micro.spacing)
+    path = store(medium(case), case, folder)
     exact = in_child("reference", path, 1, 1)["permeability"]
     row = in_child("starts", path, 1, 3)
     title = (
@@ -239,7 +312,8 @@ def machine() -> str:
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    processor = names[0] if names else platform.processor()
+    return f"{platform.node()}: {processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
 
 
 def main() -> None:
@@ -248,6 +322,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds a row may take (default 300)")
+    parser.add_argument("--peclet", default=sys.executable, metavar="PYTHON", help="interpreter that has peclet.flow")
     parser.add_argument("--no-starts", action="store_true")
     parser.add_argument("--child", nargs=4, metavar=("NAME", "PATH", "THREADS", "REPEATS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -255,11 +331,11 @@ def main() -> None:
         name, path, threads, repeats = options.child
         print(json.dumps(MEASURES[name](path, int(threads), int(repeats))))
         return
-    console = Console(width=140)
-    console.print(machine())
+    console = Console(width=150)
+    console.print(f"{machine()}; threads {', '.join(map(str, options.threads))}; tolerance {TOLERANCE:g}; wall rule {RULE}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        console.print(table_of_solvers(options.cases, options.threads, options.repeats, folder))
+        console.print(table_of_solvers(options.cases, options, folder, console))
         if not options.no_starts:
             console.print(table_of_starts("64", folder))
 

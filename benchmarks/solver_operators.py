@@ -1,7 +1,7 @@
 """The discrete Stokes system as sparse matrices: reference of the tests, and part of the benchmark's first version.
 
-``[[A, G], [G^T, 0]]`` in finite-volume form. ``A`` is block-diagonal (one scalar operator per velocity component), symmetric and
-positive definite; ``G`` is the volume-weighted pressure gradient and ``G^T`` minus the net outflow of a voxel.
+``[[A, G], [G^T, 0]]`` in finite-volume form. ``A`` is block-diagonal (one scalar operator per velocity component), symmetric
+and positive definite; ``G`` is the volume-weighted pressure gradient and ``G^T`` minus the net outflow of a voxel.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from resinflow.core import Microstructure
 from resinflow.stokes.grid import FLOW, build_grid
 from resinflow.stokes.pores import find_pores
 
-
 _RESPONSE_TOLERANCE = 1e-2
 """The response only weights a preconditioner and a start field: a loose solve is enough."""
 

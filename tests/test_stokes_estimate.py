@@ -48,6 +48,62 @@ def test_throat_takes_most_of_the_power():
     assert "\n" not in statistics.warning
 
 
+def throat():
+    fluid = np.zeros((3, 14, 20), bool)
+    fluid[:, 1:13] = True
+    fluid[:, :, 8:12] = False
+    fluid[:, 6:8, 8:12] = True  # two voxels wide, four long
+    return Microstructure(fluid, (1e-6,) * 3)
+
+
+@pytest.mark.parametrize("rule", ["plain", "gap"])
+def test_solver_warns_of_narrow_gaps_in_one_line_with_their_share_and_the_error_of_the_grid(rule):
+    flow = stokes.solve(throat(), wall_rule=rule)
+    statistics = gap_statistics(flow)
+    (warning,) = flow.report.warnings
+    assert "gaps below 3 voxels" in warning
+    assert f"{statistics.narrow_share:.0%} of the pressure drop" in warning
+    assert f"the order of {statistics.permeability_error:.0%}" in warning
+    assert "\n" not in warning
+
+
+def test_planar_flow_warns_once_for_all_its_slices():
+    planar = stokes.planar_flow(throat())
+    assert len(planar.report.warnings) == 1
+    assert "gaps below 3 voxels" in planar.report.warnings[0]
+
+
+def test_wide_gaps_give_no_warning():
+    assert stokes.solve(plane_channel(8, length=8).microstructure).report.warnings == ()
+
+
+def test_fibres_above_and_below_are_no_walls_of_a_planar_flow():
+    fluid = np.ones((3, 8, 8), bool)
+    fluid[[0, 2], 2:] = False  # slice 1 lies between two fibres, one voxel apart
+    fluid[1, 0] = False
+    flow = stokes.planar_flow(Microstructure(fluid, (1e-6,) * 3))
+    assert gap_statistics(flow).mean_gap < 2
+    assert flow.report.warnings == ()
+
+
+def test_estimate_of_the_grids_error_is_above_the_error_for_half_of_the_media_and_of_its_order():
+    """Against the same fibres at three times the resolution with their surfaces: 20 planar bundles."""
+    ratios = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        settings = BundleSettings(rng.uniform(0.3, 0.55), rng.uniform(8e-6, 14e-6), misalignment=0.0)
+        coarse, fine = (fibre_bundle((1, n, n), (50e-6,) * 3, seed=seed, settings=settings) for n in (32, 96))
+        change = fine.provenance["radius_change"] - coarse.provenance["radius_change"]
+        distance = fine.signed_distance.astype(float) + change  # the radii of the coarse one
+        exact = stokes.solve(Microstructure(distance > 0, fine.spacing, distance), wall_rule="surface", tolerance=1e-3)
+        flow = stokes.solve(coarse, tolerance=1e-3)
+        if flow.permeability > 0 and exact.permeability > 0:
+            ratios.append(abs(flow.permeability / exact.permeability - 1) / gap_statistics(flow).permeability_error)
+    assert len(ratios) >= 18
+    assert 0.1 < np.median(ratios) < 1
+    assert np.quantile(ratios, 0.8) < 3
+
+
 def test_statistics_do_not_depend_on_viscosity_or_staggered_storage():
     micro = fibre_bundle((4, 24, 24), (24e-6,) * 3, seed=2, settings=BundleSettings(0.45, 8e-6))
     flow, thin = stokes.solve(micro), stokes.solve(micro, viscosity=0.01)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from benchmarks.solver_operators import assemble
+
 from resinflow import stokes
 from resinflow.core import Microstructure
 from resinflow.stokes import compiled

@@ -13,6 +13,7 @@ from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.multigrid import Multigrid, Tuning
 from resinflow.stokes.problem import Drive, pose
+from resinflow.stokes.solve import SMALLEST_TOLERANCE
 from resinflow.stokes.stencil import BLOCKED
 from resinflow.stokes.twoscale import DARCY_TUNING, VISCOUS_TUNING, TwoScale
 
@@ -195,6 +196,28 @@ def test_response_flow_bounds_its_own_error():
 def test_too_few_iterations_raise_with_advice():
     with pytest.raises(ConvergenceError, match="Raise max_iterations or loosen the tolerance"):
         stokes.solve(bundle((6, 32, 32)), tolerance=1e-9, max_iterations=3)
+
+
+@pytest.mark.parametrize("seed", range(0, 50, 4))
+def test_smallest_tolerance_is_met(seed):
+    micro, drive = random_medium(seed)
+    assert stokes.solve(micro, tolerance=SMALLEST_TOLERANCE, **drive).report.permeability_error <= SMALLEST_TOLERANCE
+
+
+@pytest.mark.parametrize("drive", [{}, {"axis": "z"}, {"boundary": "periodic"}, {"wall_rule": "surface"}])
+def test_smallest_tolerance_is_met_on_bundles(drive):
+    flow = stokes.solve(bundle((6, 32, 32)), tolerance=SMALLEST_TOLERANCE, **drive)
+    assert flow.report.permeability_error <= SMALLEST_TOLERANCE
+    assert flow.permeability == pytest.approx(
+        stokes.solve(bundle((6, 32, 32)), tolerance=1e-12, **drive).permeability, rel=1e-11
+    )
+
+
+def test_error_at_the_last_iteration_is_stated():
+    with pytest.raises(ConvergenceError) as caught:
+        stokes.solve(bundle((6, 32, 32)), tolerance=1e-9, max_iterations=8)
+    reached = float(str(caught.value).split("error of K of ")[1].split()[0])
+    assert 1e-9 < reached < 0.1
 
 
 def test_interrupted_solve_leaves_no_thread_behind():

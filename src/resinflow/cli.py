@@ -164,7 +164,7 @@ def evaluate(
 
 @app.command
 def verify(*, quick: bool = False) -> None:
-    """Check the solver against known answers: channels, ducts, fibre arrays, the K tensor, a tilted bundle. Exit status 1 on a miss.
+    """Check the solver against known answers: channels, ducts, fibre arrays, K tensor, tilted bundle; exit status 1 on a miss.
 
     Parameters
     ----------

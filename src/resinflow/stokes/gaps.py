@@ -45,10 +45,10 @@ def _shorten(fluid, shortest):
 
 @kernel
 def dissipation(through, pressure, gap, narrow):
-    """Return the power dissipated across the faces normal to the middle axis: all of it, in narrow gaps, and over the gap width.
+    """Return the power dissipated across faces normal to the middle axis: all, that in narrow gaps, and the sum of power / gap.
 
-    A face belongs to the narrower of the two voxels beside it. All arrays are (outer, along, inner); ``through``, the velocity on
-    the faces, has one place more along the axis than the voxels; its ends are left out.
+    A face belongs to the narrower of the two voxels beside it. All arrays are (outer, along, inner); ``through``, the velocity
+    on the faces, has one place more along the axis than the voxels; its ends are left out.
     """
     outer, length, inner = pressure.shape
     total = in_narrow = inverse = 0.0

@@ -8,7 +8,9 @@ import numpy as np
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.core.microstructure import Axis
-from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
+from resinflow.stokes.estimate import warn_of_narrow_gaps
+from resinflow.stokes.problem import Drive
+from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve_discrete
 
 
 def planar_flow(
@@ -36,20 +38,19 @@ def planar_flow(
         layer = micro.slice_at(index)
         if layer.fluid.all():
             raise InvalidInputError(
-                f"slice {index} holds no fibre, so its planar flow is unbounded; needed: some fibre in every slice. Crop the stack."
+                f"slice {index} holds no fibre, so its planar flow is unbounded; needed: some fibre in every slice. "
+                "Crop the stack."
             )
         if not layer.fluid.any():
             raise InvalidInputError(f"slice {index} is all fibre; needed: some fluid in every slice. Crop the stack.")
         if layer.fingerprint not in solved:
-            solved[layer.fingerprint] = solve(
-                layer, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance
-            )
+            solved[layer.fingerprint] = solve_discrete(layer, Drive(axis, pressure_drop, viscosity), tolerance)
         slices.append(solved[layer.fingerprint])
     velocity = np.concatenate([flow.velocity for flow in slices], axis=1)
     reports = [flow.report for flow in solved.values() if isinstance(flow.report, SolverReport)]
     nz, ny, nx = micro.shape
     faces = [np.concatenate([flow.face_velocity[k] for flow in slices if flow.face_velocity], axis=0) for k in range(2)]
-    return FlowField(
+    flow = FlowField(
         microstructure=micro,
         velocity=velocity,
         pressure=np.concatenate([flow.pressure for flow in slices], axis=0),
@@ -59,6 +60,7 @@ def planar_flow(
         face_velocity=(faces[0], faces[1], np.zeros((nz + 1, ny, nx))),
         report=_merged(reports, slices, time.perf_counter() - started),
     )
+    return warn_of_narrow_gaps(flow, planar=True)
 
 
 def _merged(reports: list[SolverReport], slices: list[FlowField], seconds: float) -> SolverReport:

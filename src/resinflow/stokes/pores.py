@@ -37,8 +37,9 @@ def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> P
 
     In a box that is periodic along the flow those pores lead through that wind round it, see :mod:`resinflow.stokes.winding`.
     """
-    labels, count = ndimage.label(fluid)
-    labels, count = _joined(np.asarray(labels), int(count), (periodic[0], periodic[1], False))
+    labels = np.empty(fluid.shape, dtype=np.int32)
+    ndimage.label(fluid, output=labels)
+    labels, count = _joined(labels, int(labels.max()), (periodic[0], periodic[1], False))
     inlet, outlet = np.zeros((2, count + 1), dtype=bool)
     first, last = labels[..., 0], labels[..., -1]
     if periodic[2]:

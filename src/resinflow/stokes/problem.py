@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import get_args
 
@@ -196,8 +197,13 @@ def _on_faces(flow: FlowField, wraps: tuple[bool, bool, bool], turned: tuple[int
     return fields
 
 
-def still(micro: Microstructure, drive: Drive, report: SolverReport) -> FlowField:
-    """Return the flow through a medium that does not percolate: no velocity, K = 0, pressure at rest in every pore."""
+def still(micro: Microstructure, drive: Drive, started: float) -> FlowField:
+    """Return the flow through a medium that does not percolate: no velocity, K = 0 and said so, pressure at rest in every pore.
+
+    ``started``: ``time.perf_counter()`` when the solve began.
+    """
+    message = f"no pore joins the faces normal to {drive.axis}: K = 0 along {drive.axis}"
+    report = SolverReport("converged", 0, 0.0, (), 0.0, 0.0, time.perf_counter() - started, (message,))
     fluid = micro.fluid.transpose(drive.turned)
     pores = find_pores(fluid, wrapping(drive.boundary, drive.lateral))
     pressure = _resting_pressure(pores) * drive.pressure_drop

@@ -107,7 +107,8 @@ def refine(
         error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
         if error > tolerance and met(run.residuals[-1]):
             goal *= max(0.05, min(0.35, tolerance / error))
-        iterations += run.iterations == 0  # nothing but the goal has changed: let even that come to an end
+        if error > tolerance and run.iterations == 0:
+            iterations += 1  # nothing but the goal has changed: let even that come to an end
     first = residuals[0] if residuals and residuals[0] > 0 else 1.0
     relative = tuple(size / first for size in residuals)
     return Outcome(state, float(error), float(divergence), iterations, relative, bool(error <= tolerance))

@@ -14,6 +14,6 @@ WallRule = Literal["gap", "plain", "surface"]
 """``gap`` and ``plain`` for a mask; ``surface``: fibre surfaces from a signed distance (:mod:`resinflow.stokes.cutcell`)."""
 
 MASK_RULE: WallRule = "plain"
-"""The default where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller: the
-gap coefficient is right for aligned channels, but between round fibres the staircase, which errs the other way, cancels part of
-the plain rule's error (``benchmarks/walls.py`` prints the table)."""
+"""The default where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller:
+the gap coefficient is right for aligned channels, but between round fibres the staircase, which errs the other way, cancels
+part of the plain rule's error (``benchmarks/walls.py`` prints the table)."""

@@ -30,8 +30,9 @@ def solve_medium(
     report = flow.report
     if isinstance(report, SolverReport):
         console.print(
-            f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the iteration "
-            f"{report.permeability_error:.1e}, divergence {report.divergence:.1e} of the mean flow through a voxel face"
+            f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the "
+            f"iteration {report.permeability_error:.1e}; divergence {report.divergence:.1e} of the mean flow "
+            "through a voxel face"
         )
     print_warnings(console, [flow])
     save_all(console, flow, outputs)

@@ -27,13 +27,19 @@ class UpsampledConv(nn.Conv3d):
         """
         batch, _, depth, height, width = x.shape
         shape = (batch, self.out_channels, depth, 2 * height, 2 * width)
-        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_layout(x))
         for row, row_weight in enumerate(_merged(self.weight, -2)):
             rows = F.pad(x, (0, 0, 1 - row, row))
             for column, weight in enumerate(_merged(row_weight, -1)):
                 padded = F.pad(rows, (1 - column, column))
                 out[..., row::2, column::2] = F.conv3d(padded, weight, self.bias, padding=(1, 0, 0))
         return out
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """The layout of ``x``: with channels last, GroupNorm's float32 sums over a volume lose digits (3e-5 at 11 x 128 x 128)."""
+    last = x.is_contiguous(memory_format=torch.channels_last_3d) and not x.is_contiguous()
+    return torch.channels_last_3d if last else torch.contiguous_format
 
 
 def _merged(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:

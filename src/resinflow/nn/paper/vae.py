@@ -61,7 +61,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return mean and log-variance, stacked along the channels."""
-        h = self.res1_2(self.res1_1(self.conv_in(_channels_last(x))))
+        h = self.res1_2(self.res1_1(self.conv_in(x)))
         h = self.res2_2(self.res2_1(self.down1(_padded_for_stride(h))))
         h = self.res3_2(self.res3_1(self.down2(_padded_for_stride(h))))
         return self.conv_out(_activated(self.norm_out, h))
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the field of a latent."""
-        h = self.res1_2(self.res1_1(self.conv_in(_channels_last(z))))
+        h = self.res1_2(self.res1_1(self.conv_in(z)))
         h = self.res2_2(self.res2_1(self.conv_up1(h)))
         h = self.res3_2(self.res3_1(self.conv_up2(h)))
         return self.conv_out(_activated(self.norm_out, h))
@@ -128,11 +128,6 @@ class DualBranchVAE(nn.Module):
     def decode_3d(self, latent: Tensor) -> Tensor:
         """Return the 3-D flow (B, 3, D, 4 h, 4 w) of a latent."""
         return self.decoder_3d(latent)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """The layout in which a CPU's convolutions need no reordering of the fields between layers; all layers keep it."""
-    return x.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _posterior(moments: Tensor) -> Posterior:
