@@ -39,7 +39,7 @@ from rich.table import Table
 EXTENT = 50e-6
 LAYERS = 11
 TOLERANCE = 1e-4
-RULE = "gap"  # the baseline's discretisation
+RULE = "plain"  # the default for masks; the baseline's, too
 CASES = ("64", "128", "256", "512", "c96")
 FIELD_BYTES = 56  # a voxel of a flow field: velocity, staggered velocity and pressure in double precision
 
@@ -51,7 +51,7 @@ def medium(case: str, seed: int = 1) -> Any:
     cube = case.startswith("c")
     count = int(case.removeprefix("c"))
     shape = (count, count, count) if cube else (LAYERS, count, count)
-    return fibre_bundle(shape, (EXTENT,) * 3, seed=seed, settings=BundleSettings(volume_fraction=0.5))
+    return fibre_bundle(shape, (EXTENT, EXTENT, EXTENT), seed=seed, settings=BundleSettings(volume_fraction=0.5))
 
 
 def load(path: str) -> Any:
@@ -59,7 +59,8 @@ def load(path: str) -> Any:
     from resinflow.core import Microstructure
 
     with np.load(path) as file:
-        return Microstructure(file["fluid"], tuple(float(step) for step in file["spacing"]))
+        dz, dy, dx = (float(step) for step in file["spacing"])
+        return Microstructure(file["fluid"], (dz, dy, dx))
 
 
 def peak_bytes() -> int:
@@ -111,7 +112,7 @@ def measure_baseline(path: str, threads: int, repeats: int) -> dict[str, Any]:
 
     micro = load(path)
     before = resident_bytes()
-    seconds, processor, flow = repeat(lambda: solve(micro, tolerance=TOLERANCE**0.5), repeats)
+    seconds, processor, flow = repeat(lambda: solve(micro, tolerance=TOLERANCE**0.5, wall_rule=RULE), repeats)
     memory = peak_bytes() - before
     return {
         "seconds": seconds,
@@ -130,6 +131,11 @@ def measure_reference(path: str, threads: int, repeats: int) -> dict[str, Any]:
     return {"permeability": solve(load(path), tolerance=1e-9, threads=threads, wall_rule=RULE).permeability}
 
 
+def steps(flow: Any) -> int:
+    """Iterations that a flow took."""
+    return flow.report.iterations
+
+
 def measure_starts(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Iterations to 1 %, 0.1 % and 0.01 % of K from several starts, and the response flow's time and K."""
     from resinflow.stokes import planar_flow, response_flow, solve
@@ -146,7 +152,7 @@ def measure_starts(path: str, threads: int, repeats: int) -> dict[str, Any]:
     }
     work = {
         name: {
-            f"{level:g}": solve(micro, tolerance=level, initial=start, threads=threads, wall_rule=RULE).report.iterations
+            f"{level:g}": steps(solve(micro, tolerance=level, initial=start, threads=threads, wall_rule=RULE))
             for level in (1e-2, 1e-3, 1e-4)
         }
         for name, start in starts.items()
@@ -258,11 +264,11 @@ def table_of_solvers(cases: list[str], options: argparse.Namespace, folder: Path
         for name, count in runs:
             repeats = options.repeats if name == "resinflow" else 1
             row = in_child(name, path, count, repeats, limit=options.limit, peclet=options.peclet)
-            own = own or row["processor"]
+            own = own or row.get("processor", float("nan"))
             comparable = name in ("resinflow", "scipy + pyamg")
             numbers = cells(row, micro.fluid.size, own, comparable * exact)
             table.add_row(case, f"{micro.fluid.size}", name, f"{count}", *numbers)
-            console.print(f"{case}, {name}, {count} thread(s): {numbers[0]} s, {numbers[1]} CPU s", style="dim")
+            console.print(f"{case}, {name}, {count} thread(s): {numbers[0]} s", style="dim")
         table.add_section()
     return table
 
@@ -270,7 +276,7 @@ def table_of_solvers(cases: list[str], options: argparse.Namespace, folder: Path
 def cells(row: dict[str, Any], voxels: int, own: float, exact: float) -> list[str]:
     """The numbers of a row, from the seconds on; ``exact``: K of the same discrete problem, 0 for another discretisation."""
     if "over" in row:
-        return [f"> {row['over']:g}", "", "", f"> {row['over'] / own:.0f}"]
+        return [f"> {row['over']:g}"]
     if "failed" in row:
         return ["failed", "", "", "", "", row["failed"][:24]]
     used = row["processor"]
@@ -302,8 +308,8 @@ def table_of_starts(case: str, folder: Path) -> Table:
     levels = list(next(iter(row["work"].values())))
     for heading in ("start", *levels):
         table.add_column(heading, justify="right")
-    for name, steps in row["work"].items():
-        table.add_row(name, *(str(steps[level]) for level in levels))
+    for name, counts in row["work"].items():
+        table.add_row(name, *(str(counts[level]) for level in levels))
     return table
 
 

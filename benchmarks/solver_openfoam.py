@@ -57,7 +57,7 @@ _FORMS = {
     "system/fvSolution": (
         "solvers\n{\np { solver GAMG; smoother GaussSeidel; tolerance 1e-14; relTol 0.05; }\n"
         "U { solver smoothSolver; smoother symGaussSeidel; tolerance 1e-14; relTol 0.1; }\n}\n"
-        "SIMPLE { nNonOrthogonalCorrectors 0; consistent yes; }\nrelaxationFactors { equations { U 0.9; } }\n"
+        "SIMPLE { nNonOrthogonalCorrectors 0; consistent yes; }\nrelaxationFactors { equations { U 0.95; } }\n"
     ),
     "system/controlDict": (
         "application simpleFoam;\nstartFrom startTime;\nstartTime 0;\nstopAt endTime;\nendTime 100000;\ndeltaT 1;\n"
@@ -165,7 +165,7 @@ def _corners(places: NDArray[np.int64], axis: int, shape: tuple[int, ...], *, ne
         steps = steps[::-1].copy()
         steps[:, axis] = 0
     corners = places[:, None] + steps[None]
-    return np.ravel_multi_index(tuple(np.moveaxis(corners, -1, 0)), tuple(count + 1 for count in shape))
+    return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(corners, -1, 0)), tuple(count + 1 for count in shape)))
 
 
 def _inner_faces(number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

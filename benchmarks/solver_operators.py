@@ -45,7 +45,7 @@ class StokesSystem:
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Number of velocity unknowns per component."""
-        z, y, x = (block.shape[0] for block in self.blocks)
+        z, y, x = (block.indptr.size - 1 for block in self.blocks)
         return z, y, x
 
     def split(self, velocity: NDArray[np.float64]) -> list[NDArray[np.float64]]:

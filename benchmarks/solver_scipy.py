@@ -19,6 +19,7 @@ from solver_operators import StokesSystem, assemble
 from resinflow.core import Microstructure
 from resinflow.stokes.grid import FLOW, build_grid
 from resinflow.stokes.pores import find_pores
+from resinflow.stokes.walls import WallRule
 
 _RESPONSE_TOLERANCE = 1e-2
 """The response only weights a preconditioner and a start field: a loose solve is enough."""
@@ -57,7 +58,7 @@ class TwoScale:
 
 def two_scale(system: StokesSystem) -> TwoScale:
     """Build the preconditioner: multigrid for ``A`` and ``L_w``, and the local response by one loose solve a component."""
-    hierarchies = [_hierarchy(block) if block.shape[0] else None for block in system.blocks]
+    hierarchies = [_hierarchy(block) if block.nnz else None for block in system.blocks]
     cycles = tuple(_cycle(hierarchy) for hierarchy in hierarchies)
     parts = [
         np.zeros(0) if hierarchy is None else hierarchy.solve(volume, tol=_RESPONSE_TOLERANCE, accel="cg")
@@ -93,7 +94,7 @@ def _cycle(hierarchy: Any) -> Cycle:
 def _free_mean_removal(poisson: csr_array) -> Cycle:
     """Return the projection that removes the mean over every pore without an open side (its pressure level is free)."""
     count, labels = connected_components(poisson, directed=False)
-    row_sums = np.abs(poisson @ np.ones(poisson.shape[0]))
+    row_sums = np.abs(poisson @ np.ones(poisson.indptr.size - 1))
     open_side = np.bincount(labels, weights=row_sums > 1e-9 * poisson.diagonal(), minlength=count) > 0
     if open_side.all():
         return lambda pressure: pressure
@@ -190,7 +191,9 @@ class Solution:
     residuals: tuple[float, ...]
 
 
-def solve(micro: Microstructure, *, tolerance: float = 1e-6, max_iterations: int = 300) -> Solution:
+def solve(
+    micro: Microstructure, *, tolerance: float = 1e-6, max_iterations: int = 300, wall_rule: WallRule = "plain"
+) -> Solution:
     """Solve for pressure-driven flow along x between symmetry planes.
 
     ``tolerance`` is the energy norm of the field's error relative to the field's own; the error of the corrected K is about its
@@ -198,10 +201,10 @@ def solve(micro: Microstructure, *, tolerance: float = 1e-6, max_iterations: int
     """
     pores = find_pores(micro.fluid, (False, False, False))
     grid = build_grid(pores.through[pores.labels], micro.spacing, "pressure", "symmetry")
-    system = assemble(grid, "gap")
+    system = assemble(grid, wall_rule)
     preconditioner = two_scale(system)
     count = system.load.size
-    rhs = np.concatenate([system.load, np.zeros(system.gradient.shape[1])])
+    rhs = np.concatenate([system.load, np.zeros(np.count_nonzero(grid.fluid))])
 
     def matrix(x: NDArray[np.float64]) -> NDArray[np.float64]:
         velocity, pressure = x[:count], x[count:]

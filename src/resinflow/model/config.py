@@ -29,7 +29,7 @@ class ModelConfig(BaseModel):
     blocks: tuple[Positive, Positive, Positive, Positive] = (3, 5, 5, 2)
     denoiser_blocks: Positive = 4
     bridge_noise: Annotated[float, Field(gt=0)] = 0.5
-    sampler_steps: Positive = 4
+    sampler_steps: Positive = 2
     samples: Positive = 4
 
 

@@ -31,39 +31,21 @@ def apply_saddle(
             shift = 1 if k == 2 else 0
             e = excess[k, r]
             _viscous(state[k], r, near, e, shares[shift], conductance, points, viscous)
+            u, o = state[k, r], out[k, r]
             if cut:
                 opening = openness[k, r]
-                total += _momentum_cut(
-                    state[k, r], viscous, pressure, before, opening, area[k], shift, e, points, wrap, scale, keep, out[k, r]
-                )
+                total += _momentum(u, viscous, pressure, before, opening, area[k], shift, e, points, wrap, scale, keep, o)
             else:
-                total += _momentum(
-                    state[k, r], viscous, pressure, before, area[k], shift, e, points, wrap, scale, keep, out[k, r]
-                )
-        z, y, x = state[0], state[1], state[2]
+                total += _momentum(u, viscous, pressure, before, None, area[k], shift, e, points, wrap, scale, keep, o)
+        z, z_above, y, y_north, x, o = state[0, r], state[0, above], state[1, r], state[1, north], state[2, r], out[3, r]
         if cut:
-            oz, oy, ox = openness[0], openness[1], openness[2]
-            total += _continuity_cut(
-                z[r],
-                z[above],
-                y[r],
-                y[north],
-                x[r],
-                oz[r],
-                oz[above],
-                oy[r],
-                oy[north],
-                ox[r],
-                area,
-                voxels,
-                wrap,
-                scale,
-                keep,
-                pressure,
-                out[3, r],
-            )
+            oz, oz_above, oy, oy_north = openness[0, r], openness[0, above], openness[1, r], openness[1, north]
+            weights = (oz, oz_above, oy, oy_north, openness[2, r])
+            total += _continuity(z, z_above, y, y_north, x, *weights, area, voxels, wrap, scale, keep, pressure, o)
         else:
-            total += _continuity(z[r], z[above], y[r], y[north], x[r], area, voxels, wrap, scale, keep, pressure, out[3, r])
+            total += _continuity(
+                z, z_above, y, y_north, x, None, None, None, None, None, area, voxels, wrap, scale, keep, pressure, o
+            )
         partial[r] = total
 
 
@@ -79,16 +61,20 @@ def _viscous(field, r, near, excess, share, conductance, points, out):
 
 
 @kernel
-def _momentum(u, viscous, after, before, area, shift, excess, points, wrap, scale, keep, out):
+def _momentum(u, viscous, after, before, opening, area, shift, excess, points, wrap, scale, keep, out):
     """One row of ``A u + G p`` for one component, combined into ``out``; return its product with u.
 
-    ``before[j - shift]`` is the pressure in front of face j. A loop apart from that of :func:`_viscous`: with more arrays in
-    one, the compiler gives up checking for overlaps and leaves it scalar.
+    ``before[j - shift]`` is the pressure in front of face j, ``opening`` its open fraction, or None where all are open: the
+    compiler then drops the branch. A loop apart from that of :func:`_viscous`: with more arrays in one, it gives up checking
+    for overlaps and leaves it scalar.
     """
     zero = scale - scale
     total = 0.0
     for j in range(1, points + 1):
-        value = viscous[j] + area * (after[j] - before[j - shift])
+        if opening is None:
+            value = viscous[j] + area * (after[j] - before[j - shift])
+        else:
+            value = viscous[j] + area * opening[j] * (after[j] - before[j - shift])
         value = value if excess[j] < _LIMIT else zero
         total += u[j] * value
         out[j] = scale * value + keep * out[j]
@@ -99,42 +85,15 @@ def _momentum(u, viscous, after, before, area, shift, excess, points, wrap, scal
 
 
 @kernel
-def _momentum_cut(u, viscous, after, before, opening, area, shift, excess, points, wrap, scale, keep, out):
-    """As :func:`_momentum`, the pressure difference weighted by the open fraction of the face."""
-    zero = scale - scale
-    total = 0.0
-    for j in range(1, points + 1):
-        value = viscous[j] + area * opening[j] * (after[j] - before[j - shift])
-        value = value if excess[j] < _LIMIT else zero
-        total += u[j] * value
-        out[j] = scale * value + keep * out[j]
-    if wrap:
-        out[0] = out[points]
-        out[points + 1] = out[1]
-    return total
-
-
-@kernel
-def _continuity(z, z_above, y, y_north, x, area, voxels, wrap, scale, keep, pressure, out):
-    """One row of ``G^T u``: minus the net outflow of every voxel."""
+def _continuity(z, z_above, y, y_north, x, oz, oz_above, oy, oy_north, ox, area, voxels, wrap, scale, keep, pressure, out):
+    """One row of ``G^T u``, minus the net outflow of every voxel; the open fractions of the faces are all None or none is."""
     total = 0.0
     for j in range(1, voxels + 1):
-        value = area[0] * (z[j] - z_above[j]) + area[1] * (y[j] - y_north[j]) + area[2] * (x[j] - x[j + 1])
-        total += pressure[j] * value
-        out[j] = scale * value + keep * out[j]
-    if wrap:
-        out[0] = out[voxels]
-        out[voxels + 1] = out[1]
-    return total
-
-
-@kernel
-def _continuity_cut(z, z_above, y, y_north, x, oz, oz_above, oy, oy_north, ox, area, voxels, wrap, scale, keep, pressure, out):
-    """As :func:`_continuity`, velocities weighted by the open fraction of their face."""
-    total = 0.0
-    for j in range(1, voxels + 1):
-        value = area[0] * (oz[j] * z[j] - oz_above[j] * z_above[j]) + area[1] * (oy[j] * y[j] - oy_north[j] * y_north[j])
-        value += area[2] * (ox[j] * x[j] - ox[j + 1] * x[j + 1])
+        if ox is None:
+            value = area[0] * (z[j] - z_above[j]) + area[1] * (y[j] - y_north[j]) + area[2] * (x[j] - x[j + 1])
+        else:
+            value = area[0] * (oz[j] * z[j] - oz_above[j] * z_above[j]) + area[1] * (oy[j] * y[j] - oy_north[j] * y_north[j])
+            value += area[2] * (ox[j] * x[j] - ox[j + 1] * x[j + 1])
         total += pressure[j] * value
         out[j] = scale * value + keep * out[j]
     if wrap:
