@@ -15,7 +15,7 @@ from resinflow.evaluate.physics import PhysicsCheck, check_physics
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""
 
-_ABSENT = 1e-6  # a component with less than this part of the velocity's norm is rounding, and no error is relative to it
+_ABSENT = 1e-3  # of the velocity norm: a component below it is what a solver leaves of a zero, and no error is relative to it
 _SAME = 1e-6  # relative difference up to which two pressure drops or viscosities are the same
 
 

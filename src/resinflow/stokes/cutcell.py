@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.stokes.grid import FLOW, wrapping
+from resinflow.stokes.padding import pad_widths
 
 SMALLEST_APERTURE = 0.02
 """Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
@@ -77,7 +78,7 @@ def cut_faces(
 def _padded(distance: Array, box: _Box) -> Array:
     """The distance beyond the box: repeated, mirrored at symmetry planes, continued linearly beyond open ends."""
     for axis in range(3):
-        pad = [(_PAD, _PAD) if k == axis else (0, 0) for k in range(3)]
+        pad = pad_widths(axis, _PAD, _PAD)
         if box.wraps[axis]:
             distance = np.pad(distance, pad, mode="wrap")
         elif axis == FLOW and distance.shape[axis] > _PAD:
@@ -202,7 +203,7 @@ def _beside(field: Array, axis: int, step: int, *, wraps: bool, outside: float) 
 
 def _second_difference(values: Array, axis: int) -> Array:
     middle = np.diff(values, 2, axis)
-    return np.pad(middle, [(1, 1) if k == axis else (0, 0) for k in range(values.ndim)], mode="edge")
+    return np.pad(middle, pad_widths(axis, dimensions=values.ndim), mode="edge")
 
 
 def _smaller(one: Array, other: Array) -> Array:
@@ -221,8 +222,8 @@ def _at_faces(distance: Array, axis: int) -> Array:
 def _steeper_step(centre: Array, axis: int) -> tuple[Array, Array, Array]:
     """Differences of the distance to the place before, to the place after, and the steeper of both."""
     step = np.diff(centre, axis=axis)
-    back = np.pad(step, [(1, 0) if k == axis else (0, 0) for k in range(3)], mode="edge")
-    ahead = np.pad(step, [(0, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    back = np.pad(step, pad_widths(axis, 1, 0), mode="edge")
+    ahead = np.pad(step, pad_widths(axis, 0, 1), mode="edge")
     return back, ahead, np.where(np.abs(back) > np.abs(ahead), back, ahead)
 
 

@@ -11,6 +11,7 @@ from resinflow.core import InvalidInputError, Microstructure
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.stokes.cutcell import CutFaces, cut_faces
 from resinflow.stokes.grid import FLOW, Faces, Grid, wrapping
+from resinflow.stokes.padding import pad_widths
 from resinflow.stokes.pores import find_pores
 from resinflow.stokes.problem import Drive, Problem
 from resinflow.stokes.rows import Rows
@@ -57,7 +58,7 @@ def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[N
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     if wraps:
         return np.roll(numbers, 1, axis), numbers
-    padded = np.pad(numbers, [(1, 1) if k == axis else (0, 0) for k in range(3)], constant_values=-1)
+    padded = np.pad(numbers, pad_widths(axis), constant_values=-1)
     return np.delete(padded, -1, axis), np.delete(padded, 0, axis)
 
 

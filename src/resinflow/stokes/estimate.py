@@ -15,6 +15,7 @@ from resinflow.core import FlowField, InvalidInputError, SolverReport
 from resinflow.core.flow import COMPONENTS
 from resinflow.core.microstructure import AXES
 from resinflow.stokes.gaps import dissipation, voxel_gaps
+from resinflow.stokes.padding import pad_widths
 
 NARROW_GAP = 3
 """Voxels: gaps narrower than this are hardly resolved."""
@@ -109,7 +110,7 @@ def _on_faces(flow: FlowField, component: int, axis: int) -> NDArray[np.floating
         return np.ascontiguousarray(flow.face_velocity[component])
     velocity = flow.velocity[component]
     inner = 0.5 * (np.delete(velocity, -1, axis) + np.delete(velocity, 0, axis))
-    return np.pad(inner, [(1, 1) if k == axis else (0, 0) for k in range(3)])
+    return np.pad(inner, pad_widths(axis))
 
 
 def richardson(coarse: FlowField, fine: FlowField, *, order: float = 2.0) -> Richardson:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core.flow import Boundary, Lateral
+from resinflow.stokes.padding import pad_widths
 
 FLOW = 2
 """Array axis of the flow."""
@@ -87,7 +88,7 @@ def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool)
         before, after = np.roll(fluid, 1, axis), fluid
     else:
         edge = "edge" if open_ends else "constant"
-        padded = np.pad(fluid, [(1, 1) if k == axis else (0, 0) for k in range(3)], mode=edge)
+        padded = np.pad(fluid, pad_widths(axis), mode=edge)
         before, after = np.delete(padded, -1, axis), np.delete(padded, 0, axis)
     unknown = before & after
     share = np.ones([count if k == axis else 1 for k, count in enumerate(unknown.shape)])

@@ -14,6 +14,7 @@ from resinflow.core.flow import Boundary, FlowField, Lateral, check_positive
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.core.report import SolverReport
 from resinflow.stokes.grid import FLOW, Grid, build_grid, wrapping
+from resinflow.stokes.padding import pad_widths
 from resinflow.stokes.pores import Pores, find_pores
 from resinflow.stokes.system import PRESSURE, StokesSystem, build_system
 from resinflow.stokes.walls import WallRule
@@ -192,7 +193,7 @@ def _on_faces(flow: FlowField, wraps: tuple[bool, bool, bool], turned: tuple[int
     for component in range(3):
         axis = 2 - component
         mode = "wrap" if wraps[turned[axis]] else "edge"
-        padded = np.pad(flow.velocity[component], [(1, 1) if k == axis else (0, 0) for k in range(3)], mode=mode)
+        padded = np.pad(flow.velocity[component], pad_widths(axis), mode=mode)
         fields.append(0.5 * (np.delete(padded, 0, axis) + np.delete(padded, -1, axis)))
     return fields
 

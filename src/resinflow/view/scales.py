@@ -22,6 +22,7 @@ SPREAD = "magma"
 
 _CLIPPED = 99.8  # percentile at which a scale ends: a few voxels in a throat must not darken the rest
 _BACKFLOW = 0.1  # a component that runs backward by less than this part of its largest value reads best from low to high
+_LEAST = 1e-2  # of the largest speed: a component below it is drawn pale, so that what a solver leaves of a zero does not shine
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def for_component(field: NDArray[np.floating], speed: float) -> ColourScale:
 
     Args:
         field: (ny, nx), m/s, NaN in the fibres.
-        speed: largest speed of the figure, m/s; a component below a thousandth of it is drawn as good as white.
+        speed: largest speed of the figure, m/s; a component below a hundredth of it is drawn pale.
     """
     values = field[np.isfinite(field)]
-    least = 1e-3 * speed
+    least = _LEAST * speed
     if values.size and values.max() > least and values.min() > -_BACKFLOW * values.max():
         return sequential(field)
     return diverging(field, least=least)
@@ -99,6 +100,6 @@ def scales_of(fields: Mapping[str, NDArray[np.floating]]) -> dict[str, ColourSca
     scales = {"|v|": speed}
     scales |= {name: for_component(fields[name], largest) for name in ("vx", "vy")}
     # vz changes sign about the fibres' tilt and is small: always its own symmetric scale
-    scales["vz"] = diverging(fields["vz"], least=1e-3 * largest)
+    scales["vz"] = diverging(fields["vz"], least=_LEAST * largest)
     scales["p"] = sequential(fields["p"], PRESSURE_UNITS, PRESSURE)
     return scales
