@@ -18,7 +18,7 @@ def verify_and_print(*, quick: bool) -> bool:
     console.print(_table(rows))
     missed = [row for row in rows if not row.passed]
     limited = sum(row.limit is not None for row in rows)
-    console.print(f"{limited - len(missed)} of {limited} limits kept; {len(rows) - limited} rows state what a mask alone gives")
+    console.print(f"{limited - len(missed)} of {limited} limits kept; {len(rows) - limited} rows state a fact without a limit")
     for row in missed:
         console.print(f"missed: {row.name}, {row.method}: {row.error:.3g} (limit {row.limit:g})")
     return not missed
