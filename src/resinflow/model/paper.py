@@ -17,14 +17,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
-from resinflow.core.files import replacing
 from resinflow.core.microstructure import AXES, Axis
-from resinflow.model.networks import save_weights
+from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem
 from resinflow.model.predictor import StartFlows
 
-_WEIGHTS, _CONFIG, _LOG = "model.safetensors", "config.json", "log.json"
 _FAMILIAR = (0.05, 1.2)
 """Largest planar velocity over the training data's largest: outside of it the networks extrapolate."""
 
@@ -35,7 +33,7 @@ PlanarSolver = Callable[..., FlowField]
 def is_paper_model(directory: Path) -> bool:
     """Return whether ``directory`` holds a model of the preset ``paper``; a damaged directory does not."""
     try:
-        document = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
+        document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return False
     return isinstance(document, dict) and document.get("schema") == SCHEMA
@@ -77,24 +75,18 @@ class PaperPredictor:
                 f"{directory} is no model of the preset {PRESET}; needed: what resinflow model convert wrote."
             )
         try:
-            document = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
+            document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
             config = PaperConfig.model_validate(document["config"])
-            log = json.loads((directory / _LOG).read_text(encoding="utf-8")) if (directory / _LOG).is_file() else {}
+            log = read_log(directory)
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, ValidationError) as error:
-            raise InvalidInputError(f"{directory}/{_CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
-        system = assembled(config, _read_weights(directory / _WEIGHTS), str(directory / _WEIGHTS))
+            raise InvalidInputError(f"{directory}/{CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
+        system = assembled(config, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
         return cls(str(document.get("name", PRESET)), system.with_precision(config.sampling.precision), log, planar_solver)
 
     def save(self, directory: str | Path) -> Path:
         """Write the model to ``directory``, whole or not at all."""
-        directory = Path(directory)
-        with replacing(directory) as temporary:
-            temporary.mkdir()
-            save_weights(self.system, temporary / _WEIGHTS)
-            document = {"schema": SCHEMA, "preset": PRESET, "name": self.name, "config": self.config.model_dump(mode="json")}
-            (temporary / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-            (temporary / _LOG).write_text(json.dumps(self.log, indent=1) + "\n", encoding="utf-8")
-        return directory
+        document = {"schema": SCHEMA, "preset": PRESET, "name": self.name, "config": self.config.model_dump(mode="json")}
+        return write_model(directory, self.system, document, self.log)
 
     def predict(
         self,

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
-from resinflow.core.files import replacing
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.diffusion import Bridge
 from resinflow.model.conditioning import Conditions, build_conditions
 from resinflow.model.config import ModelConfig
-from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
+from resinflow.model.directory import CONFIG, LOG, WEIGHTS, read_log, write_model
+from resinflow.model.networks import LatentDiffusion, load_weights
 from resinflow.nn.blocks import FOLD
 
 SCHEMA = "resinflow-model-1"
-_WEIGHTS, _CONFIG, _LOG = "model.safetensors", "config.json", "log.json"
 
 
 @dataclass(frozen=True)
@@ -71,30 +70,24 @@ class FlowPredictor:
             InvalidInputError: not a model directory, or damaged files.
         """
         directory = Path(directory)
-        if not (directory / _CONFIG).is_file():
-            raise InvalidInputError(f"{directory} is no model; needed: a folder with {_CONFIG}, {_WEIGHTS} and {_LOG}.")
+        if not (directory / CONFIG).is_file():
+            raise InvalidInputError(f"{directory} is no model; needed: a folder with {CONFIG}, {WEIGHTS} and {LOG}.")
         try:
-            document = json.loads((directory / _CONFIG).read_text(encoding="utf-8"))
+            document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
             if document.get("schema") != SCHEMA:
                 raise InvalidInputError(f"{directory} has schema {document.get('schema')!r}; needed: {SCHEMA!r}.")
             config = ModelConfig.model_validate(document["config"])
-            log = json.loads((directory / _LOG).read_text(encoding="utf-8")) if (directory / _LOG).is_file() else {}
+            log = read_log(directory)
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, ValidationError) as error:
-            raise InvalidInputError(f"{directory}/{_CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
+            raise InvalidInputError(f"{directory}/{CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
         networks = LatentDiffusion(config)
-        load_weights(networks, directory / _WEIGHTS)
+        load_weights(networks, directory / WEIGHTS)
         return cls(str(document["name"]), config, networks, log, start_solver)
 
     def save(self, directory: str | Path) -> Path:
         """Write the model to ``directory``, whole or not at all."""
-        directory = Path(directory)
-        with replacing(directory) as temporary:
-            temporary.mkdir()
-            save_weights(self.networks, temporary / _WEIGHTS)
-            document = {"schema": SCHEMA, "name": self.name, "config": self.config.model_dump(mode="json")}
-            (temporary / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-            (temporary / _LOG).write_text(json.dumps(self.log, indent=1) + "\n", encoding="utf-8")
-        return directory
+        document = {"schema": SCHEMA, "name": self.name, "config": self.config.model_dump(mode="json")}
+        return write_model(directory, self.networks, document, self.log)
 
     def predict(
         self,
