@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.stokes.grid import FLOW, wrapping
+from resinflow.stokes.moments import open_moments
 from resinflow.stokes.padding import pad_widths
 
 SMALLEST_APERTURE = 0.02
@@ -31,7 +32,6 @@ SMALLEST_APERTURE = 0.02
 
 _PAD = 3
 _TANGENT = 0.5  # slope along an axis below which that axis runs along the wall
-_FLAT = 1e-4  # slopes within a face, in face widths over distance, below which the closed form would lose its digits
 
 Array = NDArray[np.float64]
 
@@ -157,7 +157,7 @@ def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
     slopes = [_slope(centre, k) for k in range(3)]
     width = _gap_width(centre, slopes)
     slope_a, slope_b = (slopes[k] for k in range(3) if k != axis)
-    moments = _moments(centre, slope_a, slope_b, width)
+    moments = open_moments(centre, slope_a, slope_b, width)
     curvature = np.sum([_curvature(centre, k, box.spacing[k]) for k in range(3)], axis=0)
     counts = [box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3)]
     first = [_PAD - (k == axis) for k in range(3)]
@@ -279,46 +279,3 @@ def _largest_in_run(centre: Array, axis: int) -> Array:
         ahead[k] = np.where(fluid[k - 1], np.maximum(local[k], ahead[k - 1]), local[k])
         back[-k - 1] = np.where(fluid[-k], np.maximum(local[-k - 1], back[-k]), local[-k - 1])
     return np.moveaxis(np.maximum(ahead, back), 0, axis)
-
-
-def _moments(centre: Array, slope_a: Array, slope_b: Array, width: Array) -> tuple[Array, Array, Array]:
-    """Open fraction of faces, and the means of d and d^2 over the open part, for a distance that is linear on the face.
-
-    Open is where ``0 < d < width``. Integrals over the unit square of powers of a linear function's positive part are
-    differences of the next powers at its corners.
-    """
-    near = _corner_integrals(centre, slope_a, slope_b)
-    far = _corner_integrals(centre - width, slope_a, slope_b)
-    # of d^n over d > width, from powers of d - width
-    beyond = far[0], far[1] + width * far[0], far[2] + 2 * width * far[1] + width**2 * far[0]
-    aperture, first, second = (a - b for a, b in zip(near, beyond, strict=True))
-    aperture = np.clip(aperture, 0.0, 1.0)
-    aperture[aperture > 1 - 1e-6] = 1.0
-    safe = np.where(aperture > 1e-6, aperture, 1.0)
-    open_part = aperture > 1e-6
-    return aperture, np.where(open_part, first / safe, 0.0), np.where(open_part, second / safe, 0.0)
-
-
-def _corner_integrals(centre: Array, slope_a: Array, slope_b: Array) -> tuple[Array, Array, Array]:
-    """Integrals of ``1, t, t^2`` over the part of the unit square where ``t = centre + slope_a a + slope_b b`` is positive."""
-    scale = np.maximum(np.maximum(np.abs(slope_a), np.abs(slope_b)), np.abs(centre))
-    scale = np.where(scale > 0, scale, 1.0)
-    value, a, b = centre / scale, np.abs(slope_a) / scale, np.abs(slope_b) / scale
-    large, small = np.maximum(np.maximum(a, b), _FLAT), np.minimum(a, b)
-    results = []
-    for power, factor in ((0, 1.0), (1, 1.0), (2, 2.0)):
-        n = power + 1
-        strip = [np.maximum(value + sign * 0.5 * large, 0.0) for sign in (1, -1)]
-        thin = factor * (strip[0] ** n - strip[1] ** n) / (large * _factorial(n))
-        corner = [
-            (np.maximum(value + sa * 0.5 * large + sb * 0.5 * small, 0.0) ** (n + 1), sa * sb)
-            for sa in (1, -1)
-            for sb in (1, -1)
-        ]
-        square = factor * sum(sign * term for term, sign in corner) / (large * np.maximum(small, _FLAT) * _factorial(n + 1))
-        results.append(np.where(small > _FLAT, square, thin) * scale**power)
-    return results[0], results[1], results[2]
-
-
-def _factorial(n: int) -> float:
-    return float((1, 1, 2, 6, 24)[n])

@@ -150,17 +150,21 @@ def conjugate_gradients(
         field[...] = 0
     precondition(residual, direction)
     first = norm = dot(team, residual, direction)
-    previous = np.inf
+    previous, iteration = np.inf, 0
     for iteration in range(limit):
         if norm <= tolerance**2 * first:
             return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
         combine(team, direction, search, 1.0, norm / previous)
         curvature = level.apply(team, search, image)
+        if not curvature > 0:  # nothing left to do but rounding
+            break
         combine(team, search, out, norm / curvature, 1.0)
         combine(team, image, residual, -norm / curvature, 1.0)
         precondition(residual, direction)
         previous, norm = norm, dot(team, residual, direction)
-    return float(np.sqrt(max(norm, 0.0) / first)), limit
+    else:
+        iteration = limit
+    return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
 
 
 @kernel
