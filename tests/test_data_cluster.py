@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore, GenerationConfig, generate, load_generation_config
+from resinflow.data.workers import run_on_workers
 from tests.conftest import TINY_RECIPE
 from tests.test_data_store import RECIPE_TEXT, contents
 
@@ -22,7 +24,6 @@ from tests.test_data_store import RECIPE_TEXT, contents
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """A real scheduler and two worker processes of one thread each."""
-    pytest.importorskip("distributed")
     place = tmp_path / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
     options = ["--scheduler-file", str(place)]
@@ -103,11 +104,37 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
     monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
         generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_sample_that_kills_every_worker_is_named_in_one_line() -> None:
+    with pytest.raises(InvalidInputError, match="workers died again and again") as caught:
+        list(run_on_workers(os._exit, [1, 2], workers=2))
+    assert "\n" not in str(caught.value)
+
+
+def threads_of_worker(index: int) -> int:
+    return 100 * index + sum(int(os.environ[f"{name}_NUM_THREADS"]) for name in ("OMP", "NUMBA", "OPENBLAS", "MKL"))
+
+
+@pytest.mark.slow
+def test_local_workers_have_one_thread_each_and_no_dashboard(capfd: pytest.CaptureFixture[str]) -> None:
+    assert sorted(run_on_workers(threads_of_worker, [0, 1, 2], workers=2)) == [4, 104, 204]
+    assert "8787" not in "".join(capfd.readouterr())
+
+
+def test_one_worker_is_this_process() -> None:
+    assert set(run_on_workers(lambda _: os.getpid(), [1, 2, 3], workers=1)) == {os.getpid()}
+
+
+@pytest.mark.parametrize("options", [{"workers": 1}, {"scheduler": "tcp://127.0.0.1:9"}])
+def test_a_dashboard_without_a_local_cluster_is_refused(options: dict) -> None:
+    with pytest.raises(InvalidInputError, match="needed: a local cluster"):
+        list(run_on_workers(os._exit, [1, 2], dashboard=":0", **options))
 
 
 @pytest.mark.slow
@@ -120,7 +147,7 @@ def test_generation_killed_several_times_ends_with_the_same_bytes_and_leaves_no_
     reached = 0
     for goal in (1, 4, 7):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and process.poll() is None and reached < goal:
             time.sleep(0.01)
             reached = int(FlowStore.open(path).complete.sum()) if path.is_dir() else 0

@@ -192,7 +192,7 @@ def test_kinematic_pressure_is_stored_as_it_is_and_read_in_pascal(tmp_path: Path
     given = torch.load(source / "x/p.pt", weights_only=True)[0, :, 0].numpy()
     np.testing.assert_array_equal(store.read("pressure", 0), given)
     assert store._array("pressure").attrs["units"] == "m2 s-2"
-    with pytest.raises(InvalidInputError, match="holds no response_velocity.*--derive"):
+    with pytest.raises(InvalidInputError, match="holds no planar_pressure.*--derive"):
         store.sample(0)
 
 

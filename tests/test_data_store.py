@@ -59,6 +59,7 @@ def test_xarray_opens_a_data_set_with_named_dimensions_and_units(tiny_store: Flo
     assert dataset.attrs["recipe"]["seed"] == TINY_RECIPE["seed"]
 
 
+@pytest.mark.slow
 def test_generation_gives_the_same_bytes_with_two_workers(tiny_store: FlowStore, tmp_path: Path) -> None:
     generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "two.zarr", workers=2)
     assert contents(tmp_path / "two.zarr") == contents(tiny_store.path)

@@ -17,7 +17,15 @@ BaseUrl = Annotated[
 
 
 @data_app.command
-def generate(recipe: Path, output: Path, /, *, workers: int | None = None, scheduler: str | None = None) -> None:
+def generate(
+    recipe: Path,
+    output: Path,
+    /,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    dashboard: str | None = None,
+) -> None:
     """Generate a data set of random fibre bundles and their flows. Running again continues where it stopped.
 
     Parameters
@@ -27,13 +35,15 @@ def generate(recipe: Path, output: Path, /, *, workers: int | None = None, sched
     output
         Folder of the data set (Zarr).
     workers
-        Processes; by default one a core.
+        Processes of a Dask cluster on this machine; by default one a core.
     scheduler
         Address of a Dask scheduler (tcp://host:8786) whose workers make the samples; all must see the same OUTPUT.
+    dashboard
+        Address of Dask's dashboard on this machine's cluster, e.g. :8787; by default none.
     """
     from resinflow.workflows.data import generate_and_print
 
-    generate_and_print(recipe, output, workers, scheduler)
+    generate_and_print(recipe, output, workers, scheduler, dashboard)
 
 
 @data_app.command
@@ -71,11 +81,29 @@ def info(data: Path, /) -> None:
     Parameters
     ----------
     data
-        A data set.
+        A data set (folder or URL), a folder in the published layout, or a YAML file that names one with its units.
     """
     from resinflow.workflows.data import print_info
 
     print_info(data)
+
+
+@data_app.command
+def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
+    """Write the card of a data set: equations, boundary conditions, ranges, split sizes, and histograms of what came out.
+
+    Parameters
+    ----------
+    data
+        A complete data set with a split.
+    output
+        The page, NAME.md.
+    figure
+        The histograms (.png, .pdf, .svg); by default beside the page, under its name.
+    """
+    from resinflow.workflows.data_card import write_card
+
+    write_card(data, output, figure)
 
 
 @data_app.command(name="convert")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 
 from resinflow.core import InvalidInputError
+from resinflow.media.fibres import BoxBoundary
+from resinflow.stokes.walls import MASK_RULE, WallRule
 
 T = TypeVar("T", bound=BaseModel)
 Range = tuple[float, float]
 """Lower and upper end; every sample draws uniformly between them."""
+Refinement = Annotated[int, Field(ge=1, le=8)]
 
 
 class GenerationConfig(BaseModel):
@@ -32,17 +37,33 @@ class GenerationConfig(BaseModel):
     diameter_scatter: Range = (0.0, 0.1)
     misalignment: Range = (0.0, 15.0)
     minimum_gap: Annotated[float, Field(ge=0)] = 0.5e-6
+    waviness: Range = (0.0, 0.0)
+    """Largest angle between the axes of a bundle and their mean direction."""
+    wavelength: Range = (100e-6, 100e-6)
+    boundary: BoxBoundary = "cut"
+    """``cut``: the box is cut from a wider bundle; ``periodic``: the bundle repeats in the slice plane."""
+    strict_gap: bool = False
+    """Whether tilted fibres keep the minimum gap without exception (:class:`resinflow.media.BundleSettings`)."""
+    refinement: tuple[Refinement, Refinement, Refinement] = (1, 1, 1)
+    """The flow is solved on a grid finer by these factors (z, y, x) and averaged onto the stored one."""
+    wall_rule: WallRule = MASK_RULE
+    """Walls of the solved flow: ``plain`` and ``gap`` take the mask, ``surface`` the exact signed distance."""
     pressure_drop: Annotated[float, Field(gt=0)] = 1e5
     viscosity: Annotated[float, Field(gt=0)] = 0.1
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("depth", "volume_fraction", "diameter", "diameter_scatter", "misalignment"):
+        for name in ("depth", "volume_fraction", "diameter", "diameter_scatter", "misalignment", "waviness", "wavelength"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} runs from {low} to {high}; needed: lower end first")
         return self
+
+    @property
+    def solved_as_stored(self) -> bool:
+        """Whether the flow is solved on the stored mask itself."""
+        return self.refinement == (1, 1, 1) and self.wall_rule != "surface"
 
 
 def load_generation_config(path: str | Path) -> GenerationConfig:
@@ -52,6 +73,12 @@ def load_generation_config(path: str | Path) -> GenerationConfig:
         InvalidInputError: no such file, no YAML mapping, an unknown key or a value out of range.
     """
     return read_config(Path(path), GenerationConfig)
+
+
+def completed_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored recipe with the options that came later: their defaults are what was done before them."""
+    defaults = {name: field.default for name, field in GenerationConfig.model_fields.items() if not field.is_required()}
+    return {**to_jsonable_python(defaults), **recipe}
 
 
 def read_config(path: Path, model: type[T]) -> T:

@@ -3,7 +3,7 @@
 The solver keeps velocities on voxel faces; a data set keeps the mean of the two faces of every voxel. As no resin passes the
 faces of a fibre voxel, the faces follow one after the other from there: ``next = 2 centre - previous``. Rounding errors of
 float32 add up along a row: 2.5e-6 of the largest velocity at most in the 1500 flows of
-recipes/data-small.yaml (64 x 64 x 11 voxels).
+recipes/data-stored.yaml (64 x 64 x 11 voxels).
 """
 
 from __future__ import annotations

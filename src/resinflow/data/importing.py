@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from resinflow.core import ConvergenceError, FlowField, InvalidInputError, Microstructure
-from resinflow.core.flow import check_positive
-from resinflow.data.layout import PERMEABILITY_FILE, PLANAR_FILE, PublishedSet, open_published
+from resinflow.core import InvalidInputError
+from resinflow.data.derived import DERIVED, derive_flows
+from resinflow.data.interpret import published_attributes, published_fields
+from resinflow.data.layout import PERMEABILITY_FILE, PublishedSet, open_published
 from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, REQUIRED
 from resinflow.data.store import FlowStore
-from resinflow.stokes import planar_flow, response_flow
-
-_DERIVED = ("planar_pressure", "response_velocity", "response_pressure", "response_permeability")
-"""Fields that the published layout lacks and the solver can add."""
 
 
 def import_published(
@@ -48,7 +44,7 @@ def import_published(
         InvalidInputError: a damaged source, a missing pressure drop or viscosity, or a store of something else at ``path``.
     """
     published = open_published(Path(source))
-    attributes = _attributes(published, pressure_drop, viscosity, density)
+    attributes = published_attributes(published, pressure_drop=pressure_drop, viscosity=viscosity, density=density)
     store = _open_or_create(published, Path(path), attributes, derive)
     missing = np.flatnonzero(~store.complete).tolist()
     done = len(store) - len(missing)
@@ -62,64 +58,19 @@ def import_published(
     return store
 
 
-def _attributes(
-    published: PublishedSet, pressure_drop: float | None, viscosity: float | None, density: float | None
-) -> dict[str, Any]:
-    given = {"pressure_drop": (pressure_drop, "Pa"), "viscosity": (viscosity, "Pa s"), "density": (density, "kg/m^3")}
-    asked = {name: check_positive(name, value, unit) for name, (value, unit) in given.items() if value is not None}
-    known = published.attributes
-    if known is not None:
-        for name, value in asked.items():
-            if value != known.get(name):
-                raise InvalidInputError(
-                    f"{published.path} says {name} {known.get(name)}, the call {value}; needed: the same, or leave it out."
-                )
-        return {name: value for name, value in known.items() if name != "schema"}
-    for name in ("pressure_drop", "viscosity"):
-        if name not in asked:
-            raise InvalidInputError(
-                f"{published.path} does not say its {name.replace('_', ' ')}; needed: --{name.replace('_', '-')} "
-                f"in {given[name][1]}, from the publication of the data. It is never guessed: K scales with it."
-            )
-    attributes = {**asked, "recipe": {"converted_from": _identity(published), "shape": list(published.shape)}}
-    attributes["layout"] = _layout(published)
-    if published.statistics is not None:
-        attributes["published_statistics"] = published.statistics
-    return attributes
-
-
-def _identity(published: PublishedSet) -> dict[str, Any]:
-    """What tells one source from another without reading it all."""
-    return {case.axis: {name: list(array.shape) for name, array in case.files.items()} for case in published.cases}
-
-
-def _layout(published: PublishedSet) -> dict[str, Any]:
-    """How the source was laid out, so that it can be written again as it was."""
-    first = published.cases[0]
-    return {
-        "cases": {case.axis: len(case) for case in published.cases},
-        "slice_axis": first.has_slice_axis,
-        "components": int(first.files["U"].shape[-3]),
-        "planar": PLANAR_FILE in first.files,
-        "types": {name: str(array.dtype) for name, array in first.files.items()},
-        "permeability_given": PERMEABILITY_FILE in first.files,
-        "permeability_shape": list(first.files[PERMEABILITY_FILE].shape[1:]) if PERMEABILITY_FILE in first.files else [],
-    }
-
-
 def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, Any], derive: bool) -> FlowStore:
     if path.exists():
         store = FlowStore.open(path, writable=True)
         found = store.attributes
         changed = [name for name, value in attributes.items() if found.get(name) != value]
-        if changed or len(store) != len(published) or (derive and not all(store.has(name) for name in _DERIVED)):
+        if changed or len(store) != len(published) or (derive and not all(store.has(name) for name in DERIVED)):
             raise InvalidInputError(
                 f"{path} holds another data set (different: {', '.join(changed) or 'fields'}); choose another path."
             )
         store.remove_leftovers()
         return store
     extras = set(published.cases[0].extras)
-    fields = [name for name in FIELDS if name in REQUIRED or name in extras or (derive and name in _DERIVED)]
+    fields = [name for name in FIELDS if name in REQUIRED or name in extras or (derive and name in DERIVED)]
     given = published.cases[0].files.get(PERMEABILITY_FILE)
     lengths = {}
     if given is not None and "permeability" not in extras:
@@ -129,30 +80,11 @@ def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, A
 
 
 def _sample_fields(published: PublishedSet, index: int, store: FlowStore) -> dict[str, Any]:
-    values: dict[str, Any] = dict(published.fields(index))
     attributes = store.attributes
-    dz, dy, dx = (float(edge) for edge in values["spacing"])
-    micro = Microstructure(values["fluid"], (dz, dy, dx), values.get("signed_distance"))
-    values.setdefault("fingerprint", np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8))
-    for name, velocity in (("permeability", "velocity"), ("planar_permeability", "planar_velocity")):
-        mean = float(values[velocity][0].mean(dtype=np.float64))
-        values.setdefault(name, attributes["viscosity"] * mean * micro.extent[2] / attributes["pressure_drop"])
-    if all(store.has(name) for name in _DERIVED) and not all(name in values for name in _DERIVED):
-        values |= _derived(micro, attributes, index)
+    values, micro = published_fields(published, index, attributes)
+    if all(store.has(name) for name in DERIVED) and not all(name in values for name in DERIVED):
+        try:
+            values |= derive_flows(micro, attributes)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"sample {index}: {error} Convert without --derive to keep the data as they are.") from None
     return {name: value for name, value in values.items() if store.has(name)}
-
-
-def _derived(micro: Microstructure, attributes: dict[str, Any], index: int) -> dict[str, NDArray[Any] | float]:
-    """Planar pressure and response flow of a medium whose 3-D flow came from elsewhere."""
-    drive = {"pressure_drop": attributes["pressure_drop"], "viscosity": attributes["viscosity"]}
-    try:
-        planar: FlowField = planar_flow(micro, **drive)
-        response: FlowField = response_flow(micro, **drive)
-    except (InvalidInputError, ConvergenceError) as error:
-        raise InvalidInputError(f"sample {index}: {error} Convert without --derive to keep the data as they are.") from None
-    return {
-        "planar_pressure": planar.pressure,
-        "response_velocity": response.velocity,
-        "response_pressure": response.pressure,
-        "response_permeability": response.permeability,
-    }

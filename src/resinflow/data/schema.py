@@ -43,9 +43,16 @@ FIELDS: dict[str, Field] = {
 }
 """Fields of a generated data set."""
 
+GRID_FIELDS: dict[str, Field] = {
+    "grid_velocity": Field("float32", (VECTOR, *GRID), "m s-1"),
+    "grid_pressure": Field("float32", GRID, "Pa"),
+    "grid_permeability": Field("float64", (), "m2"),
+}
+"""Fields of a data set whose flows were solved on a finer grid: the solver's flow on the stored grid."""
+
 GIVEN_PERMEABILITY = "given_permeability"
-OPTIONAL_FIELDS = {GIVEN_PERMEABILITY: Field("float64", ("entry",), "as published")}
-"""Fields that only a converted data set may have: the permeability that came with it, in whatever form."""
+OPTIONAL_FIELDS = {**GRID_FIELDS, GIVEN_PERMEABILITY: Field("float64", ("entry",), "as published")}
+"""Fields that not every data set has; the last one comes with converted sets alone, in whatever form it had."""
 
 ALL_FIELDS = {**FIELDS, **OPTIONAL_FIELDS}
 LENGTHS = {"axis": 3, VECTOR: 3, PLANAR_VECTOR: 2, "byte": 32}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resinflow.core import InvalidInputError, Microstructure
-from resinflow.data.store import FlowStore
+
+if TYPE_CHECKING:  # a store reads its split through this module
+    from resinflow.data.store import FlowStore
 
 SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
 SPLIT_SEED = 2024
@@ -45,6 +49,22 @@ def assign_splits(prints: Sequence[str]) -> dict[str, list[int]]:
     }
 
 
+def describe_splits(indices: dict[str, list[int]]) -> dict[str, Any]:
+    """Return the attribute ``splits`` of a data set: how they were drawn, and the sample numbers of every part."""
+    return {"seed": SPLIT_SEED, "fractions": dict(SPLITS), "indices": indices}
+
+
+def indices_of(splits: Mapping[str, Any], split: str) -> NDArray[np.int64]:
+    """Return the samples of one part of the attribute ``splits``.
+
+    Raises:
+        InvalidInputError: unknown part.
+    """
+    if split not in splits["indices"]:
+        raise InvalidInputError(f"the split is {split!r}; needed: one of {', '.join(splits['indices'])}.")
+    return np.asarray(splits["indices"][split], dtype=np.int64)
+
+
 def draw_splits(store: FlowStore) -> dict[str, list[int]]:
     """Draw and store the split 70/15/15 by canonical fingerprint, and return the sample numbers of each part.
 
@@ -60,5 +80,5 @@ def draw_splits(store: FlowStore) -> dict[str, list[int]]:
         raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
     prints = [canonical_fingerprint(store.microstructure(index)) for index in range(len(store))]
     indices = assign_splits(prints)
-    store.set_attribute("splits", {"seed": SPLIT_SEED, "fractions": SPLITS, "indices": indices})
+    store.set_attribute("splits", describe_splits(indices))
     return indices

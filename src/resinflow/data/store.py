@@ -5,28 +5,29 @@ Workers write different samples at the same time; training reads them lazily; xa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.core import FlowField, InvalidInputError, Microstructure, MissingDependencyError
 from resinflow.core.files import replacing
+from resinflow.data.sample import (
+    GRID_SAMPLE_FIELDS,
+    MEDIUM_FIELDS,
+    SAMPLE_FIELDS,
+    Sample,
+    medium_from_fields,
+    sample_from_fields,
+)
 from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One medium with its flow and the two flows that are known before any 3-D solve."""
-
-    truth: FlowField
-    planar: FlowField
-    response: FlowField
+from resinflow.data.split import indices_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,17 @@ class FlowStore:
     """A data set of samples of one shape.
 
     Attributes:
-        path: the Zarr group.
+        path: the Zarr group: a folder, or the URL of one on object storage.
     """
 
-    def __init__(self, path: Path, group: zarr.Group) -> None:
+    def __init__(self, path: Path | str, group: zarr.Group) -> None:
         self.path = path
         self._group = group
         self._arrays: dict[str, zarr.Array] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a copy, in this process or another, opens the arrays itself: connections belong to the process that made them
+        return FlowStore.open, (self.path,)
 
     @classmethod
     def create(
@@ -98,14 +103,28 @@ class FlowStore:
     def open(cls, path: str | Path, *, writable: bool = False) -> FlowStore:
         """Open a data set; reading never writes.
 
+        Args:
+            path: a folder, or a URL that fsspec knows (``s3://bucket/set.zarr``, ``https://host/set.zarr``); chunks are then
+                fetched when they are read.
+            writable: to add samples or attributes; folders only.
+
         Raises:
-            InvalidInputError: no such folder, or not a data set of this schema.
+            InvalidInputError: no such folder or URL, or not a data set of this schema.
+            MissingDependencyError: the URL's protocol needs a package that is not installed.
         """
-        path = Path(path)
+        path = locate(path)
+        if isinstance(path, str):
+            if writable:
+                raise InvalidInputError(f"{path} is a URL, which is read only; needed: a folder.")
+            return cls._checked(path, _open_url(path))
         try:
             group = zarr.open_group(path, mode="r+" if writable else "r")
         except (FileNotFoundError, KeyError, ValueError, OSError) as error:
             raise InvalidInputError(f"{path} is not a data set ({type(error).__name__}); {_advice(path)}") from None
+        return cls._checked(path, group)
+
+    @classmethod
+    def _checked(cls, path: Path | str, group: zarr.Group) -> FlowStore:
         if group.attrs.get("schema") != SCHEMA:
             raise InvalidInputError(f"{path} has schema {group.attrs.get('schema')!r}; needed: {SCHEMA!r}.")
         return cls(path, group)
@@ -114,6 +133,18 @@ class FlowStore:
     def attributes(self) -> dict[str, Any]:
         """The data set's attributes: schema, boundary conditions, recipe, splits and statistics once they are drawn."""
         return dict(self._group.attrs)
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Statistics of the training split.
+
+        Raises:
+            InvalidInputError: none computed yet.
+        """
+        statistics = self.attributes.get("statistics")
+        if statistics is None:
+            raise InvalidInputError(f"{self.path} has no statistics; compute them with: resinflow data stats {self.path}.")
+        return statistics
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Write one attribute (plain JSON types)."""
@@ -172,9 +203,7 @@ class FlowStore:
         splits = self.attributes.get("splits")
         if splits is None:
             raise InvalidInputError(f"{self.path} has no split yet; draw it with: resinflow data split {self.path}.")
-        if split not in splits["indices"]:
-            raise InvalidInputError(f"the split is {split!r}; needed: one of {', '.join(splits['indices'])}.")
-        return np.asarray(splits["indices"][split], dtype=np.int64)
+        return indices_of(splits, split)
 
     def write_sample(self, index: int, sample: Sample) -> None:
         """Write one sample; it counts as complete only when all of it is on disk."""
@@ -196,6 +225,7 @@ class FlowStore:
             "response_permeability": sample.response.permeability,
             "iterations": getattr(report, "iterations", 0),
             "residual": getattr(report, "residual", 0.0),
+            **_grid_values(sample.grid),
             "fingerprint": np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8),
             **{name: provenance[name] for name in ("seed", "volume_fraction", "diameter", "diameter_scatter", "misalignment")},
         }
@@ -210,11 +240,12 @@ class FlowStore:
     def remove_leftovers(self) -> None:
         """Remove what a killed process left of files that it was writing; no other process may be writing."""
         missing = np.flatnonzero(~self.complete).tolist()
-        folders = [self.path, *(self.path / name for name in self.fields), *(self.path / name / "c" for name in self.fields)]
+        root = Path(self.path)
+        folders = [root, *(root / name for name in self.fields), *(root / name / "c" for name in self.fields)]
         leftovers = [file for folder in folders for file in folder.glob("*.partial")]
         for name in self.fields:
             for index in missing:
-                leftovers += (self.path / name / "c" / str(index)).rglob("*.partial")
+                leftovers += (root / name / "c" / str(index)).rglob("*.partial")
         for file in leftovers:
             file.unlink(missing_ok=True)
 
@@ -235,13 +266,7 @@ class FlowStore:
 
     def microstructure(self, index: int) -> Microstructure:
         """Return the medium of sample ``index``."""
-        dz, dy, dx = self.read("spacing", index).tolist()
-        return Microstructure(
-            self.read("fluid", index),
-            (dz, dy, dx),
-            self.read("signed_distance", index) if self.has("signed_distance") else None,
-            {"data_set": self.path.name, "sample": index},
-        )
+        return self._medium(self._read_all(self._medium_fields, index), index)
 
     def sample(self, index: int) -> Sample:
         """Return sample ``index`` as flow fields.
@@ -249,31 +274,61 @@ class FlowStore:
         Raises:
             InvalidInputError: the sample is not complete.
         """
-        if not self.read("complete", index):
+        grid = GRID_SAMPLE_FIELDS if self.has(GRID_SAMPLE_FIELDS[0]) else ()
+        values = self._read_all(("complete", *self._medium_fields, *SAMPLE_FIELDS, *grid), index)
+        if not values["complete"]:
             raise InvalidInputError(f"sample {index} of {self.path} is not there yet; run resinflow data generate again.")
-        micro, attributes = self.microstructure(index), self.attributes
-        planar = self.read("planar_velocity", index)
-        flows = {
-            "": self.read("velocity", index),
-            "planar_": np.concatenate([planar, np.zeros_like(planar[:1])]),
-            "response_": self.read("response_velocity", index),
-        }
-        truth, flat, response = (
-            FlowField(
-                micro,
-                velocity,
-                self.read(f"{prefix}pressure", index) * (1.0 if prefix else attributes.get("density", 1.0)),
-                axis="x",
-                pressure_drop=attributes["pressure_drop"],
-                viscosity=attributes["viscosity"],
-            )
-            for prefix, velocity in flows.items()
-        )
-        return Sample(truth, flat, response)
+        return sample_from_fields(values, self._medium(values, index), self.attributes)
+
+    @cached_property
+    def _medium_fields(self) -> tuple[str, ...]:
+        return tuple(name for name in MEDIUM_FIELDS if self.has(name))
+
+    def _medium(self, values: Mapping[str, NDArray[Any]], index: int) -> Microstructure:
+        return medium_from_fields(values, {"data_set": PurePosixPath(self.path).name, "sample": index})
+
+    def _read_all(self, names: Sequence[str], index: int) -> dict[str, NDArray[Any]]:
+        """Several fields of one sample; from object storage, which answers late but many at once, all together."""
+        if isinstance(self.path, Path):
+            return {name: self.read(name, index) for name in names}
+        with ThreadPoolExecutor(len(names)) as pool:
+            return dict(zip(names, pool.map(lambda name: self.read(name, index), names), strict=True))
+
+
+def _grid_values(flow: FlowField | None) -> dict[str, Any]:
+    if flow is None:
+        return {}
+    return {"grid_velocity": flow.velocity, "grid_pressure": flow.pressure, "grid_permeability": flow.permeability}
+
+
+def locate(path: str | Path) -> Path | str:
+    """Return a location as a folder of this machine, or as the string of a URL (``s3://bucket/set.zarr``).
+
+    A command line hands locations on as paths, in which ``//`` has become ``/``.
+    """
+    protocol, separator, rest = str(path).partition(":/")
+    if separator and len(protocol) > 1 and "/" not in protocol:  # a single letter is a drive
+        return f"{protocol}://{rest.removeprefix('/')}"
+    return Path(path)
+
+
+def _open_url(url: str) -> zarr.Group:
+    try:
+        return zarr.open_group(url, mode="r")
+    except ImportError as error:
+        raise MissingDependencyError(f"{url} cannot be read: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # every protocol has errors of its own
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise InvalidInputError(
+            f"no data set can be read at {url} ({type(error).__name__}: {reason}); needed: the address of a .zarr folder."
+        ) from None
 
 
 def _advice(path: Path) -> str:
     """What to do with a path that is no data set of ours."""
     if (path / "x" / "domain.pt").is_file() or (path / "y" / "domain.pt").is_file():
-        return f"it is in the published layout; convert it with: resinflow data convert {path} {path.name}.zarr --derive."
+        return (
+            "it is in the published layout: read it with resinflow.data.open_flows, "
+            f"or convert it with: resinflow data convert {path} {path.name}.zarr --derive."
+        )
     return f"make one with: resinflow data generate RECIPE {path}."

@@ -1,18 +1,21 @@
-"""Running one function over many sample numbers: processes of this machine, or the workers of a Dask cluster."""
+"""Running one function over many sample numbers: in this process, on a local Dask cluster, or on any other one."""
 
 from __future__ import annotations
 
-import multiprocessing
+import importlib.util
 import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from resinflow.core import InvalidInputError, MissingDependencyError
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+if TYPE_CHECKING:
+    from distributed import Client
+
+_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+"""Workers share the cores among them: two pools of threads on one core wait for each other."""
 _SMALLEST_WINDOW = 16
 """Samples in flight on a cluster that has no workers yet."""
 _PATIENCE = 10.0
@@ -21,87 +24,91 @@ _PATIENCE = 10.0
 Make = Callable[[int], int]
 
 
-def run_on_processes(make: Make, indices: list[int], workers: int) -> Iterator[int]:
-    """Call ``make`` for every number in ``workers`` processes and yield what it returns as it comes.
+def run_on_workers(
+    make: Make, indices: list[int], *, workers: int | None = None, scheduler: str | None = None, dashboard: str | None = None
+) -> Iterator[int]:
+    """Call ``make`` for every number and yield what it returns as it comes.
 
-    One worker works in this process. The processes end with this one, however it ends.
-    """
-    if not indices:
-        return
-    if workers == 1:
-        yield from map(make, indices)
-        return
-    # fresh processes with one thread each: two OpenMP pools on one core wait for each other
-    saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(min(workers, len(indices)), context, initializer=_end_with_parent) as pool:
-            yield from _as_they_come(pool, make, indices, 2 * workers)
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has gone: killed outright, it cannot tell its children."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-def _as_they_come(pool: ProcessPoolExecutor, make: Make, indices: list[int], in_flight: int) -> Iterator[int]:
-    waiting = iter(indices)
-    running: set[Future[int]] = set()
-    try:
-        while True:
-            running |= {pool.submit(make, index) for index in islice(waiting, in_flight - len(running))}
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def run_on_cluster(make: Make, indices: list[int], scheduler: str) -> Iterator[int]:
-    """Call ``make`` for every number on the workers of a Dask scheduler and yield what it returns as it comes.
-
-    Workers may come and go: a sample whose worker is lost is made by another. Twice as many samples as the cluster has threads
-    are in flight, so that a queue of any length costs the scheduler nothing.
+    Args:
+        make: a function that other processes can import.
+        indices: the numbers.
+        workers: processes of this machine, of one thread each; by default one a core. 1: this process itself, which needs no
+            cluster. They end with this process, however it ends.
+        scheduler: address of a Dask scheduler whose workers are used instead.
+        dashboard: address (``:8787``) of Dask's dashboard on a local cluster; None: no dashboard.
 
     Raises:
-        InvalidInputError: no scheduler answers.
-        MissingDependencyError: Dask is not installed.
+        InvalidInputError: no scheduler answers, a dashboard without a local cluster, or a sample whose workers die again and
+            again.
+        MissingDependencyError: a dashboard without bokeh.
     """
+    count = min(workers or os.cpu_count() or 1, max(len(indices), 1))
+    if dashboard is not None and (scheduler is not None or count == 1):
+        raise InvalidInputError("a dashboard was asked for; needed: a local cluster of two or more workers and no --scheduler.")
     if not indices:
         return
-    distributed = _distributed()
+    if scheduler is None and count == 1:
+        yield from map(make, indices)
+        return
+    with _connected(scheduler) if scheduler is not None else _local_cluster(count, dashboard) as client:
+        yield from _as_they_come(client, make, indices)
+
+
+@contextmanager
+def _local_cluster(workers: int, dashboard: str | None) -> Iterator[Client]:
+    from distributed import Client, LocalCluster
+
+    if dashboard is not None and importlib.util.find_spec("bokeh") is None:
+        raise MissingDependencyError("Dask's dashboard needs bokeh, which is not installed; run: pip install bokeh.")
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=dashboard,  # type: ignore[arg-type] (None: no dashboard, says its documentation)
+            memory_limit=0,  # a sample's memory is small and known; a pause at a limit would only slow the others
+            env=_ONE_THREAD,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Client]:
+    from distributed import Client
+
     try:
-        client = distributed.Client(scheduler, timeout=_PATIENCE)
+        client = Client(scheduler, timeout=_PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise InvalidInputError(
             f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one with: dask scheduler, "
             "and workers with: dask worker ADDRESS."
         ) from None
     with client:
-        waiting = iter(indices)
-        running = distributed.as_completed()
-        while True:
-            window = max(2 * sum(client.nthreads().values()), _SMALLEST_WINDOW)
-            for index in islice(waiting, max(window - running.count(), 0)):
-                running.add(client.submit(make, index, pure=False))
-            if running.is_empty():
-                return
+        yield client
+
+
+def _as_they_come(client: Client, make: Make, indices: list[int]) -> Iterator[int]:
+    """Results of a cluster whose workers may come and go: a sample whose worker is lost is made by another.
+
+    Twice as many samples as the cluster has threads are in flight, so that a queue of any length costs the scheduler nothing.
+    """
+    from distributed import KilledWorker, as_completed
+
+    waiting = iter(indices)
+    running = as_completed()
+    while True:
+        threads = cast(dict[str, int], client.nthreads())
+        window = max(2 * sum(threads.values()), _SMALLEST_WINDOW)
+        for index in islice(waiting, max(window - running.count(), 0)):
+            running.add(client.submit(make, index, pure=False))
+        if running.is_empty():
+            return
+        try:
             yield next(running).result()
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise MissingDependencyError(
-            "a Dask scheduler needs dask.distributed, which is not installed; run: pip install 'resinflow[cluster]'."
-        ) from None
-    return distributed
+        except KilledWorker as error:
+            raise InvalidInputError(
+                f"workers died again and again over one sample ({str(error).splitlines()[0][:120]}); needed: workers with "
+                "more memory; then run the same command again."
+            ) from None

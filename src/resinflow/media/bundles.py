@@ -1,18 +1,31 @@
-"""Random bundles of straight, tilted fibres with their exact signed distance."""
+"""Random bundles of straight or wavy, tilted fibres with their exact signed distance."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import InvalidInputError, Microstructure
+from resinflow.media.fibres import STRAIGHT, BoxBoundary, Fibres, Wave, medium_of
 
-_RELAXATION_STEPS = 4000
-_LARGEST_PACKING = 0.78  # of the cores with half their gaps; random discs of mixed sizes jam near 0.84
 _LARGEST_GROWTH = 0.01  # of the diameter: the gaps keep their minimum, since the relaxation leaves room for it
+_LARGEST_SHRINKAGE = 0.15  # of the diameter
 _ATTEMPTS = 30
+
+_PACKING = 0.78
+_RELAXATION_STEPS = 4000
+"""Packing (of the cores with half their gaps) up to which fibres leave room for growth, and the steps that this takes."""
+
+_LARGEST_PACKING = 0.82
+_DENSE_STEPS = 8000
+_DENSE_EXTRA = 3
+"""Denser bundles have no room to grow and need more steps; random discs of mixed sizes jam near 0.84. These, and periodic ones,
+whose box holds its share of fibres, are drawn anew with 0, 1, 2, 0, ... fibres above their share, not ever more."""
+
+_SHARPEST_BEND = 0.5  # fibre radius over the radius of curvature of its axis: the surface stays smooth, the distance unique
 
 
 @dataclass(frozen=True)
@@ -23,8 +36,16 @@ class BundleSettings:
         volume_fraction: fibre volume over box volume.
         diameter: mean fibre diameter.
         diameter_scatter: standard deviation of the diameter over its mean.
-        misalignment: largest tilt of the bundle from z; single fibres scatter by a third of it about the bundle's direction.
-        minimum_gap: smallest clear distance between two fibre surfaces, measured in the slice planes.
+        misalignment: largest tilt of the bundle from z; its slope is drawn evenly from the disc of that radius. Slopes of
+            single fibres scatter about it along x and y with a sixth of the largest as standard deviation, a third at most.
+        minimum_gap: smallest clear distance between two fibre surfaces, measured across the fibres.
+        waviness: largest angle between the axes and their mean direction; the fibres of a bundle wave together, since packed
+            as they are none has room to wave alone. Amplitude over wavelength is ``tan(waviness) / (2 pi)``.
+        wavelength: of the waves, along z.
+        boundary: ``cut``: the faces of the box cut fibres of a wider bundle; ``periodic``: it repeats in the slice plane.
+        strict_gap: whether tilted fibres keep their gap without exception, as aligned, wavy and periodic ones always do. If
+            not, it is measured across the mean direction of two fibres: of bundles tilted by up to 15 degrees one in 80 holds
+            a pair that comes closer than asked (most of them by less than a tenth); with 30 degrees gaps may all but close.
     """
 
     volume_fraction: float = 0.5
@@ -32,6 +53,10 @@ class BundleSettings:
     diameter_scatter: float = 0.08
     misalignment: float = 10.0
     minimum_gap: float = 0.5e-6
+    waviness: float = 0.0
+    wavelength: float = 100e-6
+    boundary: BoxBoundary = "cut"
+    strict_gap: bool = False
 
     def __post_init__(self) -> None:
         if not 0.02 <= self.volume_fraction <= 0.7:
@@ -44,39 +69,23 @@ class BundleSettings:
             raise InvalidInputError(f"misalignment is {self.misalignment} degrees; needed: 0 to 30.")
         if not 0 <= self.minimum_gap <= self.diameter:
             raise InvalidInputError(f"minimum_gap is {self.minimum_gap} m; needed: 0 to the diameter {self.diameter} m.")
+        if not 0 <= self.waviness <= 20:
+            raise InvalidInputError(f"waviness is {self.waviness} degrees; needed: 0 to 20.")
+        if not 0 < self.wavelength < 1:
+            raise InvalidInputError(f"wavelength is {self.wavelength} m; needed: metres above 0 and below 1 (100 um is 1e-4).")
+        if self.boundary not in get_args(BoxBoundary):
+            raise InvalidInputError(f"boundary is {self.boundary!r}; needed: one of {', '.join(get_args(BoxBoundary))}.")
+        bend = self.amplitude * (2 * np.pi / self.wavelength) ** 2 * self.diameter / 2
+        if bend > _SHARPEST_BEND:
+            raise InvalidInputError(
+                f"waves of {self.waviness:g} degrees and {self.wavelength:g} m bend fibres of {self.diameter:g} m too sharply; "
+                f"needed: a wavelength of at least {self.wavelength * bend / _SHARPEST_BEND:.2g} m, or less waviness."
+            )
 
-
-@dataclass(frozen=True)
-class Fibres:
-    """Straight fibres through a slab: where their axes pierce its bottom and top, and their radii (m).
-
-    Attributes:
-        bottom: (n, 2), x and y of the axis at z = 0.
-        top: (n, 2), x and y of the axis at z = depth.
-        radius: (n,).
-        depth: thickness of the slab.
-    """
-
-    bottom: NDArray[np.float64]
-    top: NDArray[np.float64]
-    radius: NDArray[np.float64]
-    depth: float
-
-    def signed_distance(self, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
-        """Return the distance (m) of every voxel centre to the nearest fibre surface, positive in the fluid, (nz, ny, nx)."""
-        z, y, x = (
-            ((np.arange(count) + 0.5) * step).reshape([-1 if k == axis else 1 for k in range(3)])
-            for axis, (count, step) in enumerate(zip(shape, spacing, strict=True))
-        )
-        distance = np.full(shape, np.inf)
-        slope = (self.top - self.bottom) / self.depth
-        for (x0, y0), (sx, sy), radius in zip(self.bottom, slope, self.radius, strict=True):
-            across_x = x - x0 - sx * z
-            across_y = y - y0 - sy * z
-            along = across_x * sx + across_y * sy
-            squared = across_x**2 + across_y**2 - along**2 / (1 + sx**2 + sy**2)
-            np.minimum(distance, np.sqrt(np.maximum(squared, 0.0)) - radius, out=distance)
-        return distance
+    @property
+    def amplitude(self) -> float:
+        """Amplitude of the waves, m."""
+        return float(np.tan(np.radians(self.waviness))) * self.wavelength / (2 * np.pi)
 
 
 def fibre_bundle(
@@ -90,81 +99,158 @@ def fibre_bundle(
     """Return a random bundle of tilted fibres that run along z and are cut by the faces of the box.
 
     The result depends on the arguments alone. Its mask has the asked fibre fraction to within 0.005 (or one voxel), its
-    ``signed_distance`` is exact, and no two fibres come closer than the minimum gap (in a slice plane).
+    ``signed_distance`` is exact (that to wavy fibres to rounding within a radius of curvature of their axes), and no two fibres
+    come closer than the minimum gap (across the fibres).
 
     Args:
         shape: voxels (nz, ny, nx).
         extent: size of the box (z, y, x) in m.
         seed: one seed, one bundle.
-        settings: fraction, diameters, tilt and gap.
+        settings: fraction, diameters, tilt, waves and gap.
         volume_fraction: overrides the settings' fibre fraction.
 
     Raises:
         InvalidInputError: settings out of range, or a box too small for one fibre.
     """
-    chosen = settings or BundleSettings()
-    if volume_fraction is not None:
-        chosen = BundleSettings(**{**asdict(chosen), "volume_fraction": volume_fraction})
-    if len(shape) != 3 or min(shape) < 1:
-        raise InvalidInputError(f"the shape is {tuple(shape)}; needed: three numbers of voxels (nz, ny, nx), each at least 1.")
-    if min(extent[1:]) < chosen.diameter:
-        raise InvalidInputError(
-            f"the box is {extent[2]:g} x {extent[1]:g} m wide; needed: at least one diameter ({chosen.diameter:g} m)."
-        )
-    spacing = (extent[0] / shape[0], extent[1] / shape[1], extent[2] / shape[2])
-    rng = np.random.default_rng(seed)
-    for extra in range(_ATTEMPTS):  # the cut-out box may hold less than its share of fibres: then draw a denser cell
-        fibres = _relaxed_fibres(extent, chosen, extra, rng)
-        if fibres is None:
-            continue
-        distance = fibres.signed_distance(shape, spacing)
-        radius_change = _radius_change(distance, chosen)
-        if radius_change is not None:
-            break
-    else:
-        raise InvalidInputError(
-            f"no bundle of fibre fraction {chosen.volume_fraction} was found in {_ATTEMPTS} draws; "
-            "lower volume_fraction, or take a wider box for its fibres."
-        )
-    distance = distance - radius_change
-    provenance = {
+    chosen = _chosen(settings, volume_fraction)
+    fibres, distance = _drawn(shape, extent, seed, chosen)
+    return medium_of(distance, extent, provenance_of(fibres, seed, chosen))
+
+
+def draw_fibres(
+    shape: tuple[int, int, int],
+    extent: tuple[float, float, float],
+    *,
+    seed: int,
+    settings: BundleSettings | None = None,
+    volume_fraction: float | None = None,
+) -> Fibres:
+    """Return the fibres of the bundle that :func:`fibre_bundle` makes of the same arguments.
+
+    ``fibres.microstructure(shape)`` is that bundle, bit for bit; on another grid it holds the same fibres.
+
+    Raises:
+        InvalidInputError: as :func:`fibre_bundle`.
+    """
+    return _drawn(shape, extent, seed, _chosen(settings, volume_fraction))[0]
+
+
+def provenance_of(fibres: Fibres, seed: int, settings: BundleSettings) -> dict[str, Any]:
+    """Return the provenance of a drawn bundle: generator, seed, settings, number of fibres and change of their radii (m)."""
+    return {
         "generator": "fibre_bundle",
         "seed": seed,
-        **asdict(chosen),
-        "fibres": len(fibres.radius),
-        "radius_change": radius_change,
+        **asdict(settings),
+        "fibres": len(fibres),
+        "radius_change": fibres.growth,
     }
-    return Microstructure(distance > 0, spacing, distance.astype(np.float32), provenance)
+
+
+def _chosen(settings: BundleSettings | None, volume_fraction: float | None) -> BundleSettings:
+    chosen = settings or BundleSettings()
+    return chosen if volume_fraction is None else replace(chosen, volume_fraction=volume_fraction)
+
+
+def _drawn(
+    shape: tuple[int, int, int], extent: tuple[float, float, float], seed: int, settings: BundleSettings
+) -> tuple[Fibres, NDArray[np.float64]]:
+    """The fibres and their signed distance on the grid on which they meet the asked fibre fraction."""
+    if len(shape) != 3 or min(shape) < 1:
+        raise InvalidInputError(f"the shape is {tuple(shape)}; needed: three numbers of voxels (nz, ny, nx), each at least 1.")
+    if min(extent[1:]) < settings.diameter:
+        raise InvalidInputError(
+            f"the box is {extent[2]:g} x {extent[1]:g} m wide; needed: at least one diameter ({settings.diameter:g} m)."
+        )
+    rng = np.random.default_rng(seed)
+    room = None
+    for extra in range(_ATTEMPTS):  # the cut-out box may hold less than its share of fibres: then draw a denser cell
+        fibres, room = _relaxed_fibres(extent, settings, extra, room, rng)
+        if fibres is None:
+            continue
+        distance = fibres.signed_distance(shape)
+        growth = _growth(distance, settings, room)
+        if growth is not None:
+            return replace(fibres, growth=growth), distance - growth
+    raise InvalidInputError(
+        f"no bundle of fibre fraction {settings.volume_fraction} was found in {_ATTEMPTS} draws; "
+        "lower volume_fraction, or take a wider box for its fibres."
+    )
 
 
 def _relaxed_fibres(
-    extent: tuple[float, float, float], settings: BundleSettings, extra: int, rng: np.random.Generator
-) -> Fibres | None:
-    """Fibres placed at random in a wider periodic cell and pushed apart until no two overlap; None where some still do.
+    extent: tuple[float, float, float],
+    settings: BundleSettings,
+    extra: int,
+    room: float | None,
+    rng: np.random.Generator,
+) -> tuple[Fibres | None, float]:
+    """Fibres placed at random in a periodic cell and pushed apart until no two overlap; None where some still do.
 
-    Random insertion alone jams at a fraction of 0.55; relaxation of the two end points of every axis goes beyond.
+    The cell is the box, or a wider one whose edges do not show in the box. Also returns by how much (m) the radii may grow
+    later; ``room`` is what the first attempt returned.
     """
+    from resinflow.media.relaxation import relax  # brings the compiler, which not every user of media needs
+
     depth, height, width = extent
-    margin = 1.5 * settings.diameter + depth * np.tan(np.radians(settings.misalignment))
+    periodic = settings.boundary == "periodic"
+    margin = 1.5 * settings.diameter + depth * np.tan(np.radians(settings.misalignment)) + settings.amplitude
+    margin = 0.0 if periodic else margin
     cell = np.array([width + 2 * margin, height + 2 * margin])
     mean_area = np.pi / 4 * settings.diameter**2 * (1 + settings.diameter_scatter**2)
-    count = max(1, round(settings.volume_fraction * cell[0] * cell[1] / mean_area)) + extra
+    count = max(1, round(settings.volume_fraction * cell[0] * cell[1] / mean_area))
+    count += extra % _DENSE_EXTRA if periodic or room == 0 else extra
     scatter = np.clip(rng.standard_normal(count), -2.5, 2.5) * settings.diameter_scatter
     radius = settings.diameter / 2 * (1 + scatter)
-    reach = radius + settings.minimum_gap / 2 + _LARGEST_GROWTH * settings.diameter
-    packing = np.pi * (reach**2).sum() / (cell[0] * cell[1])
-    if packing > _LARGEST_PACKING and extra == 0:
-        raise InvalidInputError(
-            f"fibres of fraction {settings.volume_fraction:.2f} with gaps of {settings.minimum_gap:g} m pack the plane to "
-            f"{packing:.2f}; needed: at most {_LARGEST_PACKING}. Lower volume_fraction or minimum_gap."
-        )
+    if room is None:
+        room = _room(radius, cell, settings)
+    reach = radius + settings.minimum_gap / 2 + room
     centre = rng.uniform(0, 1, (count, 2)) * cell
     shift = depth * _random_tilt(settings, count, rng)
-    ends = np.stack([centre - shift / 2, centre + shift / 2])
-    ends = _relax(ends, reach, cell, depth)
+    wave = _random_wave(settings, rng) if settings.waviness > 0 else STRAIGHT
+    if periodic:
+        _check_period(cell, reach, settings)
+    ends = relax(
+        np.stack([centre - shift / 2, centre + shift / 2]),
+        reach,
+        cell,
+        depth,
+        steps=_RELAXATION_STEPS if room > 0 else _DENSE_STEPS,
+        images=int(periodic),
+        swing=wave.swing,
+        strict=settings.strict_gap or periodic or settings.waviness > 0,
+    )
     if ends is None:
-        return None
-    return Fibres(ends[0] - margin, ends[1] - margin, radius, depth)
+        return None, room
+    if periodic:  # the middle of every axis lies in the box: its images are counted from there
+        ends = ends - cell * np.floor(ends.mean(axis=0) / cell)
+    return Fibres(ends[0] - margin, ends[1] - margin, radius, extent, 0.0, settings.boundary, wave), room
+
+
+def _room(radius: NDArray[np.float64], cell: NDArray[np.float64], settings: BundleSettings) -> float:
+    """Return how far (m) the radii may grow after the relaxation: not at all where the fibres fill the plane without that.
+
+    Raises:
+        InvalidInputError: the fibres with their gaps are too many for the plane.
+    """
+    for room, largest in ((_LARGEST_GROWTH * settings.diameter, _PACKING), (0.0, _LARGEST_PACKING)):
+        packing = np.pi * ((radius + settings.minimum_gap / 2 + room) ** 2).sum() / (cell[0] * cell[1])
+        if packing <= largest:
+            return room
+    raise InvalidInputError(
+        f"fibres of fraction {settings.volume_fraction:.2f} with gaps of {settings.minimum_gap:g} m pack the plane to "
+        f"{packing:.2f}; needed: at most {_LARGEST_PACKING}. Lower volume_fraction or minimum_gap."
+    )
+
+
+def _check_period(cell: NDArray[np.float64], reach: NDArray[np.float64], settings: BundleSettings) -> None:
+    """Refuse cells in which a fibre would touch its own image; its section is longer than its diameter where it is tilted."""
+    steepest = np.tan(np.radians(settings.misalignment)) * 1.5 + np.tan(np.radians(settings.waviness))
+    needed = 2.01 * reach.max() * np.sqrt(1 + steepest**2)
+    if cell.min() < needed:
+        raise InvalidInputError(
+            f"the periodic box is {cell[0]:g} x {cell[1]:g} m wide; needed: at least {needed:.3g} m for fibres of "
+            f"{settings.diameter:g} m and their gaps."
+        )
 
 
 def _random_tilt(settings: BundleSettings, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -176,54 +262,18 @@ def _random_tilt(settings: BundleSettings, count: int, rng: np.random.Generator)
     return bundle + single
 
 
-def _relax(
-    ends: NDArray[np.float64], reach: NDArray[np.float64], cell: NDArray[np.float64], depth: float
-) -> NDArray[np.float64] | None:
-    """Push overlapping pairs apart where they are closest until none overlaps by more than a thousandth of a radius.
-
-    ``ends`` (2, n, 2) are the axes' points at the bottom and the top; a push at height t moves the bottom by 1 - t and
-    the top by t, so that tilts adapt where the packing leaves no room for them. Distances are taken across the fibres: a
-    tilted fibre's section is an ellipse, longer than its diameter. None where overlaps remain after all steps.
-    """
-    count = len(reach)
-    first, second = np.triu_indices(count, 1)
-    needed = (reach[first] + reach[second]) * 1.002
-    tolerance = 1e-3 * reach.min()
-    lever = min(1.0, 0.25 * depth / reach.min())  # in a thin slab fibres shift rather than turn
-    for _ in range(_RELAXATION_STEPS):
-        middle = ends.mean(axis=0)
-        image = cell * np.round((middle[second] - middle[first]) / cell)
-        low = ends[0][second] - ends[0][first] - image
-        high = ends[1][second] - ends[1][first] - image
-        change = high - low
-        turn = (change**2).sum(1)
-        parallel = turn < tolerance**2  # equally close everywhere: push both ends alike
-        height = np.where(parallel, 0.5, np.clip(-(low * change).sum(1) / np.where(parallel, 1.0, turn), 0, 1))
-        apart = low + height[:, None] * change
-        slope = (ends[1] - ends[0]) / depth
-        direction = 0.5 * (slope[first] + slope[second])
-        along = (apart * direction).sum(1)
-        distance = np.sqrt((apart**2).sum(1) - along**2 / (1 + (direction**2).sum(1)))
-        overlap = needed - distance
-        if overlap.max(initial=-1.0) <= tolerance:
-            return ends
-        touching = overlap > 0
-        push = (0.5 * overlap / np.maximum(distance, 1e-12))[touching, None] * apart[touching]
-        pair_height = height[touching, None]
-        lean = lever * (pair_height - 0.5)
-        for end, share in ((0, 0.5 - lean), (1, 0.5 + lean)):
-            np.add.at(ends[end], second[touching], push * share)
-            np.add.at(ends[end], first[touching], -push * share)
-    return None
+def _random_wave(settings: BundleSettings, rng: np.random.Generator) -> Wave:
+    """The wave of a bundle, in a random plane through z and with a random phase."""
+    azimuth, phase = rng.uniform(0, 2 * np.pi, 2).tolist()
+    amplitude = settings.amplitude
+    return Wave((amplitude * np.cos(azimuth), amplitude * np.sin(azimuth)), settings.wavelength, phase)
 
 
-def _radius_change(distance: NDArray[np.float64], settings: BundleSettings) -> float | None:
+def _growth(distance: NDArray[np.float64], settings: BundleSettings, room: float) -> float | None:
     """Return by how much (m) all radii must grow to give the asked fraction, or None where gaps or radii forbid it.
 
     The cut-out box never holds exactly its share of the wider cell.
     """
-    order = np.sort(distance, axis=None)
-    wanted = float(order[int(np.clip(round(settings.volume_fraction * order.size), 1, order.size - 1))])
-    if -0.15 * settings.diameter <= wanted <= _LARGEST_GROWTH * settings.diameter:
-        return wanted
-    return None
+    place = int(np.clip(round(settings.volume_fraction * distance.size), 1, distance.size - 1))
+    wanted = float(np.partition(distance, place, axis=None)[place])
+    return wanted if -_LARGEST_SHRINKAGE * settings.diameter <= wanted <= room else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from resinflow.core import InvalidInputError
@@ -18,27 +18,24 @@ from resinflow.data import (
     generate,
     import_published,
     load_generation_config,
+    open_flows,
 )
 from resinflow.data.download import BASE_URL, DATA_RECORDS, MODEL_RECORDS, Record, download_record
+from resinflow.workflows.data_progress import Pace, showing_pace
 from resinflow.workflows.report import counting, make_console
 
 
-def generate_and_print(recipe: Path, output: Path, workers: int | None, scheduler: str | None = None) -> None:
-    """Generate the data set of ``recipe`` with a progress bar, then show what is in it."""
+def generate_and_print(
+    recipe: Path, output: Path, workers: int | None, scheduler: str | None = None, dashboard: str | None = None
+) -> None:
+    """Generate the data set of ``recipe``, showing rate and remaining time, then show what is in it."""
     console = make_console()
     config = load_generation_config(recipe)
-    begun = time.perf_counter()
-    first: list[int] = []
-    with counting(console, "samples") as show:
-
-        def watch(done: int, total: int) -> None:
-            first.append(done)
-            show(done, total)
-
-        generate(config, output, workers=workers, scheduler=scheduler, watch=watch)
-    made, seconds = first[-1] - first[0], time.perf_counter() - begun
-    if made:
-        console.print(f"made {made} samples in {seconds:.0f} s ({60 * made / seconds:.0f} a minute)")
+    pace = Pace()
+    with showing_pace(console, "samples", pace) as watch:
+        generate(config, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
+    if pace.rate is not None:
+        console.print(f"made {pace.made} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
     print_info(output)
 
 
@@ -58,28 +55,29 @@ def statistics_and_print(data: Path) -> None:
 
 
 def print_info(data: Path) -> None:
-    """Print the size, the state and the ranges of a data set."""
+    """Print the size, the state and the ranges of a data set in either layout."""
     console = make_console()
-    store = FlowStore.open(data)
-    complete = store.complete
-    shape = store.shape
-    console.print(f"{data}: {int(complete.sum())} of {len(store)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")
-    if "splits" in store.attributes:
-        console.print("splits: " + ", ".join(f"{name} {len(store.indices(name))}" for name in SPLITS))
+    source = open_flows(data)
+    shape = source.shape
+    complete = source.complete if isinstance(source, FlowStore) else np.ones(len(source), dtype=bool)
+    console.print(f"{data}: {int(complete.sum())} of {len(source)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")
+    attributes = source.attributes
+    if "splits" in attributes:
+        console.print("splits: " + ", ".join(f"{name} {len(source.indices(name))}" for name in SPLITS))
     if not complete.any():
         return
-    if "converted_from" in store.attributes.get("recipe", {}):
-        flows = ", ".join(f"{count} along {axis}" for axis, count in store.attributes["layout"]["cases"].items())
-        console.print(f"converted from the published layout: {flows}")
+    if "converted_from" in attributes.get("recipe", {}):
+        flows = ", ".join(f"{count} along {axis}" for axis, count in attributes["layout"]["cases"].items())
+        console.print(f"{'converted from' if isinstance(source, FlowStore) else 'in'} the published layout: {flows}")
     for title, field, unit in (
         ("fibre fraction asked", "volume_fraction", ""),
         ("fibre diameter", "diameter", " m"),
         ("misalignment limit", "misalignment", " degrees"),
         ("permeability", "permeability", " m^2"),
     ):
-        if not store.has(field):
+        if field != "permeability" and not (isinstance(source, FlowStore) and source.has(field)):
             continue
-        values = store.read(field)[complete]
+        values = source.read(field)[complete]
         console.print(
             f"{title}: {values.min():.4g} to {values.max():.4g}{unit}, median {sorted(values)[len(values) // 2]:.4g}{unit}"
         )

@@ -1,0 +1,161 @@
+"""Signed distance to many fibres on a voxel grid: compiled, and only against the fibres that can be the nearest."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_TILE = 8
+"""Voxels a side of the squares for which the fibres that can be nearest are looked up together."""
+_NEWTON_STEPS = 4
+
+# no fastmath: a bundle must be the same on every machine, and the same as it was
+_compiled = numba.njit(nogil=True, cache=True)
+
+
+def distance_to_fibres(
+    axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    wave: tuple[float, float, float, float],
+    centres: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return the distance (m) of grid points to the nearest fibre surface, positive outside, (nz, ny, nx).
+
+    Exact for straight fibres. For wavy ones the foot of the perpendicular on the axis is found by Newton's method: to rounding
+    within a radius of curvature of the axis; the axes run on beyond bottom and top.
+
+    Args:
+        axes: points at z = 0 (n, 2), slopes dx/dz and dy/dz (n, 2), radii (n,) of the straight axes.
+        wave: what every axis is displaced by at height z: ``(x, y)`` amplitudes times ``sin(wavenumber z + phase)``; amplitudes
+            (x, y) in m, wavenumber in 1 / m, phase.
+        centres: coordinates of the grid points along z, y and x, m.
+    """
+    bottom, slope, radius = axes
+    z, y, x = centres
+    # the sum of squares is formed as numpy forms it
+    norm = np.array([1 + sx**2 + sy**2 for sx, sy in slope])
+    distance = np.empty((len(z), len(y), len(x)))
+    _fill(distance, bottom, slope, radius, norm, z, y, x, wave)
+    return distance
+
+
+def distance_to_axes(
+    offset: NDArray[np.float64], slope: NDArray[np.float64], height: float, wave: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """Return the distances (n,) of points at one height to an axis each, m.
+
+    Args:
+        offset: (n, 2), from the straight part of the axis at that height to the point, m.
+        slope: (n, 2), of the straight part.
+        height: m.
+        wave: as :func:`distance_to_fibres`.
+    """
+    apart = np.empty(len(offset))
+    _to_axes(apart, offset, slope, height, *wave)
+    return apart
+
+
+@_compiled
+def _to_axes(apart, offset, slope, z, wx, wy, wavenumber, phase):
+    for n in range(len(apart)):
+        apart[n] = _to_wavy(offset[n, 0], offset[n, 1], slope[n, 0], slope[n, 1], z, wx, wy, wavenumber, phase)
+
+
+@_compiled
+def _nearest_first(apart, radius, half, nearer, near):
+    """Write the fibres that can be the nearest to some point of a tile, the nearest to its middle first; return their number.
+
+    ``apart``: distances of their axes from the middle, at its height; ``half``: of the corners from the middle.
+    """
+    bound = np.inf
+    for n in range(len(radius)):
+        bound = min(bound, apart[n] + half - radius[n])
+    count = 0
+    for n in range(len(radius)):
+        if (apart[n] - half) * nearer - radius[n] <= bound:
+            place = count
+            while place > 0 and apart[near[place - 1]] > apart[n]:
+                near[place] = near[place - 1]
+                place -= 1
+            near[place] = n
+            count += 1
+    return count
+
+
+@_compiled
+def _to_straight(px, py, sx, sy, norm):
+    """Distance of a point at offset (px, py) from a straight axis of slope (sx, sy), ``norm = 1 + sx^2 + sy^2``."""
+    along = px * sx + py * sy
+    return math.sqrt(max(px * px + py * py - along * along / norm, 0.0))
+
+
+@_compiled
+def _fill_tile(distance, y, x, bottom, slope, radius, norm, near, z, wave, nearer):
+    """Distances of the points of one tile, at height z, to the nearest surface of the fibres ``near``."""
+    wx, wy, wavenumber, phase = wave
+    shift = math.sin(wavenumber * z + phase)
+    for j in range(len(y)):
+        for i in range(len(x)):
+            least = np.inf
+            for n in near:
+                px, py = x[i] - bottom[n, 0] - slope[n, 0] * z, y[j] - bottom[n, 1] - slope[n, 1] * z
+                if wx == 0.0 and wy == 0.0:
+                    to_axis = _to_straight(px, py, slope[n, 0], slope[n, 1], norm[n])
+                elif math.hypot(px - wx * shift, py - wy * shift) * nearer - radius[n] >= least:
+                    continue
+                else:
+                    to_axis = _to_wavy(px, py, slope[n, 0], slope[n, 1], z, wx, wy, wavenumber, phase)
+                least = min(least, to_axis - radius[n])
+            distance[j, i] = least
+
+
+@_compiled
+def _fill(distance, bottom, slope, radius, norm, z, y, x, wave):
+    wx, wy, wavenumber, phase = wave
+    steepest = 0.0
+    for n in range(len(radius)):
+        steepest = max(steepest, math.hypot(slope[n, 0], slope[n, 1]) + math.hypot(wx, wy) * wavenumber)
+    # an axis of slope s whose point at the same height lies at distance a passes no nearer than a / sqrt(1 + s^2)
+    nearer = 1 / math.sqrt(1 + steepest**2)
+    near = np.empty(len(radius), dtype=np.int64)
+    apart = np.empty(len(radius))
+    for k in range(len(z)):
+        shift = math.sin(wavenumber * z[k] + phase)
+        for j in range(0, len(y), _TILE):
+            rows = y[j : j + _TILE]
+            for i in range(0, len(x), _TILE):
+                columns = x[i : i + _TILE]
+                for n in range(len(radius)):
+                    apart[n] = math.hypot(
+                        0.5 * (columns[0] + columns[-1]) - bottom[n, 0] - slope[n, 0] * z[k] - wx * shift,
+                        0.5 * (rows[0] + rows[-1]) - bottom[n, 1] - slope[n, 1] * z[k] - wy * shift,
+                    )
+                half = 0.5 * math.hypot(rows[-1] - rows[0], columns[-1] - columns[0])
+                count = _nearest_first(apart, radius, half, nearer, near)
+                tile = distance[k, j : j + _TILE, i : i + _TILE]
+                _fill_tile(tile, rows, columns, bottom, slope, radius, norm, near[:count], z[k], wave, nearer)
+
+
+@_compiled
+def _to_wavy(px, py, sx, sy, z, wx, wy, wavenumber, phase):
+    """Distance of a point at height z and offset (px, py) from the straight axis there to the wavy axis.
+
+    Newton's method for the height h above the point at which the axis is nearest, from the foot on the tangent at the
+    point's own height: zero of half the derivative of the squared distance.
+    """
+    h = 0.0
+    for _ in range(_NEWTON_STEPS + 1):
+        angle = wavenumber * (z + h) + phase
+        sine, cosine = math.sin(angle), math.cos(angle)
+        ax, ay = sx * h + wx * sine - px, sy * h + wy * sine - py
+        tx, ty = sx + wx * wavenumber * cosine, sy + wy * wavenumber * cosine
+        bend = -(wavenumber**2) * sine * (wx * ax + wy * ay)
+        gradient = ax * tx + ay * ty + h
+        stiff = 1 + tx * tx + ty * ty
+        # beyond a radius of curvature the second derivative may vanish: then the tangent's foot is the better step
+        h -= gradient / (stiff + bend if bend > -0.5 * stiff else stiff)
+    sine = math.sin(wavenumber * (z + h) + phase)
+    ax, ay = sx * h + wx * sine - px, sy * h + wy * sine - py
+    return math.sqrt(ax * ax + ay * ay + h * h)
