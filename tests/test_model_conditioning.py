@@ -25,8 +25,8 @@ def micro() -> Microstructure:
 def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
     start = solve_start_flows(medium, axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
     truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
-    conditions = build_conditions(start.planar, start.response)
-    return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.response, conditions.speed))
+    conditions = build_conditions(start.planar, start.base)
+    return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions.speed))
 
 
 @pytest.mark.parametrize("mirror", ["x", "y", "z"])
@@ -59,6 +59,6 @@ def test_conditions_vanish_in_the_fibres(micro: Microstructure) -> None:
 def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:
     other = fibre_bundle((3, 20, 24), (12e-6, 25e-6, 30e-6), seed=4, volume_fraction=0.3)
     planar = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1).planar
-    response = solve_start_flows(other, axis="x", pressure_drop=1e5, viscosity=0.1).response
+    response = solve_start_flows(other, axis="x", pressure_drop=1e5, viscosity=0.1).base
     with pytest.raises(InvalidInputError, match="differ in medium"):
         build_conditions(planar, response)

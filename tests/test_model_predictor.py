@@ -95,7 +95,7 @@ def test_a_reconstruction_of_the_truth_with_the_planar_start_needs_no_solver(tin
     with pytest.raises(InvalidInputError, match="no start flows"):
         alone.predict(micro)
     start = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
-    assert alone.predict(micro, start=StartFlows(start.planar, start.response)).permeability > 0
+    assert alone.predict(micro, start=StartFlows(start.planar, start.base)).permeability > 0
 
 
 @pytest.mark.parametrize(

@@ -507,6 +507,13 @@ def test_the_command_converts_and_predict_takes_its_model(
     flow = FlowField.load(tmp_path / "flow.npz")
     assert isinstance(flow.report, ModelReport)
     assert (flow.report.sampler, flow.report.steps) == ("ddpm", STEPS)
+    main(["predict", "medium.npz", "--model", "out", "--sampler", "ddim", "--steps", "3", "--eta", "0.5", "-o", "other.npz"])
+    other = FlowField.load(tmp_path / "other.npz")
+    assert isinstance(other.report, ModelReport)
+    assert (other.report.sampler, other.report.steps) == ("ddim", 3)
+    with pytest.raises(SystemExit):
+        main(["predict", "medium.npz", "--sampler", "ddim"])
+    assert "small has no choice of it" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["model", "convert", "nowhere", "out2"])
     assert "nowhere does not exist" in capsys.readouterr().err

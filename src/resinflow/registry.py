@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resinflow.core import InvalidInputError, Microstructure
+from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.core.microstructure import Axis
+from resinflow.data.sample import Base
 from resinflow.model import FlowPredictor, StartFlows
 from resinflow.model.paper import PaperPredictor, is_paper_model
-from resinflow.stokes import planar_flow, response_flow
+from resinflow.stokes import grid_flow, planar_flow, response_flow
 
+BASE_NAMES: dict[Base, str] = {"response": "response", "grid": "stored grid"}
+"""What the flows that models correct are called in tables."""
 _SHIPPED = Path(__file__).parent / "model" / "weights"
 
 
@@ -34,9 +37,17 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
     return FlowPredictor.load(name_or_directory, solve_start_flows)
 
 
-def solve_start_flows(micro: Microstructure, *, axis: Axis, pressure_drop: float, viscosity: float) -> StartFlows:
-    """Return the planar flow and the response flow that a prediction starts from."""
+def solve_start_flows(
+    micro: Microstructure, *, base: Base = "response", axis: Axis, pressure_drop: float, viscosity: float
+) -> StartFlows:
+    """Return the planar flow and the base flow that a prediction starts from."""
     return StartFlows(
         planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
-        response_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
+        solve_base(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
     )
+
+
+def solve_base(micro: Microstructure, *, base: Base, axis: Axis, pressure_drop: float, viscosity: float) -> FlowField:
+    """Return the flow that a model corrects."""
+    solver = {"response": response_flow, "grid": grid_flow}[base]
+    return solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)

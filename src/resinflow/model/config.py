@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
 
 
+Base = Literal["response", "grid"]
+"""Flows that networks can correct: the response flow, or the solver's flow on the stored grid."""
+
+
 class ModelConfig(BaseModel):
     """Sizes of the dual-branch VAE and of the latent diffusion model.
 
     Attributes:
+        base: the flow that the networks correct.
         latent_channels: channels of the latent grid (in-plane strides of 4).
         width: channels inside all networks.
         blocks: residual blocks of encoder_3d, decoder_3d, encoder_2d, decoder_2d.
@@ -24,6 +29,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    base: Base = "response"
     latent_channels: Positive = 8
     width: Positive = 64
     blocks: tuple[Positive, Positive, Positive, Positive] = (3, 5, 5, 2)

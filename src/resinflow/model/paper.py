@@ -18,6 +18,7 @@ from torch import Tensor
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
 from resinflow.core.microstructure import AXES, Axis
+from resinflow.model.config import Base
 from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem
@@ -48,6 +49,8 @@ class PaperPredictor:
         system: the networks with their weights.
         log: where the weights come from and how they were trained.
     """
+
+    base: Base = "response"  # whatever it is given beside the planar flow, it does not look at
 
     def __init__(
         self,
@@ -176,7 +179,7 @@ class PaperPredictor:
 
     def _solve(self, micro: Microstructure, axis: Axis, pressure_drop: float, viscosity: float) -> FlowField:
         if self._planar_solver is None:
-            raise InvalidInputError("no planar flow was given; needed: start=StartFlows(planar, response), or load_model.")
+            raise InvalidInputError("no planar flow was given; needed: start=StartFlows(planar, base), or load_model.")
         return self._planar_solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
 
     def _inputs(self, micro: Microstructure, velocity: NDArray[np.floating], axis: Axis) -> tuple[Tensor, Tensor]:
@@ -246,7 +249,8 @@ class PaperPredictor:
                 f"{width} x {height} pixels were padded with fibre to {padded[1]} x {padded[0]} for the networks "
                 "and cropped back"
             )
-        ratio = float(np.abs(planar.velocity).max()) / float(self.system.norm_factors.max())
+        largest = self.config.largest_velocity or float(self.system.norm_factors.max())
+        ratio = float(np.abs(planar.velocity).max()) / largest
         if not _FAMILIAR[0] <= ratio <= _FAMILIAR[1]:
             found.append(
                 f"the planar flow's largest velocity is {ratio:.2g} times that of the model's training data: "

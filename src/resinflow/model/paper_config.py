@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from resinflow.nn.paper.vae import STRIDE
+
 SCHEMA = "resinflow-paper-1"
 PRESET = "paper"
 
@@ -90,6 +92,7 @@ class PaperConfig(_Frozen):
         feature_scale: what that channel is divided by.
         trained: networks that training has touched; published checkpoints also hold some that it has not.
         sampling: how it samples.
+        largest_velocity: largest |component| in the training data, m/s, where velocities are divided by something else.
     """
 
     vae: VaeConfig = VaeConfig()
@@ -99,3 +102,16 @@ class PaperConfig(_Frozen):
     feature_scale: Annotated[float, Field(gt=0)] = 1.0
     trained: tuple[Network, ...] = ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
     sampling: SamplingConfig = SamplingConfig()
+    largest_velocity: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def multiple(self) -> int:
+        """Height and width must be multiples of it."""
+        return STRIDE * (2 ** len(self.unet.features) if self.unet else 1)
+
+    def padded_size(self, pixels: int) -> int:
+        """Return the smallest height or width from ``pixels`` up that the networks take."""
+        smallest = 1
+        if self.unet and self.unet.padding_mode == "reflect":  # the coarsest level must have what is reflected
+            smallest = self.unet.kernel_size // 2 + 1
+        return self.multiple * max(-(-pixels // self.multiple), smallest)

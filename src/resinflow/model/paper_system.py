@@ -46,7 +46,7 @@ class PaperSystem(nn.Module):
     @property
     def multiple(self) -> int:
         """Height and width must be multiples of it."""
-        return STRIDE * (2 ** len(self.config.unet.features) if self.config.unet else 1)
+        return self.config.multiple
 
     @property
     def dtype(self) -> torch.dtype:
@@ -67,10 +67,7 @@ class PaperSystem(nn.Module):
 
     def padded_size(self, pixels: int) -> int:
         """Return the smallest height or width from ``pixels`` up that the networks take."""
-        smallest = 1
-        if self.config.unet and self.config.unet.padding_mode == "reflect":  # the coarsest level must have what is reflected
-            smallest = self.config.unet.kernel_size // 2 + 1
-        return self.multiple * max(-(-pixels // self.multiple), smallest)
+        return self.config.padded_size(pixels)
 
     def latent_shape(self, planar: Tensor) -> tuple[int, int, int, int]:
         """Return the shape (B S, latent, h, w) of the denoiser's latent for fields (B, S, C, H, W)."""
@@ -91,7 +88,7 @@ class PaperSystem(nn.Module):
         """
         conditions = self.conditions(fluid, planar)
         start = noise.reshape(self.latent_shape(planar))
-        latent = sample_ddpm(self.schedule, lambda x, t: self._noise(x, conditions, t), start, draw)
+        latent = sample_ddpm(self.schedule, lambda x, t: self.estimated_noise(x, conditions, t), start, draw)
         return self.decode(latent, fluid)
 
     def predict_ddim(
@@ -111,7 +108,9 @@ class PaperSystem(nn.Module):
         """
         conditions = self.conditions(fluid, planar)
         start = noise.reshape(self.latent_shape(planar))
-        latent = sample_ddim(self.schedule, lambda x, t: self._noise(x, conditions, t), start, steps=steps, eta=eta, draw=draw)
+        latent = sample_ddim(
+            self.schedule, lambda x, t: self.estimated_noise(x, conditions, t), start, steps=steps, eta=eta, draw=draw
+        )
         return self.decode(latent, fluid)
 
     def conditions(self, fluid: Tensor, planar: Tensor) -> Tensor:
@@ -157,7 +156,12 @@ class PaperSystem(nn.Module):
         """Undo :meth:`normalised`."""
         return field.transpose(1, 2) * self.norm_factors.view(1, 1, -1, 1, 1)
 
-    def _noise(self, latent: Tensor, conditions: Tensor, timestep: Tensor) -> Tensor:
+    def estimated_noise(self, latent: Tensor, conditions: Tensor, timestep: Tensor) -> Tensor:
+        """Return the denoiser's estimate of the noise in latents (B S, latent, h, w) at their integer steps (B S,).
+
+        Raises:
+            InvalidInputError: no denoiser.
+        """
         if self.model is None:
             raise InvalidInputError("this model holds the VAE alone; needed: a converted diffusion checkpoint.")
         return self.model(torch.cat([latent, conditions], dim=1).to(self.dtype), timestep).float()

@@ -1,4 +1,4 @@
-"""Prediction of a 3-D flow field by latent diffusion, from the planar flow and the response flow."""
+"""Prediction of a 3-D flow field by latent diffusion, from the planar flow and a base flow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelRe
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.diffusion import Bridge
 from resinflow.model.conditioning import Conditions, build_conditions
-from resinflow.model.config import ModelConfig
+from resinflow.model.config import Base, ModelConfig
 from resinflow.model.directory import CONFIG, LOG, WEIGHTS, read_log, write_model
 from resinflow.model.networks import LatentDiffusion, load_weights
 from resinflow.nn.blocks import FOLD
@@ -28,14 +28,14 @@ SCHEMA = "resinflow-model-1"
 
 @dataclass(frozen=True)
 class StartFlows:
-    """The two flows that a prediction starts from: each slice by itself, and Darcy's law with the local Stokes response."""
+    """The two flows that a prediction starts from: each slice by itself, and the base that the networks correct."""
 
     planar: FlowField
-    response: FlowField
+    base: FlowField
 
 
 StartSolver = Callable[..., StartFlows]
-"""(microstructure, axis=, pressure_drop=, viscosity=) -> StartFlows; given from outside, so that a model needs no solver."""
+"""(microstructure, base=, axis=, pressure_drop=, viscosity=) -> StartFlows; from outside, so that a model needs no solver."""
 
 
 class FlowPredictor:
@@ -61,6 +61,11 @@ class FlowPredictor:
         self.networks = networks.eval()
         self.log = log or {}
         self._start_solver = start_solver
+
+    @property
+    def base(self) -> Base:
+        """The flow that the networks correct."""
+        return self.config.base
 
     @classmethod
     def load(cls, directory: str | Path, start_solver: StartSolver | None = None) -> FlowPredictor:
@@ -111,21 +116,24 @@ class FlowPredictor:
             samples: how many latents are drawn.
             steps: denoiser calls a sample.
             seed: sample i depends on (seed, i) alone.
-            start: planar and response flow of this medium and drive where they are known already.
+            start: planar and base flow of this medium and drive where they are known already.
 
         Raises:
             InvalidInputError: an axis or a medium that the model does not know, or no start flows and no solver for them.
         """
         if axis not in ("x", "y"):
             raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
-        samples, steps = samples or self.config.samples, steps or self.config.sampler_steps
+        samples = self.config.samples if samples is None else samples
+        steps = self.config.sampler_steps if steps is None else steps
         if samples < 1 or steps < 1:
             raise InvalidInputError(f"samples is {samples} and steps is {steps}; needed: at least 1 each.")
         begun = time.perf_counter()
         if start is None:
             if self._start_solver is None:
-                raise InvalidInputError("no start flows were given; needed: start=StartFlows(planar, response), or load_model.")
-            start = self._start_solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+                raise InvalidInputError("no start flows were given; needed: start=StartFlows(planar, base), or load_model.")
+            start = self._start_solver(
+                micro, base=self.config.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity
+            )
         conditions, base = self._conditions(micro, start, axis)
         decoded = self._sampled(conditions, samples, steps, seed)
         return self._to_flow(micro, start, axis, conditions, base, decoded, begun, steps, seed)
@@ -152,15 +160,15 @@ class FlowPredictor:
         return self._to_flow(truth.microstructure, start, "x", conditions, base, decoded, begun, 0, 0)
 
     def _conditions(self, micro: Microstructure, start: StartFlows, axis: Axis) -> tuple[Conditions, NDArray[np.floating]]:
-        """Conditions with the flow along x, and the response flow (velocity, pressure) that the correction is added to."""
+        """Conditions with the flow along x, and the base flow (velocity, pressure) that the correction is added to."""
         _, dy, dx = micro.spacing
         if abs(dy - dx) > 0.01 * dx:
             raise InvalidInputError(
                 f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first."
             )
-        planar, response = (_turned(flow, axis) for flow in (start.planar, start.response))
-        conditions = build_conditions(planar, response)
-        return conditions, np.concatenate([response.velocity, response.pressure[None]])
+        planar, base = (_turned(flow, axis) for flow in (start.planar, start.base))
+        conditions = build_conditions(planar, base)
+        return conditions, np.concatenate([base.velocity, base.pressure[None]])
 
     def _sampled(self, conditions: Conditions, samples: int, steps: int, seed: int) -> NDArray[np.floating]:
         """Draw latents and decode them: (samples, 4, nz, ny, nx), velocity and pressure corrections, dimensionless."""

@@ -13,7 +13,7 @@ from resinflow.diffusion import Bridge
 from resinflow.model.conditioning import PLANAR
 from resinflow.model.networks import LatentDiffusion
 from resinflow.train.config import DiffusionConfig, StageConfig, Vae2dConfig, Vae3dConfig
-from resinflow.train.dataset import Batch
+from resinflow.train.loading import Batch
 from resinflow.train.losses import fluid_rmse, velocity_error
 
 Part = Literal["train", "validation"]
@@ -66,7 +66,7 @@ class Stage(L.LightningModule):
 
 
 class Vae3dStage(Stage):
-    """Stage 1: encoder_3d and decoder_3d reconstruct the correction to the response flow."""
+    """Stage 1: encoder_3d and decoder_3d reconstruct the correction to the base flow."""
 
     def __init__(self, networks: LatentDiffusion, config: Vae3dConfig) -> None:
         super().__init__(networks, [networks.vae.encoder_3d, networks.vae.decoder_3d], config)

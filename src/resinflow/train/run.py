@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-import logging
-import signal
-import sys
-import warnings
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
 
 from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
-from resinflow.data import FlowStore
+from resinflow.data import FlowSource, open_flows
 from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
 from resinflow.model.predictor import FlowPredictor
-from resinflow.train.config import StageConfig, TrainingConfig
-from resinflow.train.dataset import FlowDataModule
+from resinflow.nn.blocks import ResidualBlock
+from resinflow.train.checkpoints import LAST
+from resinflow.train.claim import claim_run, data_fingerprint
+from resinflow.train.config import STAGES, StageConfig, StageName, TrainingConfig
+from resinflow.train.fold import Fold, FoldedFlows
+from resinflow.train.gradients import checkpoint_activations
+from resinflow.train.history import write_log
+from resinflow.train.loading import FlowDataModule, LoadingConfig
 from resinflow.train.modules import DiffusionStage, Stage, Vae2dStage, Vae3dStage
+from resinflow.train.trainer import fit_stage
 
-StageName = Literal["vae3d", "vae2d", "diffusion"]
-STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
 _WEIGHTS = "networks.safetensors"
+_MODEL = "model"
 
 
-def train_stage(stage: StageName, data: str | Path, run: str | Path, config: TrainingConfig) -> Path:
+def train_stage(
+    stage: StageName,
+    data: str | Path,
+    run: str | Path,
+    config: TrainingConfig,
+    *,
+    callbacks: Sequence[Callback] = (),
+    fold: Fold | None = None,
+) -> Path:
     """Train one stage in the run directory and return the file of its weights (after ``diffusion``: the model directory).
 
     Interrupted at any moment, the same command goes on from the last finished epoch; a finished stage is left as it is.
@@ -42,79 +48,66 @@ def train_stage(stage: StageName, data: str | Path, run: str | Path, config: Tra
         data: a data set with splits and statistics.
         run: the run directory, made if absent.
         config: the recipe; it must be that of the run directory.
+        callbacks: further Lightning callbacks, e.g. to prune a trial; what they raise reaches the caller.
+        fold: divide training and validation samples anew for cross-validation; all stages of a run have the same.
 
     Raises:
-        InvalidInputError: another recipe or data set than the run's, an earlier stage missing, data without statistics.
+        InvalidInputError: another recipe, data set or fold than the run's, an earlier stage missing, data without statistics.
+        KeyboardInterrupt: stopped by the user or the queueing system.
     """
     run = Path(run)
-    store = FlowStore.open(data)
-    _claim_run(run, config, store)
+    source = open_flows(data) if fold is None else FoldedFlows(open_flows(data), fold)
+    claim_run(run, config, source, fold)
     folder = run / stage
+    result = run / _MODEL if stage == "diffusion" else folder / _WEIGHTS
     if (folder / _WEIGHTS).is_file():
-        return run / "model" if stage == "diffusion" else folder / _WEIGHTS
-    networks = _networks_before(stage, run, config, store)
-    L.seed_everything(config.seed + STAGES.index(stage), verbose=False)
+        return result
+    networks = _networks_before(stage, run, config, source)
+    seed = config.seed + STAGES.index(stage)
+    L.seed_everything(seed, verbose=False)
     options: StageConfig = getattr(config, stage)
-    module = _module(stage, networks, config)
-    data_module = FlowDataModule(store.path, options.batch_size)
-    if stage == "diffusion" and not (folder / "last.ckpt").is_file():
-        networks.latent_scale.copy_(_latent_scale(networks, data_module))
-    trainer = _trainer(folder, options)
-    checkpoint = folder / "last.ckpt"
-    _fit(trainer, module, data_module, checkpoint)
+    loading = LoadingConfig(workers=options.workers)
+    samples = FlowDataModule(source, options.batch_size // options.devices, seed=seed, loading=loading, base=config.model.base)
+    if stage == "diffusion" and not (folder / LAST).is_file():
+        networks.latent_scale.copy_(_latent_scale(networks, samples))
+    if options.gradient_checkpointing:
+        checkpoint_activations(networks, ResidualBlock)
+    _write_log(run, config, source)
+    fit_stage(folder, _module(stage, networks, config), samples, options, callbacks=callbacks, seed=seed)
+    _save(stage, run, config, source, networks)
+    return result
+
+
+@rank_zero_only
+def _save(stage: StageName, run: Path, config: TrainingConfig, source: FlowSource, networks: LatentDiffusion) -> None:
+    """Write the weights of a finished stage last: where they are, all else is."""
+    log = _write_log(run, config, source)
     if stage == "diffusion":
-        FlowPredictor(config.name, config.model, networks, _log(run, config, store)).save(run / "model")
-    save_weights(networks, folder / _WEIGHTS)
-    return run / "model" if stage == "diffusion" else folder / _WEIGHTS
+        FlowPredictor(config.name, config.model, networks, log).save(run / _MODEL)
+    save_weights(networks, run / stage / _WEIGHTS)
 
 
-def _fit(trainer: L.Trainer, module: Stage, data: FlowDataModule, checkpoint: Path) -> None:
-    """Train from the checkpoint if there is one; an interruption reaches the caller as KeyboardInterrupt."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        # the checkpoint is the run's own and holds tensors and numbers only
-        trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
-    except SystemExit:  # Lightning ends the process itself, and ignores SIGINT from then on
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None
-
-
-def _claim_run(run: Path, config: TrainingConfig, store: FlowStore) -> None:
-    """Write the run's recipe on first use; refuse another recipe or data set afterwards."""
-    claim = {"recipe": config.model_dump(mode="json"), "data": data_fingerprint(store)}
-    path = run / "run.json"
-    if not path.is_file():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    for key, name in (("recipe", "recipe"), ("data", "data set")):
-        if found.get(key) != claim[key]:
-            raise InvalidInputError(f"{run} was started with another {name}; needed: the same, or another run directory.")
-
-
-def data_fingerprint(store: FlowStore) -> str:
-    """Return one sha256 over the fingerprints of all media of a data set and its splits."""
-    digest = hashlib.sha256(store.read("fingerprint").tobytes())
-    digest.update(json.dumps(store.attributes.get("splits"), sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _networks_before(stage: StageName, run: Path, config: TrainingConfig, store: FlowStore) -> LatentDiffusion:
+def _networks_before(stage: StageName, run: Path, config: TrainingConfig, source: FlowSource) -> LatentDiffusion:
     torch.manual_seed(config.seed)
     networks = LatentDiffusion(config.model)
     place = STAGES.index(stage)
     if place == 0:
-        statistics = store.attributes.get("statistics")
-        if statistics is None:
-            raise InvalidInputError(f"{store.path} has no statistics; compute them with: resinflow data stats {store.path}.")
-        networks.target_scale.copy_(torch.tensor(statistics["correction_rms"]))
+        networks.target_scale.copy_(torch.tensor(_correction_rms(source, config)))
         return networks
     before = STAGES[place - 1]
     if not (run / before / _WEIGHTS).is_file():
         raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
     load_weights(networks, run / before / _WEIGHTS)
     return networks
+
+
+def _correction_rms(source: FlowSource, config: TrainingConfig) -> list[float]:
+    key = {"response": "correction_rms", "grid": "correction_rms_grid"}[config.model.base]
+    if key not in source.statistics:
+        raise InvalidInputError(
+            f"{source.path} has no flow on its own grid beside the truth; needed for base: grid. Use data with a refinement."
+        )
+    return source.statistics[key]
 
 
 def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig) -> Stage:
@@ -125,62 +118,23 @@ def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig)
     return DiffusionStage(networks, config.diffusion, config.model.bridge_noise)
 
 
-def _trainer(folder: Path, options: StageConfig) -> L.Trainer:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning", category=UserWarning)
-    callbacks: list[Callback] = [
-        ModelCheckpoint(folder, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False)
-    ]
-    terminal = sys.stdout.isatty()
-    if terminal:
-        callbacks.append(RichProgressBar())
-    return L.Trainer(
-        max_epochs=options.epochs,
-        precision=options.precision,
-        accelerator="auto",
-        devices=1,
-        gradient_clip_val=1.0,
-        logger=CSVLogger(folder, name="", version="history"),
-        callbacks=callbacks,
-        enable_progress_bar=terminal,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1_000_000,
-    )
-
-
-def _latent_scale(networks: LatentDiffusion, data: FlowDataModule) -> torch.Tensor:
+def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule) -> torch.Tensor:
     """Standard deviation of encoder_3d's latent per channel over the training split."""
     squares, count = torch.zeros_like(networks.latent_scale), 0
     with torch.inference_mode():
-        for conditions, target in data.train_dataloader():
+        for conditions, target in samples.train_dataloader():
             latent = networks.vae.encode_3d(networks.scaled(target), conditions).mean
             squares += latent.square().sum(dim=(0, 2, 3, 4))
             count += latent[:, 0].numel()
     return (squares / count).sqrt().clamp_min(1e-3)
 
 
-def _log(run: Path, config: TrainingConfig, store: FlowStore) -> dict[str, Any]:
-    """The story of a model: its recipe, its data and every stage's history."""
-    return {
-        "recipe": config.model_dump(mode="json"),
-        "data": {
-            "fingerprint": data_fingerprint(store),
-            "recipe": store.attributes["recipe"],
-            "statistics": store.attributes["statistics"],
-        },
-        "history": {stage: _history(run / stage / "history" / "metrics.csv") for stage in STAGES},
-        "versions": {name: version(name) for name in ("resinflow", "torch", "lightning", "numpy")},
+@rank_zero_only
+def _write_log(run: Path, config: TrainingConfig, source: FlowSource) -> dict[str, Any]:
+    """Write and return the story of the run: its recipe, its data and every stage's history."""
+    data = {
+        "fingerprint": data_fingerprint(source),
+        "recipe": source.attributes.get("recipe"),
+        "statistics": source.statistics,
     }
-
-
-def _history(path: Path) -> dict[str, list[float]]:
-    """Columns of Lightning's CSV log, one value an epoch."""
-    columns: dict[str, list[float]] = {}
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        columns.setdefault(name, []).append(float(f"{float(value):.5g}"))
-    return columns
+    return write_log(run, config.model_dump(mode="json"), data)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class PredictionOptions:
     steps: int | None = None
     """Denoiser calls a sample; by default the model's own number."""
 
+    sampler: Literal["ddim", "ddpm"] | None = None
+    """How a published model samples; by default as it was converted."""
+
+    eta: float | None = None
+    """Fresh noise of ddim, 0 to 1; by default as the model was converted."""
+
     seed: int = 0
     """Seed of the samples."""
 
@@ -80,11 +88,20 @@ class PredictionOptions:
 class TrainingFiles:
     """Where a training run reads and writes."""
 
-    data: Path
-    """Data set made by: resinflow data generate."""
+    data: str
+    """Data set made by: resinflow data generate; its folder or URL, or a folder in the published layout."""
 
     run: Path
     """Run directory; made if absent, resumed if present."""
 
     recipe: Path | None = None
     """YAML recipe, e.g. recipes/small.yaml; by default the preset small."""
+
+    devices: int | None = None
+    """GPUs of this machine (processes where there is none) that share every batch; by default as the recipe says."""
+
+    workers: int | None = None
+    """Processes that read samples, per device; by default as the recipe says."""
+
+    fold: Annotated[tuple[int, int] | None, Parameter(negative="")] = None
+    """Cross-validation: the fold (from 0) that validates and the number of folds, e.g. --fold 0 5."""

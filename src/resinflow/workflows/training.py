@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
-from resinflow.train import TrainingConfig, load_training_config, train_stage
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from resinflow.train import Fold, StageName, TrainingConfig, load_recipe, on_machine, train_recipe
 from resinflow.workflows.options import TrainingFiles
 from resinflow.workflows.report import make_console
 
 
-def train_and_print(stage: Literal["vae3d", "vae2d", "diffusion"], files: TrainingFiles) -> None:
+def train_and_print(stage: StageName, files: TrainingFiles) -> None:
     """Train (or resume) one stage and say where its result is."""
-    config = load_training_config(files.recipe) if files.recipe is not None else TrainingConfig()
-    made = train_stage(stage, files.data, files.run, config)
+    recipe = load_recipe(files.recipe) if files.recipe is not None else TrainingConfig()
+    recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
+    fold = Fold(*files.fold) if files.fold is not None else None
+    made = train_recipe(stage, files.data, files.run, recipe, fold=fold)
+    _report(stage, made)
+
+
+@rank_zero_only
+def _report(stage: StageName, made: Path) -> None:
+    """Every device has a process; one of them speaks."""
     make_console().print(f"stage {stage} is finished: {made}")

@@ -1,0 +1,82 @@
+"""What a run directory belongs to: one recipe, one data set, one fold. Written on first use, compared ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from resinflow.core import InvalidInputError
+from resinflow.core.files import replacing
+from resinflow.data import FlowSource
+from resinflow.train.config import MACHINE_OPTIONS
+from resinflow.train.fold import Fold
+
+_CLAIM = "run.json"
+
+
+def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None) -> None:
+    """Write the run's recipe, data and fold on first use; refuse others afterwards.
+
+    A recipe that differs in :data:`~resinflow.train.config.MACHINE_OPTIONS` alone is the same one, and options that did not
+    exist when the run was begun count as their defaults.
+
+    Raises:
+        InvalidInputError: the directory belongs to another recipe, data set or fold.
+    """
+    claim = {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": data_fingerprint(source),
+        "fold": asdict(fold) if fold is not None else None,
+    }
+    path = run / _CLAIM
+    if not path.is_file():
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
+        return
+    found = _read_claim(path)
+    same = {
+        "recipe": _same_recipe(found.get("recipe"), recipe),
+        "data set": found.get("data") == claim["data"],
+        "fold": found.get("fold") == claim["fold"],
+    }
+    for name, agrees in same.items():
+        if not agrees:
+            raise InvalidInputError(f"{run} was started with another {name}; needed: the same, or another run directory.")
+
+
+def data_fingerprint(source: FlowSource) -> str:
+    """Return one sha256 over the fingerprints of all media of a data set and its splits."""
+    digest = hashlib.sha256(source.read("fingerprint").tobytes())
+    digest.update(json.dumps(source.attributes.get("splits"), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _read_claim(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidInputError(f"{path} is damaged; needed: the file as written. Copy it again, or use another run directory.")
+    return found
+
+
+def _same_recipe(found: Any, recipe: BaseModel) -> bool:
+    try:
+        begun = type(recipe).model_validate(found)
+    except ValidationError:
+        return False
+    return _computed(begun.model_dump(mode="json")) == _computed(recipe.model_dump(mode="json"))
+
+
+def _computed(values: Any) -> Any:
+    """The part of a recipe that decides what is computed."""
+    if isinstance(values, dict):
+        return {name: _computed(value) for name, value in values.items() if name not in MACHINE_OPTIONS}
+    return values
