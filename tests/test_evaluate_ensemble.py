@@ -3,7 +3,16 @@ import pytest
 from scipy.stats import norm
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.evaluate import coverage, crps, nominal_coverage, score_ensemble, spread_skill
+from resinflow.evaluate import (
+    coverage,
+    crps,
+    interval_coverage,
+    nominal_coverage,
+    rank_shares,
+    score_ensemble,
+    spread_skill,
+)
+from resinflow.evaluate.ensemble import mean_ranks
 
 
 def test_crps_is_the_double_sum_of_its_definition():
@@ -70,6 +79,41 @@ def test_the_scores_of_fields_take_fluid_voxels_only():
     assert scores.normalised_crps == pytest.approx(scores.crps / np.abs(velocity[:, fluid]).mean())
     dirty = samples + 7.0 * ~fluid
     assert score_ensemble(dirty, truth) == scores
+
+
+def test_the_rank_of_a_value_is_the_number_of_samples_below_it():
+    samples = np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])
+    assert rank_shares(samples, np.array([0.0, 1.5, 9.0])).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert rank_shares(samples, np.array([9.0, 9.0, 9.0])).tolist() == [0.0, 0.0, 1.0]
+
+
+def test_a_value_that_equals_samples_counts_in_equal_parts_in_the_ranks_that_it_may_have():
+    assert rank_shares(np.array([[1.0], [1.0], [2.0]]), np.array([1.0])).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0.0])
+
+
+@pytest.mark.parametrize("count", [2, 4, 7])
+def test_the_ranks_of_a_calibrated_ensemble_are_equally_frequent_and_its_intervals_cover_what_they_claim(count):
+    rng = np.random.default_rng(6)
+    shares = rank_shares(rng.normal(size=(count, 60_000)), rng.normal(size=60_000))
+    assert shares == pytest.approx(np.full(count + 1, 1 / (count + 1)), abs=0.008)
+    pairs = interval_coverage(shares)
+    assert pairs[0][0] == pytest.approx((count - 1) / (count + 1))
+    assert all(found == pytest.approx(nominal, abs=0.01) for nominal, found in pairs)
+
+
+def test_ranks_are_averaged_over_the_ensembles_of_one_size():
+    truth = FlowField(
+        Microstructure(np.ones((1, 2, 2), dtype=bool), (1e-6, 1e-6, 1e-6)),
+        np.ones((3, 1, 2, 2)),
+        np.zeros((1, 2, 2)),
+        "x",
+        1.0,
+        1.0,
+    )
+    below, above = (score_ensemble(np.full((3, 3, 1, 2, 2), value), truth) for value in (0.0, 2.0))
+    assert (below.ranks, above.ranks) == ((0.0, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0))
+    assert mean_ranks([below, above]) == [0.5, 0.0, 0.0, 0.5]
+    assert "ranks" not in below.to_dict()
 
 
 def test_one_sample_is_no_ensemble():

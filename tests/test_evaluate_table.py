@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.evaluate import ResultRow, compare, component_table, evaluation_table, result_table, save_scores, summary
+from resinflow.evaluate import ResultRow, Score, compare, component_table, evaluation_table, result_table, save_scores, summary
+from resinflow.evaluate.table import cost_rows, ensemble_rows
 
 
 def truth(nz=3):
@@ -85,6 +86,24 @@ def test_the_component_table_has_a_line_per_component():
     lines = text(component_table({"model": scaled([1.01, 1.02, 1.06], flow)}), 160).splitlines()
     first = next(number for number, line in enumerate(lines) if "model" in line)
     assert all("3 / 2 / 5.2" in line for line in lines[first : first + 4])
+
+
+def test_absolute_errors_are_shown_in_millimetres_a_second():
+    flow = truth()
+    expected = f"{1e3 * scaled([1.5], flow)[0].mae.total:.3g}"
+    line = next(line for line in text(component_table({"model": scaled([1.5], flow)}), 160).splitlines() if "model" in line)
+    assert f"{expected} / {expected} / {expected}" in line
+
+
+def test_the_cost_table_shows_only_methods_that_cost_something():
+    comparison = scaled([1.1], truth())[0]
+    timed = replace(comparison, seconds=0.25)
+    rows = cost_rows({"known before": [Score(comparison)], "model": [Score(timed, peak_memory=1.5e9)]}).rows
+    assert rows == (("model", "250 ms / 250 ms / 250 ms", "1.50 GB / 1.50 GB / 1.50 GB"),)
+
+
+def test_nobody_is_calibrated_without_an_ensemble():
+    assert ensemble_rows({"model": [Score(scaled([1.1], truth())[0])]}).rows == ()
 
 
 def test_a_method_without_samples_has_empty_lines():

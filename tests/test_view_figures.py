@@ -64,6 +64,26 @@ def test_no_colour_is_inside_a_fibre():
         np.testing.assert_array_equal(np.ma.getmaskarray(shown(image)), solid)
 
 
+def test_streamlines_run_through_a_throat_that_is_one_voxel_wide():
+    fluid = np.zeros((1, 15, 15), dtype=bool)
+    fluid[:, :, :5] = fluid[:, :, 10:] = True
+    fluid[:, 7] = True
+    micro = Microstructure(fluid, (1e-6, 1e-6, 1e-6))
+    velocity = np.zeros((3, *fluid.shape))
+    velocity[0] = 1e-3 * fluid
+    panel = compose_flow(FlowField(micro, velocity, np.ones(fluid.shape) * fluid, "x", 1.0, 0.1)).axes[1]
+    points = np.concatenate([line for drawn in panel.collections for line in drawn.get_segments()])
+    in_throat = points[(points[:, 0] > 6) & (points[:, 0] < 9)]
+    assert len(in_throat)
+    assert np.abs(in_throat[:, 1] - 7.5).max() < 1.5
+
+
+def test_the_headline_of_the_microstructure_does_not_push_the_panels_apart():
+    axes = compose_flow(flow()).axes[0]
+    headline = next(text for text in axes.texts if "fibre fraction" in text.get_text())
+    assert not headline.get_in_layout()
+
+
 def test_axes_are_in_micrometres_and_keep_the_shape_of_the_medium():
     image = images(compose_flow(flow(shape=(2, 10, 30))))[1]
     assert image.get_extent() == pytest.approx((0, 30, 0, 10))

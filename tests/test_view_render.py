@@ -1,3 +1,4 @@
+import functools
 import importlib
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 from resinflow.core import FlowField, InvalidInputError, Microstructure, MissingDependencyError
 from resinflow.core.microstructure import Axis
 from resinflow.view import render_flow
-from resinflow.view.render import fibre_surface, trace_streamlines
+from resinflow.view.geometry import fibre_surface, speed_cuts, trace_streamlines
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +17,16 @@ def pyvista():
     return pytest.importorskip("pyvista")
 
 
-@pytest.fixture(scope="module")
-def graphics(pyvista):
+@functools.cache
+def can_render():
     # In a process of its own: without any GL library VTK may end the process instead of raising.
     code = "import pyvista as p; q = p.Plotter(off_screen=True, window_size=[32, 32]); q.add_mesh(p.Sphere()); q.screenshot()"
-    if subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False).returncode:
+    return not subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False).returncode
+
+
+@pytest.fixture(scope="module")
+def graphics(pyvista):
+    if not can_render():
         pytest.skip("no off-screen graphics here")
 
 
@@ -82,8 +88,36 @@ def test_streamlines_of_a_plug_flow_run_straight_from_face_to_face(pyvista):
     assert np.linalg.norm(lines["velocity"], axis=1) == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("case", [{}, {"shape": (1, 12, 16)}, {"solid": False}])
+def test_the_cuts_through_the_speed_are_drawn(graphics, tmp_path, case):
+    path = render_flow(uniform_flow(**case), tmp_path / "speed.png", kind="speed", window=(120, 90))
+    assert path.stat().st_size > 500
+
+
+def test_the_cuts_cover_three_whole_planes_and_tell_the_fibres_apart(pyvista):
+    flow = uniform_flow()
+    in_fluid, in_fibres = speed_cuts(pyvista, flow)
+    fluid = flow.microstructure.fluid
+    planes = [np.take(fluid, count // 2, axis=number) for number, count in enumerate(fluid.shape)]
+    assert in_fluid.n_cells == sum(int(plane.sum()) for plane in planes)
+    assert in_fibres.n_cells == sum(int((~plane).sum()) for plane in planes)
+    assert in_fluid.area + in_fibres.area == pytest.approx(16 * 12 + 16 * 8 + 12 * 8)  # square micrometres
+    np.testing.assert_allclose(in_fluid["speed"], 1e-3, rtol=1e-6)
+
+
+def test_thinned_streamlines_keep_their_ends(pyvista):
+    lines = trace_streamlines(pyvista, uniform_flow(solid=False), 5, seed=1)
+    assert lines.n_points < 10 * lines.n_cells  # straight lines need no point between their ends
+    assert lines.bounds[:2] == pytest.approx((0.0, 16.0), abs=0.3)
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="needed: one of streamlines, speed"):
+        render_flow(uniform_flow(), tmp_path / "flow.png", kind="smoke")  # pyright: ignore[reportArgumentType]
+
+
 def test_an_unknown_suffix_is_refused(tmp_path):
-    with pytest.raises(InvalidInputError, match="needed: one of .png, .jpg"):
+    with pytest.raises(InvalidInputError, match="needed: one of .png, .jpg, .html"):
         render_flow(uniform_flow(), tmp_path / "flow.gif")
 
 

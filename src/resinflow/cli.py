@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from resinflow.cli_data import BaseUrl, DownloadFolder, data_app
+from resinflow.cli_evaluate import register as register_evaluation
+from resinflow.cli_search import register as register_search
+from resinflow.cli_view import register as register_views
 from resinflow.core.errors import ResinflowError
 from resinflow.workflows.options import DriveOptions, MediumOptions, PredictionOptions, TrainingFiles
 
@@ -22,11 +25,16 @@ app = App(
     version_flags=["--version"],
 )
 train_app = App(
-    name="train", help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed."
+    name="train",
+    help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
+    "the preset: small, or the published system (preset: paper).",
 )
 model_app = App(name="model", help="Model directories.")
 app.command(data_app)
+register_evaluation(app)
+register_views(app)
 app.command(train_app)
+register_search(app)
 app.command(model_app)
 
 Outputs = Annotated[
@@ -104,65 +112,6 @@ def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("
 
 
 @app.command
-def view(
-    flow: Path,
-    /,
-    *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    slice_index: Annotated[int | None, Parameter(name="--slice")] = None,
-) -> None:
-    """Draw a saved flow field (.png, .pdf, .svg), or convert it (.vti for ParaView, .npz, .nc, .zarr).
-
-    Parameters
-    ----------
-    flow
-        A flow field that resinflow saved.
-    output
-        Where the figure or the converted field goes.
-    slice_index
-        Slice of the figure, counted from 0; the middle one by default.
-    """
-    from resinflow.workflows.solving import view_flow
-
-    view_flow(flow, output, slice_index)
-
-
-@app.command
-def evaluate(
-    *,
-    data: Path,
-    model: str = "small",
-    split: Literal["train", "validation", "test"] = "test",
-    samples: int | None = None,
-    steps: int | None = None,
-    limit: int | None = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-) -> None:
-    """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
-
-    Parameters
-    ----------
-    data
-        A data set made by: resinflow data generate.
-    model
-        A shipped model by name, or a model directory.
-    split
-        Which part of the data set.
-    samples
-        Samples a prediction; by default the model's own number.
-    steps
-        Denoiser calls a sample; by default the model's own number.
-    limit
-        Only the first samples of the split.
-    output
-        Save all numbers of every sample (.json or .csv).
-    """
-    from resinflow.workflows.evaluating import evaluate_and_print
-
-    evaluate_and_print(model, data, split=split, samples=samples, steps=steps, limit=limit, output=output)
-
-
-@app.command
 def verify(*, quick: bool = False) -> None:
     """Check the solver against known answers: channels, ducts, fibre arrays, K tensor, tilted bundle; exit status 1 on a miss.
 
@@ -185,7 +134,7 @@ def _train(stage: Literal["vae3d", "vae2d", "diffusion"], files: TrainingFiles) 
 
 @train_app.command
 def vae3d(files: Annotated[TrainingFiles, Flat]) -> None:
-    """Stage 1: the 3-D branch of the VAE learns to encode and decode the correction to the response flow."""
+    """Stage 1: the 3-D branch of the VAE learns to encode and decode the flow (small: its correction to the response flow)."""
     _train("vae3d", files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class EnsembleScores:
         nominal_coverage: what ``coverage`` is for a calibrated ensemble of this size.
         spread_skill: spread over RMSE of the mean, 1 if calibrated, below 1 if overconfident.
         samples: number of fields.
+        ranks: (samples + 1,), share of the true values with 0, 1, ... samples below them (:func:`rank_shares`).
     """
 
     crps: float
@@ -29,10 +31,11 @@ class EnsembleScores:
     nominal_coverage: float
     spread_skill: float
     samples: int
+    ranks: tuple[float, ...]
 
     def to_dict(self) -> dict[str, float]:
-        """Return the numbers by name."""
-        return asdict(self)
+        """Return the numbers by name, without the ranks."""
+        return {name: value for name, value in asdict(self).items() if name != "ranks"}
 
 
 def score_ensemble(samples: NDArray[np.floating], truth: FlowField, level: float = 0.9) -> EnsembleScores:
@@ -57,6 +60,7 @@ def score_ensemble(samples: NDArray[np.floating], truth: FlowField, level: float
         nominal_coverage=nominal_coverage(len(members), level),
         spread_skill=spread_skill(members, observed),
         samples=len(members),
+        ranks=tuple(rank_shares(members, observed).tolist()),
     )
 
 
@@ -127,6 +131,42 @@ def spread_skill(samples: NDArray[np.floating], observed: NDArray[np.floating]) 
     spread = float(np.sqrt(members.var(axis=0, ddof=1).mean() * (count + 1) / count))
     skill = float(np.sqrt(((members.mean(axis=0) - observed) ** 2).mean()))
     return spread / skill if skill > 0.0 else float("nan")
+
+
+def rank_shares(samples: NDArray[np.floating], observed: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (n + 1,): the share of ``observed`` with 0, 1, ..., n of the n samples below it; all 1 / (n + 1) if calibrated.
+
+    The rank histogram (Hamill 2001, Mon. Weather Rev. 129, 550-560): high at both ends if the samples spread too little, at
+    one end if they are biased. An entry that equals some samples counts in equal parts in the ranks that it may have.
+
+    Raises:
+        InvalidInputError: fewer than two samples or shapes that do not fit.
+    """
+    members = _checked(samples, observed)
+    below, tied = (members < observed).sum(axis=0), (members == observed).sum(axis=0)
+    weight = 1.0 / (tied + 1)
+    return np.array([(((below <= k) & (k <= below + tied)) * weight).mean() for k in range(len(members) + 1)])
+
+
+def mean_ranks(scores: Sequence[EnsembleScores]) -> list[float]:
+    """Return the rank shares averaged over the samples of a test set that have ensembles of the size of the first."""
+    size = len(scores[0].ranks)
+    return np.mean([score.ranks for score in scores if len(score.ranks) == size], axis=0).tolist()
+
+
+def interval_coverage(ranks: Sequence[float] | NDArray[np.floating]) -> list[tuple[float, float]]:
+    """Return (nominal, found) coverage of the central intervals between two samples, from the widest to the narrowest.
+
+    Between the k-th smallest and the k-th largest of n samples lies an exchangeable observation with probability
+    (n + 1 - 2 k) / (n + 1).
+
+    Args:
+        ranks: of :func:`rank_shares`.
+    """
+    count = len(ranks) - 1
+    return [
+        ((count + 1 - 2 * k) / (count + 1), float(np.sum(ranks[k : count + 1 - k]))) for k in range(1, (count + 1) // 2 + 1)
+    ]
 
 
 def _checked(samples: NDArray[np.floating], observed: NDArray[np.floating]) -> NDArray[np.float64]:

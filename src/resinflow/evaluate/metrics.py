@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from resinflow.core import FlowField, InvalidInputError
 from resinflow.core.flow import COMPONENTS
 from resinflow.evaluate.physics import PhysicsCheck, check_physics
+from resinflow.evaluate.ratios import ratio
 
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""
@@ -105,7 +106,7 @@ def compare(prediction: FlowField, truth: FlowField) -> Comparison:
             viscosity.
     """
     check_comparable(prediction, truth)
-    bias = _ratio(prediction.permeability - truth.permeability, abs(truth.permeability))
+    bias = ratio(prediction.permeability - truth.permeability, abs(truth.permeability))
     return Comparison(
         relative_l2=relative_l2(prediction, truth),
         mae=mean_absolute_error(prediction, truth),
@@ -145,7 +146,7 @@ def check_comparable(prediction: FlowField, truth: FlowField) -> None:
 def relative_l2(prediction: FlowField, truth: FlowField) -> ByComponent:
     """Norm of the error over norm of the truth, over the fluid voxels; NaN for a component that the truth lacks."""
     found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: _ratio(_norm(a - b), _norm(b)), relative=True)
+    return _by_component(found, true, lambda a, b: ratio(_norm(a - b), _norm(b)), relative=True)
 
 
 def mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
@@ -163,13 +164,13 @@ def root_mean_square_error(prediction: FlowField, truth: FlowField) -> ByCompone
 def normalised_mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
     """Mean |error| over mean |truth|, over the fluid voxels; NaN for a component that the truth lacks."""
     found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: _ratio(_mean(np.abs(a - b)), _mean(np.abs(b))), relative=True)
+    return _by_component(found, true, lambda a, b: ratio(_mean(np.abs(a - b)), _mean(np.abs(b))), relative=True)
 
 
 def cosine_similarity(prediction: FlowField, truth: FlowField) -> ByComponent:
     """Inner product of the two fields over the product of their norms; NaN where one of them is zero."""
     found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: _ratio(float((a * b).sum()), _norm(a) * _norm(b)), relative=True)
+    return _by_component(found, true, lambda a, b: ratio(float((a * b).sum()), _norm(a) * _norm(b)), relative=True)
 
 
 def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP_SPEED_FRACTION) -> float:
@@ -198,7 +199,7 @@ def pressure_error(prediction: FlowField, truth: FlowField) -> float:
         return float("nan")
     found, true = (np.asarray(flow.pressure, dtype=np.float64)[fluid] for flow in (prediction, truth))
     found, true = found - found.mean(), true - true.mean()
-    return _ratio(_norm(found - true), _norm(true))
+    return ratio(_norm(found - true), _norm(true))
 
 
 def _fluid_velocities(prediction: FlowField, truth: FlowField) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -231,7 +232,3 @@ def _norm(values: NDArray[np.float64]) -> float:
 
 def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if values.size else float("nan")
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator > 0.0 else float("nan")

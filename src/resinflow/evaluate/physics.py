@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from resinflow.core.flow import COMPONENTS, FlowField
 from resinflow.core.microstructure import AXES
+from resinflow.evaluate.ratios import ratio, rms
 
 _ARRAY_AXIS = {"x": 2, "y": 1, "z": 0}
 
@@ -70,7 +71,7 @@ def divergence_at_centres(flow: FlowField) -> float:
             squared_gradient += slope**2
             if component == derivative:
                 divergence += slope
-    return _ratio(_rms(divergence), float(np.sqrt(squared_gradient.mean())) if squared_gradient.size else 0.0)
+    return ratio(rms(divergence), float(np.sqrt(squared_gradient.mean())) if squared_gradient.size else 0.0)
 
 
 def divergence_on_faces(flow: FlowField) -> float:
@@ -90,7 +91,7 @@ def divergence_on_faces(flow: FlowField) -> float:
     velocity = np.asarray(flow.velocity, dtype=np.float64) * fluid
     energy = sum(float(((np.diff(velocity, axis=axis + 1) / step) ** 2).sum()) for axis, step in enumerate(spacing))
     count = int(fluid.sum())
-    return _ratio(_rms(divergence[fluid]), float(np.sqrt(energy / count)) if count else 0.0)
+    return ratio(rms(divergence[fluid]), float(np.sqrt(energy / count)) if count else 0.0)
 
 
 def flow_rates(flow: FlowField) -> NDArray[np.float64]:
@@ -109,7 +110,7 @@ def flow_rates(flow: FlowField) -> NDArray[np.float64]:
 def flow_rate_variation(flow: FlowField) -> float:
     """Standard deviation over mean of :func:`flow_rates`; NaN if nothing flows."""
     rates = flow_rates(flow)
-    return _ratio(float(rates.std()), abs(float(rates.mean())))
+    return ratio(float(rates.std()), abs(float(rates.mean())))
 
 
 def velocity_in_solid(flow: FlowField) -> float:
@@ -117,7 +118,7 @@ def velocity_in_solid(flow: FlowField) -> float:
     fluid = flow.microstructure.fluid
     speed = np.asarray(flow.speed, dtype=np.float64)
     inside = float(speed[~fluid].max()) if not fluid.all() else 0.0
-    return _ratio(inside, float(speed[fluid].mean()) if fluid.any() else 0.0)
+    return ratio(inside, float(speed[fluid].mean()) if fluid.any() else 0.0)
 
 
 def _shifted(mask: NDArray[np.bool_], axis: int, by: int) -> NDArray[np.bool_]:
@@ -132,11 +133,3 @@ def _shifted(mask: NDArray[np.bool_], axis: int, by: int) -> NDArray[np.bool_]:
 def _central_difference(values: NDArray[np.float64], axis: int, step: float) -> NDArray[np.float64]:
     # The wrapped values on the first and last plane are never read: their voxels lack a neighbour inside the box.
     return (np.roll(values, -1, axis) - np.roll(values, 1, axis)) / (2.0 * step)
-
-
-def _rms(values: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator > 0.0 else float("nan")

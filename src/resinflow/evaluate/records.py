@@ -12,11 +12,14 @@ import numpy as np
 
 from resinflow.core import InvalidInputError
 from resinflow.core.files import replacing
-from resinflow.evaluate.metrics import Comparison
-from resinflow.evaluate.table import summary
+from resinflow.evaluate.ensemble import mean_ranks
+from resinflow.evaluate.evaluation import Evaluation
+from resinflow.evaluate.table import Scored, summary
+
+SUFFIXES = (".json", ".csv")
 
 
-def save_scores(scores: Mapping[str, Sequence[Comparison]], path: str | Path) -> Path:
+def save_scores(scores: Mapping[str, Sequence[Scored]], path: str | Path) -> Path:
     """Write the scores of every method and sample in one step and return the path.
 
     ``.json``: ``{method: {"summary": ..., "samples": [...]}}``; ``.csv``: one line per method and sample. A number that
@@ -26,37 +29,74 @@ def save_scores(scores: Mapping[str, Sequence[Comparison]], path: str | Path) ->
         InvalidInputError: another suffix, or a folder that cannot be written.
     """
     target = Path(path)
-    if target.suffix not in (".json", ".csv"):
+    if target.suffix not in SUFFIXES:
         raise InvalidInputError(f"the suffix of {target.name} is {target.suffix!r}; needed: .json or .csv.")
-    write = _write_json if target.suffix == ".json" else _write_csv
     with replacing(target) as temporary:
-        write(scores, temporary)
+        if target.suffix == ".json":
+            write_json(_by_method(scores), temporary)
+        else:
+            rows = [
+                {"method": method, "sample": place, **score.to_dict()}
+                for method, found in scores.items()
+                for place, score in enumerate(found)
+            ]
+            write_csv(rows, temporary, ("method", "sample"))
     return target
 
 
-def _write_json(scores: Mapping[str, Sequence[Comparison]], path: Path) -> None:
-    values = {
-        method: {
-            "summary": {name: _plain(numbers) for name, numbers in summary(comparisons).items()},
-            "samples": [_plain(comparison.to_dict()) for comparison in comparisons],
-        }
-        for method, comparisons in scores.items()
-    }
-    path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
-
-
-def _write_csv(scores: Mapping[str, Sequence[Comparison]], path: Path) -> None:
-    rows = [
-        {"method": method, "sample": index, **_plain(comparison.to_dict())}
-        for method, comparisons in scores.items()
-        for index, comparison in enumerate(comparisons)
+def evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one row per method and sample: number of the sample in the data set, its traits, and every score."""
+    return [
+        {"method": method, "sample": traits.index, **traits.to_dict(), **score.to_dict()}
+        for method, found in evaluation.scores.items()
+        for traits, score in zip(evaluation.traits, found, strict=True)
     ]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["method", "sample"])
+
+
+def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what was evaluated and the statistics of every number by method, as plain types."""
+    worse = evaluation.worse_than_planar()
+    ensembles = evaluation.ensembles()
+    return {
+        **{name: getattr(evaluation, name) for name in ("model", "data", "split", "main")},
+        "samples": [traits.index for traits in evaluation.traits],
+        "notes": list(evaluation.notes),
+        "methods": {
+            method: {
+                "worse_than_planar": worse.get(method),
+                "summary": summary(found),
+                **({"rank_shares": mean_ranks(ensembles[method])} if method in ensembles else {}),
+            }
+            for method, found in evaluation.scores.items()
+        },
+    }
+
+
+def write_json(document: Any, path: Path) -> None:
+    """Write plain types as JSON, with null for NaN and infinity, which JSON does not know."""
+    path.write_text(json.dumps(_plain(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str] = ()) -> None:
+    """Write rows of one set of columns as CSV, with an empty field for NaN and None; without rows the header ``names``."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else list(names))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(_plain(list(rows)))
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with None for NaN and infinity, which JSON does not know."""
-    return {name: value if value is not None and np.isfinite(value) else None for name, value in values.items()}
+def _by_method(scores: Mapping[str, Sequence[Scored]]) -> dict[str, Any]:
+    return {
+        method: {"summary": summary(found), "samples": [score.to_dict() for score in found]} for method, found in scores.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` with None for NaN and infinity, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -11,6 +11,7 @@ from resinflow.core import FlowField
 from resinflow.evaluate.metrics import Comparison, check_comparable, compare
 from resinflow.view.panels import (
     add_colour_bar,
+    add_headline,
     checked_slice,
     draw_field,
     draw_microstructure,
@@ -111,7 +112,7 @@ def _draw_spread(
 
 def _draw_first_column(column: NDArray[np.object_], flow: FlowField, index: int, scores: dict[str, Comparison]) -> None:
     draw_microstructure(column[0], flow.microstructure, index)
-    column[0].set_title(f"fibre fraction {flow.microstructure.fibre_fraction:.3f}", fontsize=8)
+    add_headline(column[0], f"fibre fraction {flow.microstructure.fibre_fraction:.3f}")
     for axes in column[1:]:
         axes.set_axis_off()
     for axes, (name, score) in zip(column[1:], scores.items(), strict=False):

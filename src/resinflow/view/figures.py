@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resinflow.core import FlowField, InvalidInputError
-from resinflow.core.files import replacing
+from resinflow.core import FlowField
 from resinflow.view.comparison import compose_comparison
+from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import (
     add_colour_bar,
+    add_headline,
     checked_slice,
     draw_field,
     draw_microstructure,
@@ -26,8 +27,6 @@ from resinflow.view.wording import describe_permeability, describe_problem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".pdf", ".svg")
-_RESOLUTION = 160  # dots per inch
 _SIDE = 2.9  # inches: a square panel
 
 
@@ -42,8 +41,8 @@ def flow_figure(flow: FlowField, path: str | Path, *, slice_index: int | None = 
     Raises:
         InvalidInputError: another suffix, a slice that does not exist, or a folder that cannot be written.
     """
-    target = _checked_target(path)
-    return _save(compose_flow(flow, slice_index), target)
+    target = checked_target(path)
+    return save_figure(compose_flow(flow, slice_index), target)
 
 
 def comparison_figure(
@@ -73,8 +72,8 @@ def comparison_figure(
     """
     if truth is None and planar is None:
         return flow_figure(prediction, path, slice_index=slice_index)
-    target = _checked_target(path)
-    return _save(compose_comparison(prediction, truth, planar, slice_index), target)
+    target = checked_target(path)
+    return save_figure(compose_comparison(prediction, truth, planar, slice_index), target)
 
 
 def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
@@ -96,7 +95,7 @@ def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
     grid = figure.subplots(2, columns, squeeze=False)
     panels = list(grid.ravel())
     draw_microstructure(panels[0], micro, index)
-    panels[0].set_title(f"fibre fraction {micro.fibre_fraction:.3f}", fontsize=9)
+    add_headline(panels[0], f"fibre fraction {micro.fibre_fraction:.3f}")
     for axes, (name, field) in zip(panels[1:], fields.items(), strict=False):
         image = draw_field(axes, field, scales[name], micro)
         add_colour_bar(figure, image, [axes], scales[name], name, [field], (width, height))
@@ -104,19 +103,6 @@ def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
     for number, axes in enumerate(panels):
         if number > len(fields):
             axes.set_axis_off()
-        style_axes(axes, left=number % columns == 0, bottom=number + columns > len(fields))
+        style_axes(axes, left=number % columns == 0, bottom=number // columns == 1)
     figure.suptitle(f"{describe_permeability(flow)}\n{describe_problem(flow, index)}", fontsize=11)
     return figure
-
-
-def _checked_target(path: str | Path) -> Path:
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise InvalidInputError(f"the suffix of {target.name} is {target.suffix!r}; needed: one of {', '.join(SUFFIXES)}.")
-    return target
-
-
-def _save(figure: Figure, target: Path) -> Path:
-    with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=_RESOLUTION, bbox_inches="tight", pad_inches=0.1)
-    return target

@@ -7,6 +7,7 @@ import numpy as np
 from resinflow.core import DARCY, FlowField
 from resinflow.core.units import format_length
 from resinflow.evaluate.metrics import Comparison
+from resinflow.view.scales import PRESSURE_UNITS, unit_for
 
 
 def describe_permeability(flow: FlowField) -> str:
@@ -18,7 +19,13 @@ def describe_problem(flow: FlowField, index: int) -> str:
     """Return axis, pressure drop, viscosity and the place of slice ``index`` in one line."""
     nz, dz = flow.microstructure.shape[0], flow.microstructure.spacing[0]
     place = f"slice {index + 1} of {nz}, z = {format_length((index + 0.5) * dz)}".replace("um", "µm")
-    return f"flow along {flow.axis}, pressure drop {flow.pressure_drop:g} Pa, viscosity {flow.viscosity:g} Pa s; {place}"
+    return f"{describe_drive(flow)}; {place}"
+
+
+def describe_drive(flow: FlowField) -> str:
+    """Return axis, pressure drop and viscosity in one line."""
+    unit, size = unit_for(flow.pressure_drop, PRESSURE_UNITS)
+    return f"flow along {flow.axis}, pressure drop {flow.pressure_drop / size:g} {unit}, viscosity {flow.viscosity:g} Pa s"
 
 
 def score_lines(name: str, score: Comparison) -> str:

@@ -2,104 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
+from rich.console import Console
 
 from resinflow.core import FlowField, InvalidInputError
-from resinflow.data import FlowStore, Sample
-from resinflow.evaluate import Comparison, compare, evaluation_table, save_scores
-from resinflow.model import StartFlows
+from resinflow.data import FlowSource, Sample, open_flows
+from resinflow.data.config import completed_recipe
+from resinflow.evaluate import Evaluation, Score, Traits, compare, component_table, describe_sample, evaluation_table
+from resinflow.evaluate.ensemble import score_ensemble
+from resinflow.evaluate.records import SUFFIXES, save_scores
+from resinflow.evaluate.report import worse_line
+from resinflow.evaluate.resources import memory_peak, reset_memory_peak
+from resinflow.evaluate.table import cost_rows, ensemble_rows, terminal_table
 from resinflow.registry import load_model
-from resinflow.train.run import data_fingerprint
+from resinflow.train.claim import data_fingerprint
+from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
+from resinflow.workflows.evaluation_report import check_folder, write_report
+from resinflow.workflows.methods import DIFFUSION, Method, methods_of
 from resinflow.workflows.report import counting, make_console
+
+_PARAMETERS = ("misalignment", "volume_fraction", "diameter")
 
 
 def evaluate_model(
-    model: str,
-    data: Path,
-    *,
-    split: str = "test",
-    samples: int | None = None,
-    steps: int | None = None,
-    limit: int | None = None,
-    watch: Callable[[int, int], None] | None = None,
-) -> dict[str, list[Comparison]]:
-    """Return the comparison with the solved flow of every sample of a split, by method.
+    source_options: SourceOptions, options: EvaluationOptions, watch: Callable[[int, int], None] | None = None
+) -> tuple[Evaluation, list[Method]]:
+    """Return the scores of every method on every sample of a split, and the methods.
 
     Methods: zero velocity; the planar flow; the response flow; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch
-    without diffusion); the latent diffusion model; and the VAE's reconstruction D3D(E3D) of the truth, the ceiling.
+    without diffusion); the latent diffusion model, once for every choice of its sampler; the VAE's reconstruction D3D(E3D) of
+    the truth, the ceiling; and, where asked for, other models and the solver.
 
     Raises:
-        InvalidInputError: unknown split, or a data set whose media the model was trained on under another split.
+        InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
+            whose media the model was trained on under another split.
     """
-    predictor = load_model(model)
-    store = FlowStore.open(data)
-    _refuse_leak(predictor.log, store)
-    indices = store.indices(split)[:limit]
-    scores: dict[str, list[Comparison]] = {}
+    predictor = load_model(options.model)
+    methods = methods_of(predictor, options)
+    source = open_source(source_options)
+    _refuse_leak(predictor.log, source)
+    indices = chosen_samples(source, options.split, source_options.limit)
+    scores: dict[str, list[Score]] = {method.name: [] for method in methods}
+    traits: list[Traits] = []
+    warnings: Counter[str] = Counter()
     for done, index in enumerate(indices, start=1):
-        sample = store.sample(int(index))
-        start = StartFlows(sample.planar, sample.response)
-        flows = {
-            "zero": _at_rest(sample),
-            "planar flow": sample.planar,
-            "response flow": sample.response,
-            "D3D(E2D), no diffusion": predictor.predict_mean_latent(start),
-            "latent diffusion": predictor.predict(
-                sample.truth.microstructure,
-                pressure_drop=sample.truth.pressure_drop,
-                viscosity=sample.truth.viscosity,
-                start=start,
-                samples=samples,
-                steps=steps,
-            ),
-            "D3D(E3D), ceiling": predictor.reconstruct(sample.truth, start),
-        }
-        for name, flow in flows.items():
-            scores.setdefault(name, []).append(compare(flow, sample.truth))
+        sample = source.sample(index)
+        traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
+        for method in methods:
+            score, flow = _score(method, sample)
+            scores[method.name].append(score)
+            warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
         if watch:
             watch(done, len(indices))
-    return scores
+    main = next(method.name for method in methods if method.name.startswith(DIFFUSION))
+    notes = tuple(summarised(warnings))
+    return Evaluation(predictor.name, Path(source.path).name, options.split, traits, scores, main, notes), methods
 
 
-def evaluate_and_print(
-    model: str,
-    data: Path,
-    *,
-    split: str,
-    samples: int | None,
-    steps: int | None,
-    limit: int | None,
-    output: Path | None,
-) -> None:
-    """Evaluate, print the table and save the numbers of every sample where asked."""
+def evaluate_and_print(source_options: SourceOptions, options: EvaluationOptions, output: Path | None) -> None:
+    """Evaluate, print the tables, and save the numbers (.json, .csv) or a whole report (a folder) where asked.
+
+    Raises:
+        InvalidInputError: as :func:`evaluate_model`, or an output that is neither; found before anything is computed.
+    """
     console = make_console()
-    with counting(console, f"{split} split") as watch:
-        scores = evaluate_model(model, data, split=split, samples=samples, steps=steps, limit=limit, watch=watch)
-    console.print(evaluation_table(scores))
     if output is not None:
-        console.print(f"wrote {save_scores(scores, output)}")
+        _check_output(output)
+    with counting(console, f"{options.split} split") as watch:
+        evaluation, methods = evaluate_model(source_options, options, watch)
+    print_evaluation(evaluation, console)
+    if output is None:
+        return
+    if output.suffix in SUFFIXES:
+        console.print(f"wrote {save_scores(evaluation.scores, output)}")
+        return
+    method = next(method for method in methods if method.name == evaluation.main)
+    source = open_source(source_options)
+    made = write_report(evaluation, output, lambda index: _shown(method, source.sample(index)))
+    console.print(f"wrote {made}: report.html, report.md, summary.json, samples.csv, figures")
 
 
-def _at_rest(sample: Sample) -> FlowField:
-    planar = sample.planar
-    return FlowField(
-        planar.microstructure,
-        np.zeros_like(planar.velocity),
-        np.zeros_like(planar.pressure),
-        axis="x",
-        pressure_drop=planar.pressure_drop,
-        viscosity=planar.viscosity,
-    )
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Print all tables and how often a method is worse than the planar flow."""
+    console.print(evaluation_table(evaluation.scores))
+    console.print(component_table(evaluation.scores))
+    console.print(terminal_table(cost_rows(evaluation.scores)))
+    if evaluation.ensembles():
+        console.print(terminal_table(ensemble_rows(evaluation.scores)))
+    console.print(worse_line(evaluation))
+    for note in evaluation.notes:
+        console.print(f"note: {note}", style="yellow")
 
 
-def _refuse_leak(log: dict, store: FlowStore) -> None:
+def open_source(options: SourceOptions) -> FlowSource:
+    """Open the data set of the options, in either layout."""
+    return open_flows(options.data, pressure_drop=options.pressure_drop, viscosity=options.viscosity, density=options.density)
+
+
+def chosen_samples(source: FlowSource, split: str, limit: int | None) -> list[int]:
+    """Return the first ``limit`` samples of a split.
+
+    Raises:
+        InvalidInputError: unknown split, a limit below 1, or a split without samples.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidInputError(f"--limit is {limit}; needed: at least 1.")
+    indices = [int(index) for index in source.indices(split)[:limit]]
+    if not indices:
+        raise InvalidInputError(f"the {split} split of {source.path} is empty; needed: at least one sample.")
+    return indices
+
+
+def summarised(warnings: Counter[str]) -> Iterable[str]:
+    """Yield warnings that differ in their numbers alone once, with how often they came."""
+    kinds: dict[str, list[str]] = {}
+    for warning in warnings:
+        kinds.setdefault(re.sub(r"\d[\d.e+-]*", "#", warning), []).append(warning)
+    for alike in kinds.values():
+        times = sum(warnings[warning] for warning in alike)
+        yield alike[0] if times == 1 else f"{alike[0]} ({times} flows{', with other numbers' if len(alike) > 1 else ''})"
+
+
+def _score(method: Method, sample: Sample) -> tuple[Score, FlowField]:
+    measured = method.works and reset_memory_peak()
+    outcome = method.run(sample)
+    peak = memory_peak() if measured else None
+    ensemble = None if outcome.members is None else score_ensemble(outcome.members, sample.truth)
+    return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
+
+
+def _shown(method: Method, sample: Sample) -> tuple[FlowField, FlowField, FlowField]:
+    """Prediction, truth and planar flow of a sample."""
+    return method.run(sample).flow, sample.truth, sample.planar
+
+
+def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
+    """What the recipe drew for a sample; nothing in a data set that does not hold it."""
+    found = {}
+    for name in _PARAMETERS:
+        try:
+            found[name] = float(source.read(name, index))
+        except InvalidInputError:
+            continue
+    return found
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix in SUFFIXES:
+        return
+    if output.suffix and not output.is_dir():
+        raise InvalidInputError(
+            f"the suffix of {output.name} is {output.suffix!r}; needed: .json, .csv, or a folder (a name without suffix)."
+        )
+    check_folder(output)
+
+
+def _refuse_leak(log: dict, source: FlowSource) -> None:
     """A data set of the model's own recipe must have the very split that the model was trained with."""
     trained = log.get("data", {})
-    if trained.get("recipe") == store.attributes.get("recipe") and trained.get("fingerprint") != data_fingerprint(store):
+    recipes = [recipe and completed_recipe(recipe) for recipe in (trained.get("recipe"), source.attributes.get("recipe"))]
+    same_recipe = bool(recipes[0]) and recipes[0] == recipes[1]
+    if same_recipe and trained.get("fingerprint") != data_fingerprint(source):
         raise InvalidInputError(
-            f"{store.path} follows the recipe of the model's training data but differs from it, so its test split may hold "
+            f"{source.path} follows the recipe of the model's training data but differs from it, so its test split may hold "
             "training samples; generate it again with the recipe and this version."
         )

@@ -1,4 +1,4 @@
-"""Prediction from a medium: planar flow, response flow, model, and the solver's truth if asked; table and figure."""
+"""Prediction from a medium: planar flow, base flow, model, and the solver's truth if asked; table and figure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resinflow.core import FlowField, Microstructure
+from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.evaluate import ResultRow, compare, result_table
-from resinflow.model import StartFlows
-from resinflow.registry import load_model
-from resinflow.stokes import planar_flow, response_flow, solve
+from resinflow.model import PaperPredictor, StartFlows
+from resinflow.registry import BASE_NAMES, load_model, solve_base
+from resinflow.stokes import planar_flow, solve
 from resinflow.view import comparison_figure
 from resinflow.workflows.medium import read_medium
 from resinflow.workflows.options import MediumOptions, PredictionOptions
@@ -25,12 +25,13 @@ class Prediction:
 
     model: FlowField
     planar: FlowField
-    response: FlowField
+    base: FlowField
+    base_name: str
     truth: FlowField | None
 
     def named(self) -> dict[str, FlowField]:
         """Return the flows by the names of the table."""
-        flows = {"planar": self.planar, "response": self.response, "model": self.model}
+        flows = {"planar": self.planar, self.base_name: self.base, "model": self.model}
         return flows if self.truth is None else {**flows, "solver": self.truth}
 
 
@@ -52,10 +53,15 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     """Return the predicted flow with the flows that it starts from and, if asked, the solved one."""
     axis, drop, viscosity = options.axis, options.pressure_drop, options.viscosity
     predictor = load_model(options.model)
+    sampling = {name: value for name in ("sampler", "eta") if (value := getattr(options, name)) is not None}
+    if sampling and not isinstance(predictor, PaperPredictor):
+        raise InvalidInputError(
+            f"{' and '.join(sampling)} given, but {predictor.name} has no choice of it; needed: a model of the published kind."
+        )
     with working(console, "planar flow of every slice"):
         planar = planar_flow(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
-    with working(console, "response flow"):
-        response = response_flow(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
+    with working(console, BASE_NAMES[predictor.base]):
+        base = solve_base(micro, base=predictor.base, axis=axis, pressure_drop=drop, viscosity=viscosity)
     with working(console, f"prediction by {predictor.name}"):
         model = predictor.predict(
             micro,
@@ -65,13 +71,14 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
             samples=options.samples,
             steps=options.steps,
             seed=options.seed,
-            start=StartFlows(planar, response),
+            start=StartFlows(planar, base),
+            **sampling,
         )
     truth = None
     if options.compare:
         with working(console, "solver"):
             truth = solve(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
-    return Prediction(model, planar, response, truth)
+    return Prediction(model, planar, base, BASE_NAMES[predictor.base], truth)
 
 
 def print_prediction(prediction: Prediction, console: Console) -> None:
@@ -87,7 +94,7 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
         for name, flow in prediction.named().items()
     ]
     console.print(result_table(rows, truth.permeability if truth is not None else None))
-    console.print("times: the model's comes on top of the planar and response flow that it starts from")
+    console.print("times: the model's comes on top of the planar flow and base that it starts from")
     print_plausibility(console, prediction.model)
     spread = prediction.model.permeability_samples
     if spread is not None and len(spread) > 1:

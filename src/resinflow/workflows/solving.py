@@ -1,4 +1,4 @@
-"""Solving a medium, and drawing or converting a saved flow."""
+"""Solving a medium."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from resinflow.view import flow_figure
 from resinflow.workflows.medium import read_medium
 from resinflow.workflows.options import DriveOptions, MediumOptions
 from resinflow.workflows.report import make_console, print_medium, print_plausibility, print_warnings, save_all, working
-
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def solve_medium(
@@ -39,13 +37,3 @@ def solve_medium(
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure)}")
     return flow
-
-
-def view_flow(path: Path, output: Path, slice_index: int | None) -> None:
-    """Draw the saved flow ``path`` when ``output`` is a picture, otherwise convert it."""
-    console = make_console()
-    flow = FlowField.load(path)
-    if output.suffix in FIGURE_SUFFIXES:
-        console.print(f"wrote {flow_figure(flow, output, slice_index=slice_index)}")
-    else:
-        save_all(console, flow, [output])

@@ -1,0 +1,142 @@
+"""A report of tables and figures as one standalone HTML page or as Markdown: text in, text out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+from resinflow.evaluate.evaluation import PLANAR, Evaluation
+from resinflow.evaluate.table import TextTable, component_rows, cost_rows, ensemble_rows, score_rows
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 78rem; margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
+table { border-collapse: collapse; font-size: 0.82rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.15rem 0.55rem; text-align: right; white-space: nowrap; }
+th { border-bottom: 2px solid #888; } tr.last td { border-bottom: 1px solid #ccc; }
+th.name, td.name { text-align: left; } .scroll { overflow-x: auto; }
+figcaption, .caption { color: #555; font-size: 0.85rem; max-width: 60rem; } img { max-width: 100%; height: auto; }
+figure { margin: 1rem 0 2rem; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report.
+
+    Attributes:
+        title: its heading.
+        text: paragraphs.
+        table: shown below the text.
+        figure: name of a figure shown below that, without suffix.
+        caption: of the figure.
+    """
+
+    title: str
+    text: tuple[str, ...] = ()
+    table: TextTable | None = None
+    figure: str | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Title, opening paragraphs and sections."""
+
+    title: str
+    text: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of all figures, in the order of the report."""
+        return tuple(section.figure for section in self.sections if section.figure is not None)
+
+
+def compose_report(evaluation: Evaluation, figures: Mapping[str, tuple[str, str]]) -> Report:
+    """Return the report of an evaluation: what was compared, all tables, and the figures.
+
+    Args:
+        evaluation: its numbers.
+        figures: name of a figure to its title and caption, in the order shown.
+    """
+    media = len(evaluation.traits)
+    opening = (
+        f"Model {evaluation.model} on the {evaluation.split} split of {evaluation.data}: {media} media. Every number "
+        "compares with the solved 3-D flow, over the fluid voxels of one sample; the tables show statistics over the samples.",
+        worse_line(evaluation),
+        *(f"Note: {note.removesuffix('.')}." for note in evaluation.notes),
+    )
+    sections = [
+        Section("Scores", table=score_rows(evaluation.scores)),
+        Section("Velocity by component", table=component_rows(evaluation.scores)),
+        Section("Time and memory", table=cost_rows(evaluation.scores)),
+    ]
+    if evaluation.ensembles():
+        sections.append(Section("Calibration of the samples", table=ensemble_rows(evaluation.scores)))
+    sections += [Section(title, figure=name, caption=caption) for name, (title, caption) in figures.items()]
+    return Report(f"Evaluation of {evaluation.model}", opening, tuple(sections))
+
+
+def worse_line(evaluation: Evaluation) -> str:
+    """Return in one sentence on how many samples each method is worse than its own input, the planar flow."""
+    worse, total = evaluation.worse_than_planar(), len(evaluation.traits)
+    counts = "; ".join(f"{method}: {count}" for method, count in worse.items())
+    return f"Samples of {total} on which the velocity error is above that of the {PLANAR}. {counts}."
+
+
+def html_page(report: Report, images: Mapping[str, bytes]) -> str:
+    """Return the report as one HTML page that needs no other file: styles and figures (PNG) are inside, scripts there are none.
+
+    Args:
+        report: what is shown.
+        images: every figure of the report by name.
+    """
+    parts = [f"<h1>{escape(report.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in report.text)]
+    for section in report.sections:
+        parts.append(f"<h2>{escape(section.title)}</h2>")
+        parts += [f"<p>{escape(text)}</p>" for text in section.text]
+        if section.table is not None:
+            parts.append(_html_table(section.table))
+        if section.figure is not None:
+            data = base64.b64encode(images[section.figure]).decode("ascii")
+            picture = f'<img alt="{escape(section.title, quote=True)}" src="data:image/png;base64,{data}">'
+            parts.append(f"<figure>{picture}<figcaption>{escape(section.caption)}</figcaption></figure>")
+    head = f'<meta charset="utf-8"><title>{escape(report.title)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def markdown_page(report: Report, folder: str) -> str:
+    """Return the report as Markdown that shows the figures ``folder/NAME.png``."""
+    parts = [f"# {report.title}", *report.text]
+    for section in report.sections:
+        parts += [f"## {section.title}", *section.text]
+        if section.table is not None:
+            parts.append(_markdown_table(section.table))
+            parts.append(section.table.caption)
+        if section.figure is not None:
+            parts += [f"![{section.title}]({folder}/{section.figure}.png)", section.caption]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _html_table(table: TextTable) -> str:
+    def row(cells: tuple[str, ...], tag: str, last: bool) -> str:
+        names, numbers = cells[: table.left], cells[table.left :]
+        inner = [f'<{tag} class="name">{escape(cell)}</{tag}>' for cell in names]
+        inner += [f"<{tag}>{escape(cell)}</{tag}>" for cell in numbers]
+        return ('<tr class="last">' if last else "<tr>") + "".join(inner) + "</tr>"
+
+    body = [row(cells, "td", table.block > 0 and number % table.block == 0) for number, cells in enumerate(table.rows, start=1)]
+    caption = f'<p class="caption">{escape(table.caption)}</p>'
+    lines = "\n".join([row(table.header, "th", False), *body])
+    return f'<div class="scroll"><table>\n{lines}\n</table></div>\n{caption}'
+
+
+def _markdown_table(table: TextTable) -> str:
+    def row(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
+
+    rule = tuple(":--" if place < table.left else "--:" for place in range(len(table.header)))
+    return "\n".join([row(table.header), row(rule), *(row(cells) for cells in table.rows)])

@@ -1,0 +1,39 @@
+"""Where pictures go: the suffix is checked before anything is drawn, the file appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resinflow.core import InvalidInputError
+from resinflow.core.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+_RESOLUTION = 160  # dots per inch
+
+
+def checked_target(path: str | Path, suffixes: Sequence[str] = FIGURE_SUFFIXES) -> Path:
+    """Return ``path`` if its suffix is one of ``suffixes`` (in any case).
+
+    Raises:
+        InvalidInputError: another suffix.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise InvalidInputError(f"the suffix of {target.name} is {target.suffix!r}; needed: one of {', '.join(suffixes)}.")
+    return target
+
+
+def save_figure(figure: Figure, target: Path) -> Path:
+    """Write a figure and return its path; an older file is replaced in one step.
+
+    Raises:
+        InvalidInputError: a folder that cannot be written.
+    """
+    with replacing(target) as temporary:
+        figure.savefig(temporary, dpi=_RESOLUTION, bbox_inches="tight", pad_inches=0.1)
+    return target
