@@ -151,7 +151,8 @@ def rank_shares(samples: NDArray[np.floating], observed: NDArray[np.floating]) -
 def mean_ranks(scores: Sequence[EnsembleScores]) -> list[float]:
     """Return the rank shares averaged over the samples of a test set that have ensembles of the size of the first."""
     size = len(scores[0].ranks)
-    return np.mean([score.ranks for score in scores if len(score.ranks) == size], axis=0).tolist()
+    ranks = np.array([score.ranks for score in scores if len(score.ranks) == size], dtype=float)
+    return ranks.mean(axis=0).tolist()
 
 
 def interval_coverage(ranks: Sequence[float] | NDArray[np.floating]) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ from resinflow.media.fibres import Fibres
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1 + 1e-9
 _SUBSLICES = 8
 """Slices over which the fibre fraction is averaged: they change little from slice to slice."""
 
@@ -154,7 +155,7 @@ def _smallest_gap(fibres: Fibres, height: float) -> float:
     # no other pair can be closer than what these leave, straight across a slope
     bound = float((nearest[:, 1] - radii - radii[number[partner[:, 1]]]).min())
     steepest = float(np.hypot(*fibres.slopes.T).max() + np.hypot(*fibres.wave.swing))
-    reach = (bound + 2 * radii.max()) * np.sqrt(1 + steepest**2)
+    reach = (bound + 2 * radii.max()) * np.sqrt(1 + steepest**2) * _ROUNDING
     pairs = [(i, j) for i, near in enumerate(tree.query_ball_point(own, reach)) for j in near if j != home[i]]
     first, second = np.array(pairs).T
     other = number[second]
