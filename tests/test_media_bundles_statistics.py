@@ -223,6 +223,10 @@ def test_the_fibres_of_a_bundle_are_its_medium_and_the_same_on_every_grid():
         (lambda: BundleSettings(wavelength=0.0), "wavelength"),
         (lambda: BundleSettings(waviness=15.0, wavelength=10e-6), "wavelength of at least"),
         (lambda: BundleSettings(boundary="open"), "boundary"),
+        (
+            lambda: draw_fibres((4, 16, 16), (2e-5, 1.2e-5, 1.2e-5), seed=1, settings=BundleSettings(boundary="periodic")),
+            "periodic",
+        ),
         (lambda: drawn(1, 0.7, 5e-6), "pack the plane"),
         (lambda: Fibres(np.zeros((2, 2)), np.zeros((2, 2)), np.ones(3), EXTENT), "shapes"),
         (lambda: Fibres(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(1), EXTENT), "thinnest"),
