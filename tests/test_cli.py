@@ -12,6 +12,7 @@ from resinflow.cli import main
 from resinflow.core import FlowField
 from resinflow.data import FlowStore
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, save_stack
+from tests.commands import refusal, run
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -25,21 +26,6 @@ def stack(tmp_path: Path) -> Path:
 
 
 SIZES = ["--pixel-size", "0.9375e-6", "--depth", "12e-6"]
-
-
-def run(*arguments: str | Path) -> None:
-    main([str(argument) for argument in arguments])
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """Run a command that must fail, and return its one line."""
-    with pytest.raises(SystemExit) as ended:
-        run(*arguments)
-    assert ended.value.code == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 def test_solve_writes_field_and_figure_and_prints_k(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import nn
 
-from resinflow.cli import main
 from resinflow.core import FlowField
 from resinflow.data import FlowStore
 from resinflow.model.paper import PaperPredictor
@@ -24,6 +23,7 @@ from resinflow.registry import load_model
 from resinflow.workflows.evaluating import evaluate_model, summarised
 from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
 from resinflow.workflows.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
+from tests.commands import refusal, run
 
 STEPS = 6
 PNG = b"\x89PNG"
@@ -46,20 +46,6 @@ def save_paper_model(folder: Path, **changes: object) -> Path:
 @pytest.fixture(scope="module")
 def paper_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_paper_model(tmp_path_factory.mktemp("paper") / "model")
-
-
-def run(*arguments: str | Path) -> None:
-    main([str(argument) for argument in arguments])
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """Run a command that must fail, and return its one line."""
-    with pytest.raises(SystemExit) as ended:
-        run(*arguments)
-    assert ended.value.code == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.cli import main
 from resinflow.core import FlowField
 from resinflow.view.training_log import read_training_log
 from resinflow.workflows import viewing
 from resinflow.workflows.plotting import with_distinct_names
+from tests.commands import refusal, run
 from tests.test_view_render import graphics, pyvista, uniform_flow  # noqa: F401
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -18,19 +18,6 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     return uniform_flow().save(tmp_path_factory.mktemp("flow") / "flow.npz")
-
-
-def run(*words):
-    main([str(word) for word in words])
-
-
-def refusal(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        run(*words)
-    assert ended.value.code == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    return message
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.core.flow import Base
 from resinflow.core.microstructure import Axis
-from resinflow.data.sample import Base
 from resinflow.model import FlowPredictor, StartFlows
 from resinflow.model.paper import PaperPredictor, is_paper_model
 from resinflow.stokes import grid_flow, planar_flow, response_flow

@@ -23,6 +23,8 @@ __all__ = ["COMPONENTS", "Boundary", "FlowField", "Lateral", "check_positive"]
 
 Boundary = Literal["pressure", "periodic"]
 Lateral = Literal["symmetry", "periodic", "no-slip"]
+Base = Literal["response", "grid"]
+"""Flows that a model can correct: the response flow, or the solver's flow on the stored grid."""
 COMPONENTS: tuple[Axis, ...] = ("x", "y", "z")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.core.flow import Base
 
 MEDIUM_FIELDS = ("fluid", "spacing", "signed_distance")
 """Fields that make a medium; the last one may be absent."""
@@ -22,7 +23,6 @@ SAMPLE_FIELDS = (
     "response_pressure",
 )
 """Fields that, beside the medium, make a :class:`Sample`."""
-Base = Literal["response", "grid"]
 GRID_SAMPLE_FIELDS = ("grid_velocity", "grid_pressure")
 """Fields that a data set solved on a finer grid has besides."""
 

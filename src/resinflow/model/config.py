@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from resinflow.core.flow import Base
+
 Positive = Annotated[int, Field(ge=1)]
-
-
-Base = Literal["response", "grid"]
-"""Flows that networks can correct: the response flow, or the solver's flow on the stored grid."""
 
 
 class ModelConfig(BaseModel):

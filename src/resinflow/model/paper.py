@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
-from resinflow.model.config import Base
 from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem

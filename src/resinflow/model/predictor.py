@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.diffusion import Bridge
 from resinflow.model.conditioning import Conditions, build_conditions
-from resinflow.model.config import Base, ModelConfig
+from resinflow.model.config import ModelConfig
 from resinflow.model.directory import CONFIG, LOG, WEIGHTS, read_log, write_model
 from resinflow.model.networks import LatentDiffusion, load_weights
 from resinflow.nn.blocks import FOLD

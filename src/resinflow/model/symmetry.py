@@ -13,6 +13,7 @@ from torch import Tensor
 from resinflow.model.conditioning import CHANNELS, TARGETS
 
 Mirror = Literal["x", "y", "z"]
+MIRRORS: tuple[Mirror, ...] = ("x", "y", "z")
 _ARRAY_AXIS = {"z": -3, "y": -2, "x": -1}
 
 

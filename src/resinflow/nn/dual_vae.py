@@ -19,9 +19,9 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
-    def sample(self) -> Tensor:
-        """Draw a latent (reparameterised)."""
-        return self.mean + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mean)
+    def sample(self, noise: Tensor | None = None) -> Tensor:
+        """Draw a latent (reparameterised), by standard normal ``noise`` like the mean where it is given."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * (torch.randn_like(self.mean) if noise is None else noise)
 
     def kl(self) -> Tensor:
         """Return the mean over latents of the Kullback-Leibler divergence to the standard normal."""

@@ -10,7 +10,7 @@ Stokes response, so that corrections go where resin flows easily; they vanish on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from resinflow.core import FlowField
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.grid import FLOW
-from resinflow.stokes.posed import PosedStokes
-from resinflow.stokes.problem import Drive, pose, to_state
+from resinflow.stokes.problem import Drive, pose, to_flow, to_state
 from resinflow.stokes.refine import momentum_residual
 from resinflow.stokes.refine import project as make_admissible
 from resinflow.stokes.system import PRESSURE, StokesSystem
@@ -57,8 +56,16 @@ def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> FlowField:
         InvalidInputError: as :func:`resinflow.solve` for the medium.
         ConvergenceError: the Poisson solve failed.
     """
-    with PosedStokes(flow.microstructure, _drive(flow), wall_rule) as posed:
-        return posed.project(flow)
+    problem = pose(flow.microstructure, _drive(flow), wall_rule)
+    if problem is None:
+        zeros = np.zeros_like(flow.velocity)
+        faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
+        return replace(flow, velocity=zeros, face_velocity=(faces[0], faces[1], faces[2]), report=None)
+    state = to_state(problem, flow)
+    with Team() as team:
+        make_admissible(team, TwoScale(team, problem.system), state, 0.0)
+    state[PRESSURE] = 0
+    return replace(to_flow(problem, state, None), pressure=flow.pressure)
 
 
 def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
@@ -140,3 +147,8 @@ def _momentum_residual(team: Team, parts: TwoScale, state: State) -> float:
 
 def _drive(flow: FlowField) -> Drive:
     return Drive(flow.axis, flow.pressure_drop, flow.viscosity, flow.boundary, flow.lateral)
+
+
+def _face_shapes(flow: FlowField) -> list[tuple[int, int, int]]:
+    nz, ny, nx = flow.microstructure.shape
+    return [(nz, ny, nx + 1), (nz, ny + 1, nx), (nz + 1, ny, nx)]

@@ -9,10 +9,9 @@ import numpy as np
 from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.core.microstructure import Axis
 from resinflow.core.surface import with_surface
-from resinflow.stokes.posed import PosedStokes
-from resinflow.stokes.problem import Drive
+from resinflow.stokes.certify import project
 from resinflow.stokes.solve import solve
-from resinflow.stokes.walls import MASK_RULE, WallRule
+from resinflow.stokes.walls import WallRule
 
 GRID_TOLERANCE = 1e-4
 """Relative error of K: a hundredth of what the voxels leave open."""
@@ -26,7 +25,6 @@ def grid_flow(
     viscosity: float = 0.1,
     tolerance: float = GRID_TOLERANCE,
     wall_rule: WallRule = "surface",
-    posed: PosedStokes | None = None,
 ) -> FlowField:
     """Return the best that the solver can say on the medium's own grid, as a field on its mask.
 
@@ -37,7 +35,6 @@ def grid_flow(
         viscosity: Pa s.
         tolerance: relative error of K.
         wall_rule: as :func:`resinflow.solve`.
-        posed: the problem of this mask and drive, if it was posed already (rule ``plain``).
 
     Raises:
         InvalidInputError: as :func:`resinflow.solve`, or nothing percolates along the axis.
@@ -45,10 +42,10 @@ def grid_flow(
     """
     known = with_surface(micro) if wall_rule == "surface" else micro
     flow = solve(known, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
-    return fit_to_mask(replace(flow, microstructure=micro), posed=posed)
+    return fit_to_mask(replace(flow, microstructure=micro))
 
 
-def fit_to_mask(flow: FlowField, *, posed: PosedStokes | None = None) -> FlowField:
+def fit_to_mask(flow: FlowField) -> FlowField:
     """Return the nearest field without flow in the fibres of its mask that conserves mass and has the same K.
 
     The nearest is meant in the norm weighted by the local response (:func:`resinflow.stokes.project`): resin from partly
@@ -57,16 +54,12 @@ def fit_to_mask(flow: FlowField, *, posed: PosedStokes | None = None) -> FlowFie
 
     Args:
         flow: a field with staggered velocities.
-        posed: the problem of this mask and drive, if it was posed already (rule ``plain``).
 
     Raises:
         InvalidInputError: the mask does not percolate along the flow.
         ConvergenceError: the Poisson solve failed.
     """
-    if posed is None:
-        drive = Drive(flow.axis, flow.pressure_drop, flow.viscosity, flow.boundary, flow.lateral)
-        posed = PosedStokes(flow.microstructure, drive, MASK_RULE)
-    admissible = posed.project(flow)
+    admissible = project(flow)
     if admissible.permeability == 0 or flow.permeability == 0 or admissible.face_velocity is None:
         raise InvalidInputError(f"the medium does not percolate along {flow.axis}, so that nothing flows: K = 0.")
     scale = flow.permeability / admissible.permeability

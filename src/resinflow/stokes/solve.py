@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.core import ConvergenceError, FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.core.microstructure import Axis
+from resinflow.stokes.compiled import Team
 from resinflow.stokes.estimate import warn_of_narrow_gaps
-from resinflow.stokes.posed import MAX_ITERATIONS, PosedStokes
-from resinflow.stokes.problem import Drive
+from resinflow.stokes.problem import Drive, pose, still, to_flow, to_state
+from resinflow.stokes.refine import refine
+from resinflow.stokes.twoscale import TwoScale
 from resinflow.stokes.walls import MASK_RULE, WallRule
 
 DEFAULT_TOLERANCE = 1e-6
+MAX_ITERATIONS = 300
 SMALLEST_TOLERANCE = 1e-16
 """K is a double: beyond its own rounding there is nothing to ask for."""
 
@@ -86,5 +90,25 @@ def solve_discrete(
         raise InvalidInputError(f"max_iterations is {max_iterations}; needed: 1 or more.")
     if threads is not None and threads < 1:
         raise InvalidInputError(f"threads is {threads}; needed: 1 or more, or None.")
-    with PosedStokes(micro, drive, wall_rule, threads=threads) as posed:
-        return posed.solve(tolerance, max_iterations, watch=watch, initial=initial)
+    started = time.perf_counter()
+    problem = pose(micro, drive, wall_rule)
+    if problem is None:
+        return still(micro, drive, started)
+    state = None if initial is None else to_state(problem, initial)
+    with Team(threads) as team:
+        outcome = refine(team, TwoScale(team, problem.system), state, tolerance, max_iterations, watch)
+    if not outcome.converged:
+        raise ConvergenceError(
+            f"the solver reached an estimated relative error of K of {outcome.error:.1e} in {outcome.iterations} "
+            f"iterations; needed: {tolerance:g}. Raise max_iterations or loosen the tolerance."
+        )
+    report = SolverReport(
+        status="converged",
+        iterations=outcome.iterations,
+        residual=outcome.residuals[-1] if outcome.residuals else 0.0,
+        residual_history=outcome.residuals,
+        permeability_error=outcome.error,
+        divergence=outcome.divergence,
+        wall_time=time.perf_counter() - started,
+    )
+    return to_flow(problem, outcome.state, report)

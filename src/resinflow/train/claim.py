@@ -17,7 +17,7 @@ from resinflow.data import FlowSource
 from resinflow.train.config import MACHINE_OPTIONS
 from resinflow.train.fold import Fold
 
-_CLAIM = "run.json"
+CLAIM = "run.json"
 
 
 def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None) -> None:
@@ -34,7 +34,7 @@ def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | Non
         "data": data_fingerprint(source),
         "fold": asdict(fold) if fold is not None else None,
     }
-    path = run / _CLAIM
+    path = run / CLAIM
     if not path.is_file():
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")

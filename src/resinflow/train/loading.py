@@ -20,15 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from resinflow.core.flow import Base
 from resinflow.data import FlowSource
-from resinflow.data.sample import Base
 from resinflow.model.conditioning import CHANNELS, TARGETS, build_conditions, build_target
-from resinflow.model.symmetry import Mirror, mirror_pair
+from resinflow.model.symmetry import MIRRORS, Mirror, mirror_pair
 from resinflow.train.reproducible import Place, Share, SharedSampler
 
 Batch = tuple[Tensor, Tensor]
 """Conditions (B, C, D, H, W) and unscaled targets (B, 4, D, H, W)."""
-MIRRORS: tuple[Mirror, ...] = ("x", "y", "z")
 _STORAGE = torch.float16
 """Samples are kept in half precision: three digits, a thousandth of what the correction corrects."""
 _MOST_WORKERS = 4

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +14,11 @@ from resinflow.model.networks import LatentDiffusion
 from resinflow.train.config import DiffusionConfig, StageConfig, Vae2dConfig, Vae3dConfig
 from resinflow.train.loading import Batch
 from resinflow.train.losses import fluid_rmse, velocity_error
+from resinflow.train.stage import Part, TrainedStage
 
-Part = Literal["train", "validation"]
 
-
-class Stage(L.LightningModule):
-    """What the stages share: the networks, the optimiser, the logging.
+class Stage(TrainedStage):
+    """What the stages of our own model share.
 
     Args:
         networks: all networks of the model.
@@ -29,40 +27,22 @@ class Stage(L.LightningModule):
     """
 
     def __init__(self, networks: LatentDiffusion, trained: list[nn.Module], config: StageConfig) -> None:
-        super().__init__()
+        super().__init__(networks, trained)
         self.networks = networks
         self.config = config
-        networks.requires_grad_(False)
-        for module in trained:
-            module.requires_grad_(True)
 
     @abstractmethod
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
         """Return the terms of a batch: ``loss``, and ``velocity_error`` in units of the RMS speed."""
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Return the loss of a training batch; every term is logged as a mean over the epoch."""
-        return self._logged(batch, "train")["loss"]
-
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Log every term of a validation batch."""
-        self._logged(batch, "validation")
-
-    def _logged(self, batch: Batch, part: Part) -> dict[str, Tensor]:
+    def batch_losses(self, batch: Batch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
+        """Return the terms of a batch and its number of samples."""
         conditions, target = batch
-        terms = self.losses(conditions, target, part)
-        for name, value in terms.items():
-            self.log(f"{part}_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(target))
-        return terms
+        return self.losses(conditions, target, part), len(target)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW over the trained parts, with one cycle of the learning rate over the whole stage."""
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.config.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=0.1
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.adamw(self.config)
 
 
 class Vae3dStage(Stage):

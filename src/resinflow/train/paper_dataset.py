@@ -14,11 +14,10 @@ from torch.utils.data import Dataset
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource
-from resinflow.model.symmetry import Mirror, mirror_fields
+from resinflow.model.symmetry import MIRRORS, Mirror, mirror_fields
 from resinflow.train.paper_config import Normalisation
 
 _COMPONENTS = ("vx", "vy", "vz")
-_MIRRORS: tuple[Mirror, ...] = ("x", "y", "z")
 _KEPT_BYTES = 4 * 2**30
 """Samples stay in memory, in single precision, up to this size of a split."""
 
@@ -86,7 +85,7 @@ def read_sample(source: FlowSource, index: int) -> PaperBatch:
     )
     fluid, planar, flow = (torch.from_numpy(np.asarray(field, dtype=np.float32)) for field in fields)
     spacing = torch.from_numpy(np.asarray(source.read("spacing", index), dtype=np.float32))
-    return PaperBatch(fluid, planar, flow, spacing, torch.tensor(index), torch.zeros(len(_MIRRORS), dtype=torch.bool))
+    return PaperBatch(fluid, planar, flow, spacing, torch.tensor(index), torch.zeros(len(MIRRORS), dtype=torch.bool))
 
 
 def mirrored(sample: PaperBatch, mirrors: tuple[Mirror, ...]) -> PaperBatch:
@@ -95,7 +94,7 @@ def mirrored(sample: PaperBatch, mirrors: tuple[Mirror, ...]) -> PaperBatch:
     for mirror in mirrors:
         fluid = mirror_fields(fluid, ("fluid",), mirror)
         planar, flow = (mirror_fields(field, _COMPONENTS, mirror) for field in (planar, flow))
-    return PaperBatch(fluid, planar, flow, spacing, number, torch.tensor([mirror in mirrors for mirror in _MIRRORS]))
+    return PaperBatch(fluid, planar, flow, spacing, number, torch.tensor([mirror in mirrors for mirror in MIRRORS]))
 
 
 def padded(sample: PaperBatch, size: tuple[int, int]) -> PaperBatch:

@@ -17,7 +17,8 @@ from resinflow.train.paper_config import PaperDiffusionConfig
 from resinflow.train.paper_dataset import PaperBatch
 from resinflow.train.paper_latents import LatentSource
 from resinflow.train.paper_losses import LOSSES, component_error
-from resinflow.train.paper_modules import PaperStage, Part
+from resinflow.train.paper_modules import PaperStage
+from resinflow.train.stage import Part
 
 
 class PaperDiffusionStage(PaperStage):

@@ -7,9 +7,8 @@ that a sample falls into nor on the number of processes, and validation losses c
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -19,14 +18,14 @@ from resinflow.train.paper_config import PaperStageConfig, PaperVae2dConfig, Pap
 from resinflow.train.paper_dataset import PaperBatch
 from resinflow.train.paper_losses import LOSSES, LossName, alignment, annealed, relative_error
 from resinflow.train.seeding import sample_generator
+from resinflow.train.stage import Part, TrainedStage
 
-Part = Literal["train", "validation"]
 _VALIDATION_SEED = 1
 """Added to the seed for what validation draws."""
 
 
-class PaperStage(L.LightningModule):
-    """What the stages share: the networks, noise, optimiser, logging.
+class PaperStage(TrainedStage):
+    """What the published stages share: the networks, noise, optimiser.
 
     Args:
         system: all networks of the model.
@@ -36,13 +35,10 @@ class PaperStage(L.LightningModule):
     """
 
     def __init__(self, system: PaperSystem, trained: list[nn.Module], options: PaperStageConfig, seed: int) -> None:
-        super().__init__()
+        super().__init__(system, trained)
         self.system = system
         self.common = options
         self.seed = seed
-        system.requires_grad_(False)
-        for module in trained:
-            module.requires_grad_(True)
 
     @abstractmethod
     def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
@@ -54,31 +50,13 @@ class PaperStage(L.LightningModule):
             place: number of the batch in its epoch.
         """
 
-    def training_step(self, batch: PaperBatch, place: int) -> Tensor:
-        """Return the loss of a training batch; every term is logged as a mean over the epoch."""
-        return self._logged(batch, "train", place)["loss"]
-
-    def validation_step(self, batch: PaperBatch, place: int) -> None:
-        """Log every term of a validation batch."""
-        self._logged(batch, "validation", place)
-
-    def _logged(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
-        terms = self.losses(batch, part, place)
-        for name, value in terms.items():
-            self.log(f"{part}_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch.number))
-        return terms
+    def batch_losses(self, batch: PaperBatch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
+        """Return the terms of a batch and its number of samples."""
+        return self.losses(batch, part, place), len(batch.number)
 
     def configure_optimizers(self) -> Any:
         """Return Adam (decoupled weight decay) over the trained parts, with a constant or a one-cycle learning rate."""
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        options = self.common
-        optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-        if options.schedule == "constant":
-            return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, options.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=0.1
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.adamw(self.common, constant=self.common.schedule == "constant")
 
     def generators(self, batch: PaperBatch, part: Part) -> list[torch.Generator]:
         """Return the generator of every sample of a batch, fresh."""
@@ -171,8 +149,9 @@ def _in_float32(posterior: Posterior) -> Posterior:
 def _drawn(posterior: Posterior, generators: list[torch.Generator]) -> Tensor:
     """Draw a latent, the noise of every sample from its own generator."""
     shape = posterior.mean.shape[1:]
-    noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(posterior.mean)
-    return posterior.mean + torch.exp(0.5 * posterior.log_variance) * noise
+    return posterior.sample(
+        torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(posterior.mean)
+    )
 
 
 def _compared(name: LossName, field: Tensor, target: Tensor, fluid: Tensor) -> Tensor:

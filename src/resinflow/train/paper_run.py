@@ -12,14 +12,13 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 
-from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource, open_flows
 from resinflow.model.networks import load_weights, save_weights
 from resinflow.model.paper import PaperPredictor
 from resinflow.model.paper_config import PaperConfig
 from resinflow.model.paper_system import PaperSystem
 from resinflow.nn.paper.vae import ResidualBlock
-from resinflow.train.claim import claim_run, data_fingerprint
+from resinflow.train.claim import CLAIM, claim_run, data_fingerprint
 from resinflow.train.config import STAGES, StageName
 from resinflow.train.fold import Fold, FoldedFlows
 from resinflow.train.gradients import checkpoint_activations
@@ -28,13 +27,9 @@ from resinflow.train.paper_config import PaperRunConfig, PaperStageConfig, Paper
 from resinflow.train.paper_dataset import PaperDataset, velocity_factors
 from resinflow.train.paper_diffusion import PaperDiffusionStage
 from resinflow.train.paper_modules import PaperStage, PaperVae2dStage, PaperVae3dStage
+from resinflow.train.places import MODEL, result_of, weights_before, weights_of
 from resinflow.train.reproducible import StageData
 from resinflow.train.trainer import fit_stage
-
-_WEIGHTS = "networks.safetensors"
-_MODEL = "model"
-_CLAIM = "run.json"
-"""What :func:`~resinflow.train.claim.claim_run` writes; here also in the folder of every stage."""
 
 
 def train_paper_stage(
@@ -73,8 +68,8 @@ def train_paper_stage(
     # sizes and seed belong to the run, the options of a stage to its own folder
     claim_run(run, PaperRunConfig.model_validate(config.model_dump(exclude=set(STAGES))), source, fold)
     claim_run(run / stage, options, source, fold)
-    result = run / _MODEL if stage == "diffusion" else run / stage / _WEIGHTS
-    if (run / stage / _WEIGHTS).is_file():
+    result = result_of(run, stage)
+    if weights_of(run, stage).is_file():
         return result
     system = _system_before(stage, run, config, source)
     if options.gradient_checkpointing:
@@ -97,23 +92,20 @@ def _save(stage: StageName, run: Path, config: PaperTrainingConfig, source: Flow
     """Write the weights of a finished stage last: where they are, all else is."""
     log = _write_log(run, config, source, system)
     if stage == "diffusion":
-        PaperPredictor(config.name, system, log).save(run / _MODEL)
-    save_weights(system, run / stage / _WEIGHTS)
+        PaperPredictor(config.name, system, log).save(run / MODEL)
+    save_weights(system, weights_of(run, stage))
 
 
 def _system_before(stage: StageName, run: Path, config: PaperTrainingConfig, source: FlowSource) -> PaperSystem:
     """The networks as the stage before left them; the denoiser is there in its own stage alone."""
     torch.manual_seed(config.seed)
     vae_alone = PaperSystem(config.model.config(unet=None))
-    place = STAGES.index(stage)
-    if place == 0:
+    before = weights_before(run, stage)
+    if before is None:
         factors, _ = velocity_factors(source, config.normalisation)
         vae_alone.norm_factors.copy_(torch.from_numpy(factors))
         return vae_alone
-    before = STAGES[place - 1]
-    if not (run / before / _WEIGHTS).is_file():
-        raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
-    load_weights(vae_alone, run / before / _WEIGHTS)
+    load_weights(vae_alone, before)
     if stage != "diffusion":
         return vae_alone
     _, largest = velocity_factors(source, config.normalisation)
@@ -147,7 +139,7 @@ def _write_log(run: Path, config: PaperTrainingConfig, source: FlowSource, syste
 
 def _recipe_of(stage: StageName, run: Path, config: PaperTrainingConfig) -> dict[str, Any]:
     """The options that a stage of the run was begun with; those of ``config`` where it was not."""
-    claim = run / stage / _CLAIM
+    claim = run / stage / CLAIM
     if claim.is_file():
         return json.loads(claim.read_text(encoding="utf-8"))["recipe"]
     return config.model_dump(mode="json")[stage]

@@ -24,10 +24,8 @@ from resinflow.train.gradients import checkpoint_activations
 from resinflow.train.history import write_log
 from resinflow.train.loading import FlowDataModule, LoadingConfig
 from resinflow.train.modules import DiffusionStage, Stage, Vae2dStage, Vae3dStage
+from resinflow.train.places import MODEL, result_of, weights_before, weights_of
 from resinflow.train.trainer import fit_stage
-
-_WEIGHTS = "networks.safetensors"
-_MODEL = "model"
 
 
 def train_stage(
@@ -59,8 +57,8 @@ def train_stage(
     source = open_flows(data) if fold is None else FoldedFlows(open_flows(data), fold)
     claim_run(run, config, source, fold)
     folder = run / stage
-    result = run / _MODEL if stage == "diffusion" else folder / _WEIGHTS
-    if (folder / _WEIGHTS).is_file():
+    result = result_of(run, stage)
+    if weights_of(run, stage).is_file():
         return result
     networks = _networks_before(stage, run, config, source)
     seed = config.seed + STAGES.index(stage)
@@ -83,21 +81,18 @@ def _save(stage: StageName, run: Path, config: TrainingConfig, source: FlowSourc
     """Write the weights of a finished stage last: where they are, all else is."""
     log = _write_log(run, config, source)
     if stage == "diffusion":
-        FlowPredictor(config.name, config.model, networks, log).save(run / _MODEL)
-    save_weights(networks, run / stage / _WEIGHTS)
+        FlowPredictor(config.name, config.model, networks, log).save(run / MODEL)
+    save_weights(networks, weights_of(run, stage))
 
 
 def _networks_before(stage: StageName, run: Path, config: TrainingConfig, source: FlowSource) -> LatentDiffusion:
     torch.manual_seed(config.seed)
     networks = LatentDiffusion(config.model)
-    place = STAGES.index(stage)
-    if place == 0:
+    before = weights_before(run, stage)
+    if before is None:
         networks.target_scale.copy_(torch.tensor(_correction_rms(source, config)))
-        return networks
-    before = STAGES[place - 1]
-    if not (run / before / _WEIGHTS).is_file():
-        raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
-    load_weights(networks, run / before / _WEIGHTS)
+    else:
+        load_weights(networks, before)
     return networks
 
 

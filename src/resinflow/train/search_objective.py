@@ -18,6 +18,7 @@ from resinflow.core.files import replacing
 from resinflow.train.config import STAGES, StageName
 from resinflow.train.fold import Fold
 from resinflow.train.history import best_validation_loss
+from resinflow.train.places import weights_of
 from resinflow.train.presets import train_recipe
 from resinflow.train.search import TrialSetup
 
@@ -111,7 +112,7 @@ def check_start(start: Path, stage: StageName) -> None:
     Raises:
         InvalidInputError: there is none.
     """
-    if not list((start / stage).glob("*.safetensors")):
+    if not weights_of(start, stage).is_file():
         raise InvalidInputError(
             f"{start} has no finished stage {stage}; needed: one to start from; train it, or name another start in the recipe."
         )

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import FlowField, InvalidInputError, ModelReport
+from resinflow.core.flow import Base
 from resinflow.data import Sample
 from resinflow.evaluate.evaluation import PLANAR
 from resinflow.model import StartFlows
-from resinflow.model.config import Base
 from resinflow.model.paper import sample_seed
 from resinflow.registry import load_model
 from resinflow.stokes import planar_flow, response_flow, solve
