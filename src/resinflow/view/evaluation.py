@@ -55,6 +55,7 @@ def compose_distributions(evaluation: Evaluation) -> Figure:
             line.set_color("black")
         axes.set_yticks(range(1, len(methods) + 1), methods if number % 3 == 0 else [""] * len(methods))
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter("")  # within less than a decade the labels between the powers would cover each other
         axes.invert_yaxis()
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("relative error", fontsize=_LABEL)
