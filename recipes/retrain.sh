@@ -4,11 +4,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
-resinflow data generate recipes/data-stored.yaml data/stored.zarr
+resinflow data generate recipes/data-small.yaml data/small.zarr
 for stage in vae3d vae2d diffusion; do
-  resinflow train "$stage" --data data/stored.zarr --run runs/small --recipe recipes/small.yaml
+  resinflow train "$stage" --data data/small.zarr --run runs/small --recipe recipes/small.yaml
 done
 rm -rf src/resinflow/model/weights/small
 mkdir -p src/resinflow/model/weights
 cp -r runs/small/model src/resinflow/model/weights/small
-resinflow evaluate --data data/stored.zarr --model small --output runs/small/test.csv
+resinflow evaluate --data data/small.zarr --model small --output runs/small/test.csv

@@ -31,7 +31,15 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> FlowStore:
 TINY_STAGE = {"epochs": 2, "batch_size": 2, "precision": "32-true"}
 TINY_TRAINING = {
     "name": "tiny",
-    "model": {"latent_channels": 2, "width": 8, "blocks": [1, 1, 1, 1], "denoiser_blocks": 1, "sampler_steps": 2, "samples": 3},
+    "model": {
+        "base": "response",
+        "latent_channels": 2,
+        "width": 8,
+        "blocks": [1, 1, 1, 1],
+        "denoiser_blocks": 1,
+        "sampler_steps": 2,
+        "samples": 3,
+    },
     "vae3d": TINY_STAGE,
     "vae2d": TINY_STAGE,
     "diffusion": TINY_STAGE,

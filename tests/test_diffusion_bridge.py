@@ -15,13 +15,13 @@ def generators(count: int, seed: int = 0) -> list[torch.Generator]:
 def test_the_true_velocity_leads_from_any_draw_to_the_target() -> None:
     start, target = torch.randn(5, 2, 3, 4, 4), torch.randn(5, 2, 3, 4, 4)
     draw = Bridge(0.7).draw(start, target)
-    assert torch.allclose(draw.target_estimate(draw.velocity), target, atol=1e-5)
+    assert torch.allclose(draw.target_estimate(draw.goal), target, atol=1e-5)
 
 
 def test_the_path_starts_at_the_noisy_start_and_ends_at_the_target() -> None:
     start, target = torch.randn(2000, 1), torch.full((2000, 1), 3.0)
     draw = Bridge(0.5).draw(start, target)
-    begin = draw.latent + (1 - draw.level)[:, None] * draw.velocity
+    begin = draw.latent + (1 - draw.level)[:, None] * draw.goal
     assert (begin - start).std() == pytest.approx(0.5, rel=0.1)
     assert draw.level.min() >= 0
     assert draw.level.max() <= 1

@@ -8,7 +8,7 @@ import torch
 
 from resinflow.core import InvalidInputError, Microstructure
 from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import CHANNELS, TARGETS, build_conditions, build_target
+from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, TARGETS, build_conditions, build_target
 from resinflow.model.symmetry import Mirror, mirror_pair
 from resinflow.registry import solve_start_flows
 from resinflow.stokes import solve
@@ -23,7 +23,7 @@ def micro() -> Microstructure:
 
 
 def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
-    start = solve_start_flows(medium, axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
+    start = solve_start_flows(medium, base="response", axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
     truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
     conditions = build_conditions(start.planar, start.base)
     return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions.speed))
@@ -31,7 +31,9 @@ def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 
 
 @pytest.mark.parametrize("mirror", ["x", "y", "z"])
 def test_mirrored_conditions_and_targets_are_those_of_the_mirrored_medium(micro: Microstructure, mirror: Mirror) -> None:
-    mirrored = Microstructure(np.flip(micro.fluid, _AXES[mirror]), micro.spacing)
+    assert micro.signed_distance is not None
+    fluid, distance = (np.flip(field, _AXES[mirror]) for field in (micro.fluid, micro.signed_distance))
+    mirrored = Microstructure(fluid, micro.spacing, distance)
     expected_conditions, expected_target = pair(mirrored)
     conditions, target = mirror_pair(*pair(micro), mirror)
     for number, name in enumerate(CHANNELS):
@@ -49,16 +51,40 @@ def test_another_resin_and_pressure_give_the_same_network_input(micro: Microstru
     assert torch.allclose(target, other_target, atol=1e-4)
 
 
-def test_conditions_vanish_in_the_fibres(micro: Microstructure) -> None:
+def test_flows_and_targets_vanish_in_the_fibres_where_the_wall_distance_is_negative(micro: Microstructure) -> None:
     conditions, target = pair(micro)
     solid = torch.from_numpy(~micro.fluid)
-    assert conditions[:, solid].abs().max() == 0
+    assert conditions[GEOMETRY_CHANNELS:, solid].abs().max() == 0
     assert target[:, solid].abs().max() == 0
+    wall = conditions[CHANNELS.index("wall")]
+    assert wall[solid].max() <= 0 < wall[~solid].min()
+
+
+def test_hidden_conditions_are_zero_and_the_others_as_they_were(micro: Microstructure) -> None:
+    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    whole = build_conditions(start.planar, start.base).fields
+    partly = build_conditions(start.planar, start.base, hidden=("planar_pressure", "step_up")).fields
+    gone = [CHANNELS.index("planar_pressure"), CHANNELS.index("step_up")]
+    assert np.abs(whole[gone]).max() > 0
+    assert np.abs(partly[gone]).max() == 0
+    kept = [number for number in range(len(CHANNELS)) if number not in gone]
+    assert np.array_equal(partly[kept], whole[kept])
+
+
+def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstructure) -> None:
+    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    own = build_conditions(start.planar, start.base)
+    twice = build_conditions(start.planar, start.base, speed=2 * own.speed)
+    first = CHANNELS.index("base_vx")
+    np.testing.assert_allclose(2 * twice.fields[first : first + 3], own.fields[first : first + 3], rtol=1e-5)
+    target, half = (build_target(solve(micro), start.base, conditions.speed) for conditions in (own, twice))
+    np.testing.assert_allclose(2 * half[:3], target[:3], rtol=1e-5)
+    np.testing.assert_allclose(half[3], target[3])
 
 
 def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:
     other = fibre_bundle((3, 20, 24), (12e-6, 25e-6, 30e-6), seed=4, volume_fraction=0.3)
-    planar = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1).planar
-    response = solve_start_flows(other, axis="x", pressure_drop=1e5, viscosity=0.1).base
+    planar = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).planar
+    response = solve_start_flows(other, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
     with pytest.raises(InvalidInputError, match="differ in medium"):
         build_conditions(planar, response)

@@ -63,7 +63,7 @@ def test_flow_along_y_is_the_turned_flow_along_x(model: FlowPredictor, micro: Mi
     along_x, along_y = model.predict(micro, axis="x"), model.predict(turned, axis="y")
     assert along_y.permeability == pytest.approx(along_x.permeability, rel=1e-5)
     expected = along_x.velocity[[1, 0, 2]].swapaxes(2, 3)
-    assert np.abs(along_y.velocity - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(along_y.velocity - expected).max() < 2e-3 * np.abs(expected).max()
 
 
 def test_the_reported_permeability_is_the_mean_of_the_samples(model: FlowPredictor, micro: Microstructure) -> None:
@@ -81,7 +81,7 @@ def test_sizes_that_the_strides_do_not_divide_are_padded_cropped_and_told(model:
     flow = model.predict(odd)
     assert flow.velocity.shape == (3, 2, 18, 21)
     assert flow.report is not None
-    assert "21 x 18 pixels were padded with fibre to 24 x 20" in flow.report.warnings[0]
+    assert "21 x 18 pixels were continued by their edge to 24 x 20" in flow.report.warnings[0]
 
 
 def test_a_model_directory_moved_elsewhere_predicts_the_same(tiny_run: Path, tmp_path: Path, micro: Microstructure) -> None:

@@ -21,6 +21,7 @@ from resinflow.data import FlowStore, Sample, open_flows
 from resinflow.data.faces import recover_faces
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.model.conditioning import CHANNELS, build_conditions, build_target
+from resinflow.model.config import InputConfig
 from resinflow.stokes import planar_flow, response_flow, solve
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.problem import Drive, pose, to_state
@@ -37,6 +38,7 @@ from resinflow.train.loading import (
 from resinflow.train.reproducible import Share, SharedSampler
 
 PRESSURE_GAIN = 10.0
+INPUTS = InputConfig(base="response")
 COMBINATIONS = [chosen for count in range(4) for chosen in itertools.combinations(MIRRORS, count)]
 
 
@@ -105,9 +107,9 @@ def medium_of(conditions: Tensor, sample: Sample) -> Microstructure:
 
 def truth_of(conditions: Tensor, target: Tensor, sample: Sample, speed: float) -> FlowField:
     """The 3-D flow that a conditions-target pair stands for: the correction on top of the response flow."""
-    first = CHANNELS.index("response_vx")
+    first = CHANNELS.index("base_vx")
     velocity = conditions[first : first + 3] + target[:3]
-    deviation = conditions[CHANNELS.index("response_pressure")] / PRESSURE_GAIN + target[3]
+    deviation = conditions[CHANNELS.index("base_pressure")] / PRESSURE_GAIN + target[3]
     return in_si(velocity, deviation, medium_of(conditions, sample), sample, speed)
 
 
@@ -156,14 +158,16 @@ def test_mirrored_conditions_are_the_conditions_of_the_mirrored_medium(sample: S
     drive = {"pressure_drop": sample.truth.pressure_drop, "viscosity": sample.truth.viscosity}
     conditions, target, _ = pair_of(sample)
     for mirror, axis in zip(MIRRORS, (2, 1, 0), strict=True):
-        turned = Microstructure(np.flip(micro.fluid, axis), micro.spacing)
+        assert micro.signed_distance is not None
+        turned = Microstructure(np.flip(micro.fluid, axis), micro.spacing, np.flip(micro.signed_distance, axis))
         again = build_conditions(planar_flow(turned, **drive, tolerance=1e-12), response_flow(turned, **drive))
         found, _ = mirrored_pair(conditions, target, (mirror,))
         np.testing.assert_allclose(found.numpy(), again.fields, atol=2e-3)
 
 
 def module_of(source, *, workers: int = 0, keep: bool = False, seed: int = 3) -> FlowDataModule:
-    return FlowDataModule(source, 2, seed=seed, loading=LoadingConfig(keep_in_memory=keep, workers=workers, prefetch=2))
+    loading = LoadingConfig(keep_in_memory=keep, workers=workers, prefetch=2)
+    return FlowDataModule(source, 2, seed=seed, loading=loading, inputs=INPUTS)
 
 
 def epochs_of(module: FlowDataModule, count: int = 2) -> list[Tensor]:
@@ -209,7 +213,7 @@ def test_a_kept_sample_is_read_once_and_a_lazy_one_every_time(tiny_store: FlowSt
     monkeypatch.setattr(FlowStore, "sample", lambda self, index: (calls.append(index), read(self, index))[1])
     for keep, expected in ((True, 1), (False, 3)):
         calls.clear()
-        dataset = FlowDataset(tiny_store, "train", mirrored=True, keep=keep)
+        dataset = FlowDataset(tiny_store, "train", mirrored=True, inputs=INPUTS, keep=keep)
         for epoch in range(3):
             dataset[epoch, 0]
         assert len(calls) == expected
@@ -247,7 +251,7 @@ def test_lightning_tells_the_epoch_to_the_sampler(tiny_store: FlowStore) -> None
 
 
 def test_two_processes_share_an_epoch_without_overlap(tiny_store: FlowStore) -> None:
-    dataset = FlowDataset(tiny_store, "train", mirrored=True)
+    dataset = FlowDataset(tiny_store, "train", mirrored=True, inputs=INPUTS)
     for shuffle, taken in ((True, len(dataset) // 2 * 2), (False, len(dataset))):
         shares = [list(SharedSampler(len(dataset), Share(rank, 2), 1, shuffle=shuffle)) for rank in range(2)]
         places = [place for share in shares for _, place in share]

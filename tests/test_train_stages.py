@@ -15,7 +15,7 @@ from resinflow.data import FlowStore
 from resinflow.train import STAGES, TrainingConfig, load_training_config, train_stage
 from resinflow.train.losses import fluid_rmse, velocity_error
 from resinflow.train.modules import Vae3dStage
-from tests.conftest import TINY_TRAINING
+from tests.conftest import TINY_STAGE, TINY_TRAINING
 
 CONFIG = TrainingConfig.model_validate(TINY_TRAINING)
 
@@ -31,6 +31,17 @@ def changed_parts(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor
 
 def test_stage_2_leaves_the_3d_branch_as_it_was(tiny_run: Path) -> None:
     assert changed_parts(weights(tiny_run, "vae3d"), weights(tiny_run, "vae2d")) == {"vae.encoder_2d", "vae.decoder_2d"}
+
+
+def test_stage_2_with_a_volume_weight_trains_the_3d_decoder_along(
+    tiny_run: Path, tiny_store: FlowStore, tmp_path: Path
+) -> None:
+    recipe = {**TINY_TRAINING, "vae2d": {**TINY_STAGE, "epochs": 1, "volume_weight": 0.5}}
+    config = TrainingConfig.model_validate(recipe)
+    train_stage("vae3d", tiny_store.path, tmp_path, config)
+    train_stage("vae2d", tiny_store.path, tmp_path, config)
+    changed = changed_parts(weights(tmp_path, "vae3d"), weights(tmp_path, "vae2d"))
+    assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
 
 
 def test_stage_3_leaves_the_vae_as_it_was(tiny_run: Path) -> None:

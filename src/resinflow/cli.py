@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from resinflow.cli_calibrate import register as register_calibration
 from resinflow.cli_data import BaseUrl, DownloadFolder, data_app
 from resinflow.cli_evaluate import register as register_evaluation
 from resinflow.cli_search import register as register_search
@@ -27,7 +28,7 @@ app = App(
 train_app = App(
     name="train",
     help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
-    "the preset: small, or the published system (preset: paper).",
+    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: voxel) have one: direct.",
 )
 model_app = App(name="model", help="Model directories.")
 app.command(data_app)
@@ -35,6 +36,7 @@ register_evaluation(app)
 register_views(app)
 app.command(train_app)
 register_search(app)
+register_calibration(model_app)
 app.command(model_app)
 
 Outputs = Annotated[
@@ -126,10 +128,10 @@ def verify(*, quick: bool = False) -> None:
         sys.exit(_EXIT_MISSED)
 
 
-def _train(stage: Literal["vae3d", "vae2d", "diffusion"], files: TrainingFiles) -> None:
+def _train(stage: Literal["vae3d", "vae2d", "diffusion", "direct"], files: TrainingFiles) -> None:
     from resinflow.workflows.training import train_and_print
 
-    train_and_print(stage, files)
+    train_and_print(stage, files)  # pyright: ignore[reportArgumentType]
 
 
 @train_app.command
@@ -148,6 +150,12 @@ def vae2d(files: Annotated[TrainingFiles, Flat]) -> None:
 def diffusion(files: Annotated[TrainingFiles, Flat]) -> None:
     """Stage 3: the diffusion model learns the way from the latent of the 2-D branch to that of the 3-D branch."""
     _train("diffusion", files)
+
+
+@train_app.command
+def direct(files: Annotated[TrainingFiles, Flat]) -> None:
+    """The one stage of a deterministic baseline (preset: voxel): a U-Net or Fourier operator learns the correction directly."""
+    _train("direct", files)
 
 
 @model_app.command(name="download")

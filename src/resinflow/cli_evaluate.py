@@ -26,7 +26,7 @@ def evaluate(
 ) -> None:
     """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
 
-    Example: resinflow evaluate --data data/stored.zarr --model runs/paper/model --sampler ddim --steps 10 --steps 50 -o report
+    Example: resinflow evaluate --data data/small.zarr --model runs/paper/model --sampler ddim --steps 10 --steps 50 -o report
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def reconstruct(
 ) -> None:
     """Send flows of a data set through the VAE alone, and say whether it keeps vz or lets it collapse to zero.
 
-    Example: resinflow reconstruct --data data/stored.zarr --mode cross --sample 12 --output cross
+    Example: resinflow reconstruct --data data/small.zarr --mode cross --sample 12 --output cross
 
     Parameters
     ----------

@@ -7,11 +7,11 @@ from pathlib import Path
 from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.core.flow import Base
 from resinflow.core.microstructure import Axis
-from resinflow.model import FlowPredictor, StartFlows
+from resinflow.model import FlowPredictor, FlowSolvers, StartFlows
 from resinflow.model.paper import PaperPredictor, is_paper_model
-from resinflow.stokes import grid_flow, planar_flow, response_flow
+from resinflow.stokes import grid_flow, planar_flow, project, response_flow
 
-BASE_NAMES: dict[Base, str] = {"response": "response", "grid": "stored grid"}
+BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the flows that models correct are called in tables."""
 _SHIPPED = Path(__file__).parent / "model" / "weights"
 
@@ -24,9 +24,10 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
     Raises:
         InvalidInputError: neither a shipped model nor a model directory, or damaged files.
     """
+    solvers = FlowSolvers(solve_start_flows, project)
     shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
     if str(name_or_directory) in shipped:
-        return FlowPredictor.load(_SHIPPED / str(name_or_directory), solve_start_flows)
+        return FlowPredictor.load(_SHIPPED / str(name_or_directory), solvers)
     if not Path(name_or_directory).is_dir():
         raise InvalidInputError(
             f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
@@ -34,20 +35,20 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
         )
     if is_paper_model(Path(name_or_directory)):
         return PaperPredictor.load(name_or_directory, planar_flow)
-    return FlowPredictor.load(name_or_directory, solve_start_flows)
+    return FlowPredictor.load(name_or_directory, solvers)
 
 
 def solve_start_flows(
     micro: Microstructure, *, base: Base = "response", axis: Axis, pressure_drop: float, viscosity: float
 ) -> StartFlows:
     """Return the planar flow and the base flow that a prediction starts from."""
-    return StartFlows(
-        planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
-        solve_base(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity),
-    )
+    planar = planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+    if base == "planar":
+        return StartFlows(planar, planar)
+    return StartFlows(planar, solve_base(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity))
 
 
 def solve_base(micro: Microstructure, *, base: Base, axis: Axis, pressure_drop: float, viscosity: float) -> FlowField:
     """Return the flow that a model corrects."""
-    solver = {"response": response_flow, "grid": grid_flow}[base]
+    solver = {"planar": planar_flow, "response": response_flow, "grid": grid_flow}[base]
     return solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)

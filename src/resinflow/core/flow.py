@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from resinflow.core.arrays import check_array, check_positive
 from resinflow.core.errors import InvalidInputError
 from resinflow.core.microstructure import AXES, Axis, Microstructure, check_axis
-from resinflow.core.report import Report
+from resinflow.core.report import ModelReport, Report
 from resinflow.core.units import format_permeability
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ __all__ = ["COMPONENTS", "Boundary", "FlowField", "Lateral", "check_positive"]
 
 Boundary = Literal["pressure", "periodic"]
 Lateral = Literal["symmetry", "periodic", "no-slip"]
-Base = Literal["response", "grid"]
-"""Flows that a model can correct: the response flow, or the solver's flow on the stored grid."""
+Base = Literal["planar", "response", "grid"]
+"""Flows that a model can correct: each slice by itself, the response flow, or the solver's flow on the stored grid."""
 COMPONENTS: tuple[Axis, ...] = ("x", "y", "z")
 
 
@@ -43,6 +43,7 @@ class FlowField:
         lateral: condition on the other faces.
         face_velocity: optional staggered velocities (u on x faces (nz, ny, nx+1), v on y faces, w on z faces), m/s.
         velocity_std: optional (3, nz, ny, nx), spread between the samples of a model, m/s.
+        pressure_std: optional (nz, ny, nx), the same of the pressure, Pa.
         permeability_samples: optional (samples,), m^2.
         report: how the field was obtained.
 
@@ -63,6 +64,7 @@ class FlowField:
     velocity_std: NDArray[np.floating] | None = None
     permeability_samples: NDArray[np.floating] | None = None
     report: Report | None = None
+    pressure_std: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         shape = self.microstructure.shape
@@ -74,6 +76,8 @@ class FlowField:
         }
         if self.velocity_std is not None:
             checked["velocity_std"] = check_array("velocity_std", self.velocity_std, (3, *shape))
+        if self.pressure_std is not None:
+            checked["pressure_std"] = check_array("pressure_std", self.pressure_std, shape)
         if self.permeability_samples is not None:
             checked["permeability_samples"] = check_array(
                 "permeability_samples", self.permeability_samples, (np.size(self.permeability_samples),)
@@ -95,6 +99,11 @@ class FlowField:
         """K = viscosity * superficial velocity * length / pressure drop, m^2 (velocity averaged over the WHOLE box)."""
         mean = float(self.velocity[COMPONENTS.index(self.axis)].mean(dtype=np.float64))
         return self.viscosity * mean * self.length / self.pressure_drop
+
+    @property
+    def permeability_interval(self) -> tuple[float, float] | None:
+        """The interval that holds the true K with a probability of 90 %, m^2; None unless a calibrated model says it."""
+        return self.report.permeability_interval if isinstance(self.report, ModelReport) else None
 
     @property
     def length(self) -> float:

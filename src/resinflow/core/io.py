@@ -34,6 +34,7 @@ def flow_to_dataset(flow: FlowField) -> xarray.Dataset:
         "pressure": flow.pressure,
         "signed_distance": micro.signed_distance,
         "velocity_std": flow.velocity_std,
+        "pressure_std": flow.pressure_std,
         "permeability_samples": flow.permeability_samples,
     }
     if flow.face_velocity is not None:
@@ -92,6 +93,7 @@ def flow_from_dataset(dataset: xarray.Dataset) -> FlowField:
         lateral=attrs["lateral"],
         face_velocity=None if any(face is None for face in faces) else (faces[0], faces[1], faces[2]),
         velocity_std=array("velocity_std"),
+        pressure_std=array("pressure_std"),
         permeability_samples=array("permeability_samples"),
         report=report_from_dict(report) if report else None,
     )

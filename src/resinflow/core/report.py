@@ -35,7 +35,20 @@ class SolverReport:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """How a flow was predicted: the model, its sampler, the seed, the number of samples and the seconds."""
+    """How a flow was predicted.
+
+    Attributes:
+        model: its name.
+        sampler: its sampler.
+        steps: denoiser calls a sample.
+        seed: of the samples.
+        samples: their number.
+        wall_time: seconds.
+        warnings: what a careful reader must know of this field.
+        permeability_interval: m^2, ends of the interval that holds the true K with a probability of 90 %; of a calibrated
+            model alone, whose ``velocity_std`` and ``permeability_samples`` are then calibrated too.
+        novelty: distance of the medium to the training media, in standard deviations; of a calibrated model alone.
+    """
 
     model: str
     sampler: str
@@ -44,6 +57,8 @@ class ModelReport:
     samples: int
     wall_time: float
     warnings: tuple[str, ...] = ()
+    permeability_interval: tuple[float, float] | None = None
+    novelty: float | None = None
 
 
 Report = SolverReport | ModelReport
@@ -66,8 +81,8 @@ def report_from_dict(values: dict[str, Any]) -> Report:
     cls = _KINDS.get(fields.pop("kind", ""))
     if cls is None:
         raise InvalidInputError(f"the report's kind is {values.get('kind')!r}; needed: one of {sorted(_KINDS)}.")
-    for name in ("residual_history", "warnings"):
-        if name in fields:
+    for name in ("residual_history", "warnings", "permeability_interval"):
+        if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
     try:
         return cls(**fields)

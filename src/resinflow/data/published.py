@@ -87,7 +87,7 @@ class PublishedFlows:
         return self._attributes["statistics"]
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation`` or ``test``.
+        """Return the samples of ``train``, ``validation``, ``test`` or ``all``.
 
         Raises:
             InvalidInputError: unknown split.

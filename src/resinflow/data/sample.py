@@ -44,13 +44,13 @@ class Sample:
     grid: FlowField | None = None
 
     def base(self, kind: Base) -> FlowField:
-        """Return the flow that a model corrects: the response flow, or the solver's on the stored grid.
+        """Return the flow that a model corrects: the planar flow, the response flow, or the solver's on the stored grid.
 
         Raises:
             InvalidInputError: no flow on the stored grid beside the truth, since the truth itself was solved there.
         """
-        if kind == "response":
-            return self.response
+        if kind != "grid":
+            return {"planar": self.planar, "response": self.response}[kind]
         if self.grid is None:
             raise InvalidInputError(
                 "the data set's flows were solved on its own grid, so that the model's base, the flow on that grid, would be "

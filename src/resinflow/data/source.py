@@ -43,7 +43,7 @@ class FlowSource(Protocol):
     def __len__(self) -> int: ...
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation`` or ``test``."""
+        """Return the samples of ``train``, ``validation``, ``test`` or ``all``."""
         ...
 
     def microstructure(self, index: int) -> Microstructure:

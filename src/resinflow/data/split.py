@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # a store reads its split through this module
 
 SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
 SPLIT_SEED = 2024
+ALL = "all"
+"""Every sample: for data sets that nothing is trained on."""
 
 
 def canonical_fingerprint(micro: Microstructure) -> str:
@@ -55,13 +57,15 @@ def describe_splits(indices: dict[str, list[int]]) -> dict[str, Any]:
 
 
 def indices_of(splits: Mapping[str, Any], split: str) -> NDArray[np.int64]:
-    """Return the samples of one part of the attribute ``splits``.
+    """Return the samples of one part of the attribute ``splits``, or of ``all``.
 
     Raises:
         InvalidInputError: unknown part.
     """
+    if split == ALL:
+        return np.sort(np.concatenate([np.asarray(part, dtype=np.int64) for part in splits["indices"].values()]))
     if split not in splits["indices"]:
-        raise InvalidInputError(f"the split is {split!r}; needed: one of {', '.join(splits['indices'])}.")
+        raise InvalidInputError(f"the split is {split!r}; needed: one of {', '.join(splits['indices'])}, or {ALL}.")
     return np.asarray(splits["indices"][split], dtype=np.int64)
 
 

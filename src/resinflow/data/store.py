@@ -195,7 +195,7 @@ class FlowStore:
         return self.read("complete").astype(bool)
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation`` or ``test``.
+        """Return the samples of ``train``, ``validation``, ``test`` or ``all``.
 
         Raises:
             InvalidInputError: unknown split, or no split drawn yet.

@@ -2,5 +2,6 @@
 
 from resinflow.diffusion.bridge import Bridge, BridgeDraw
 from resinflow.diffusion.ddpm import NoiseSchedule, sample_ddim, sample_ddpm
+from resinflow.diffusion.noising import Noising
 
-__all__ = ["Bridge", "BridgeDraw", "NoiseSchedule", "sample_ddim", "sample_ddpm"]
+__all__ = ["Bridge", "BridgeDraw", "NoiseSchedule", "Noising", "sample_ddim", "sample_ddpm"]

@@ -27,12 +27,12 @@ class BridgeDraw:
     Attributes:
         level: (B,), 1 at the noisy start, 0 at the target.
         latent: (B, ...), the point of the path.
-        velocity: (B, ...), the derivative of the path with respect to the level.
+        goal: (B, ...), the derivative of the path with respect to the level, which the network must tell.
     """
 
     level: Tensor
     latent: Tensor
-    velocity: Tensor
+    goal: Tensor
 
     def target_estimate(self, velocity: Tensor) -> Tensor:
         """Return the end of the straight path that ``velocity`` points along."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import FlowField, InvalidInputError
+from resinflow.evaluate.spread_scores import FlowSpread
+
+_NESTED = ("ranks", "drawn", "calibrated")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class EnsembleScores:
         spread_skill: spread over RMSE of the mean, 1 if calibrated, below 1 if overconfident.
         samples: number of fields.
         ranks: (samples + 1,), share of the true values with 0, 1, ... samples below them (:func:`rank_shares`).
+        drawn: how well the deviation between the samples tells the error, in velocity and in K.
+        calibrated: the same of the calibrated deviation, where the model has a calibration.
     """
 
     crps: float
@@ -32,10 +37,16 @@ class EnsembleScores:
     spread_skill: float
     samples: int
     ranks: tuple[float, ...]
+    drawn: FlowSpread | None = None
+    calibrated: FlowSpread | None = None
 
     def to_dict(self) -> dict[str, float]:
-        """Return the numbers by name, without the ranks."""
-        return {name: value for name, value in asdict(self).items() if name != "ranks"}
+        """Return the numbers flat by name, without the ranks."""
+        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NESTED}
+        for prefix in ("drawn", "calibrated"):
+            spread: FlowSpread | None = getattr(self, prefix)
+            numbers |= spread.to_dict(prefix) if spread is not None else {}
+        return numbers
 
 
 def score_ensemble(samples: NDArray[np.floating], truth: FlowField, level: float = 0.9) -> EnsembleScores:

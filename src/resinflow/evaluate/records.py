@@ -78,9 +78,10 @@ def write_json(document: Any, path: Path) -> None:
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str] = ()) -> None:
-    """Write rows of one set of columns as CSV, with an empty field for NaN and None; without rows the header ``names``."""
+    """Write rows as CSV, with an empty field for NaN, None and what a row does not have; without rows the header ``names``."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else list(names))
+        writer = csv.DictWriter(file, fieldnames=columns or list(names))
         writer.writeheader()
         writer.writerows(_plain(list(rows)))
 

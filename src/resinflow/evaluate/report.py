@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from resinflow.evaluate.evaluation import PLANAR, Evaluation
+from resinflow.evaluate.spread_table import spread_rows
 from resinflow.evaluate.table import TextTable, component_rows, cost_rows, ensemble_rows, score_rows
 
 _STYLE = """
@@ -76,6 +77,7 @@ def compose_report(evaluation: Evaluation, figures: Mapping[str, tuple[str, str]
     ]
     if evaluation.ensembles():
         sections.append(Section("Calibration of the samples", table=ensemble_rows(evaluation.scores)))
+        sections.append(Section("Spread as a measure of the error", table=spread_rows(evaluation)))
     sections += [Section(title, figure=name, caption=caption) for name, (title, caption) in figures.items()]
     return Report(f"Evaluation of {evaluation.model}", opening, tuple(sections))
 

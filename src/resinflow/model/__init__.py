@@ -1,7 +1,8 @@
 """The predictor: weights, configuration and scaling in one directory that rebuilds itself."""
 
 from resinflow.model.config import PRESETS, ModelConfig
+from resinflow.model.correction import FlowSolvers, StartFlows
 from resinflow.model.paper import PaperPredictor
-from resinflow.model.predictor import FlowPredictor, StartFlows
+from resinflow.model.predictor import FlowPredictor
 
-__all__ = ["PRESETS", "FlowPredictor", "ModelConfig", "PaperPredictor", "StartFlows"]
+__all__ = ["PRESETS", "FlowPredictor", "FlowSolvers", "ModelConfig", "PaperPredictor", "StartFlows"]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from resinflow.core import FlowField, InvalidInputError
-from resinflow.model.conditioning import _PRESSURE_GAIN as PRESSURE_GAIN
-from resinflow.model.conditioning import build_conditions, build_target
+from resinflow.model.conditioning import PRESSURE_GAIN, build_target
+from resinflow.model.correction import StartFlows
+from resinflow.model.padding import cropped, padded
 from resinflow.model.paper import PaperPredictor
-from resinflow.model.predictor import FlowPredictor, StartFlows
+from resinflow.model.predictor import FlowPredictor
 from resinflow.nn.blocks import FOLD
 from resinflow.nn.paper.vae import STRIDE
 
@@ -49,16 +50,16 @@ class FlowBranches:
     """Branches of our own model: fields and latents are dimensionless inside."""
 
     def __init__(self, predictor: FlowPredictor) -> None:
-        self._networks = predictor.networks
+        self._networks, self._predictor = predictor.networks, predictor
 
     def planar(self, start: StartFlows) -> FlowField:
         """Return D2D(E2D): velocity and pressure of the planar flow."""
-        conditions = build_conditions(start.planar, start.base)
+        conditions = self._predictor.conditions(start)
         fields = self._tensor(conditions.fields)
         with torch.inference_mode():
             decoded = self._networks.vae.decode_2d(self._networks.vae.encode_2d(fields), fields)
         planar, micro = start.planar, start.planar.microstructure
-        vx, vy, deviation = _cropped(decoded, micro.shape) * micro.fluid
+        vx, vy, deviation = cropped(decoded, micro.shape)[0] * micro.fluid
         profile = 1.0 - (np.arange(micro.shape[2]) + 0.5) / micro.shape[2]
         pressure = (profile + deviation / PRESSURE_GAIN) * conditions.drop * micro.fluid
         velocity = np.stack([vx, vy, np.zeros_like(vx)]) * conditions.speed
@@ -66,7 +67,7 @@ class FlowBranches:
 
     def latents(self, truth: FlowField, start: StartFlows) -> Latents:
         """Return the mean latents of both encoders."""
-        conditions = build_conditions(start.planar, start.base)
+        conditions = self._predictor.conditions(start)
         fields = self._tensor(conditions.fields)
         target = self._tensor(build_target(truth, start.base, conditions.speed))
         with torch.inference_mode():
@@ -75,7 +76,7 @@ class FlowBranches:
         return {"E2D": planar[0].float().cpu().numpy(), "E3D": volume[0].float().cpu().numpy()}
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:
-        return _padded(torch.from_numpy(fields)[None], FOLD).to(self._networks.target_scale.device)
+        return padded(fields, FOLD).to(self._networks.target_scale.device)
 
 
 class PaperBranches:
@@ -102,7 +103,7 @@ class PaperBranches:
             latent = system.encode_2d(self._tensor(planar)).to(system.dtype)
             decoded = system.denormalised(system.vae.decode_2d(latent).float())
         micro = planar.microstructure
-        velocity = _cropped(decoded.transpose(1, 2), micro.shape) * micro.fluid
+        velocity = cropped(decoded.transpose(1, 2), micro.shape)[0] * micro.fluid
         return replace(planar, velocity=velocity, face_velocity=None, report=None)
 
     def latents(self, truth: FlowField, start: StartFlows) -> Latents:
@@ -116,8 +117,10 @@ class PaperBranches:
 
     def _tensor(self, flow: FlowField) -> Tensor:
         """Velocity as (1, S, 3, H, W), padded with fibre to the VAE's stride."""
-        velocity = np.array(flow.velocity.transpose(1, 0, 2, 3)[None], dtype=np.float32, order="C")  # fields are read-only
-        return _padded(torch.from_numpy(velocity), STRIDE).to(self._system.norm_factors.device)
+        height, width = flow.velocity.shape[-2:]
+        velocity = torch.from_numpy(np.array(flow.velocity.transpose(1, 0, 2, 3)[None], dtype=np.float32, order="C"))
+        whole = torch.nn.functional.pad(velocity, (0, -width % STRIDE, 0, -height % STRIDE))
+        return whole.to(self._system.norm_factors.device)
 
 
 @branches_of.register
@@ -128,14 +131,3 @@ def _(predictor: FlowPredictor) -> Branches:
 @branches_of.register
 def _(predictor: PaperPredictor) -> Branches:
     return PaperBranches(predictor)
-
-
-def _padded(tensor: Tensor, multiple: int) -> Tensor:
-    """Pad the last two axes with fibre (zeros) to multiples."""
-    height, width = tensor.shape[-2:]
-    return torch.nn.functional.pad(tensor, (0, -width % multiple, 0, -height % multiple))
-
-
-def _cropped(fields: Tensor, shape: tuple[int, int, int]) -> NDArray[np.floating]:
-    """Return (channels, nz, ny, nx) of the one item of a batch."""
-    return fields[0, ..., : shape[1], : shape[2]].cpu().numpy()

@@ -1,21 +1,25 @@
-"""What the networks see: dimensionless fields of the geometry, the planar flow and the response flow.
+"""What the networks see: dimensionless fields of the geometry, the planar flow and the base flow.
 
-Stokes flow is linear, so velocities are measured in the response flow's own RMS speed and pressures in the pressure drop:
-any resin and any pressure give the same network input, and lengths enter only as ratios.
+Stokes flow is linear, so velocities are measured in the base flow's own RMS speed and pressures in the pressure drop:
+any resin and any pressure give the same network input, and lengths enter only as ratios. The base flow is what the networks
+correct: the solver's flow on the stored grid, or the response flow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.core import FlowField, InvalidInputError
+from resinflow.core.surface import surface_distance
 
-CHANNELS = (
+Condition = Literal[
     "fluid",
+    "wall",
     "distance",
     "anisotropy",
     "planar_vx",
@@ -23,19 +27,24 @@ CHANNELS = (
     "planar_pressure",
     "step_up",
     "step_down",
-    "response_vx",
-    "response_vy",
-    "response_vz",
-    "response_pressure",
-)
+    "base_vx",
+    "base_vy",
+    "base_vz",
+    "base_pressure",
+]
+CHANNELS: tuple[Condition, ...] = get_args(Condition)
 """Conditions of the networks; the geometry comes first."""
-GEOMETRY_CHANNELS = 3
-PLANAR = slice(3, 6)
+GEOMETRY_CHANNELS = 4
+PLANAR = slice(4, 7)
 """The channels that the 2-D branch reconstructs."""
 TARGETS = ("vx", "vy", "vz", "pressure")
 
-_PRESSURE_GAIN = 10.0
+PRESSURE_GAIN = 10.0
 """Deviations from the linear pressure profile are about a tenth of the pressure drop."""
+_WALL_RANGE = 2.0
+"""Voxels from the fibre surface within which its place is shown to a fraction of a voxel."""
+_DISTANCE_RANGE = 6.0
+"""Voxels over which the distance saturates."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Conditions:
     """Network input of one medium with flow along x.
 
     Attributes:
-        fields: (channels, nz, ny, nx), float32, zero in the fibres.
+        fields: (channels, nz, ny, nx), float32; all but the geometry is zero in the fibres.
         speed: m/s, the unit of velocity.
         drop: Pa, the unit of pressure.
     """
@@ -53,42 +62,58 @@ class Conditions:
     drop: float
 
 
-def build_conditions(planar: FlowField, response: FlowField) -> Conditions:
-    """Return the conditions for a medium from its planar flow and its response flow (both along x).
+def build_conditions(
+    planar: FlowField, base: FlowField, *, speed: float | None = None, hidden: Sequence[Condition] = ()
+) -> Conditions:
+    """Return the conditions for a medium from its planar flow and its base flow (both along x).
+
+    The fibre surface comes from the medium's signed distance, or is estimated from its mask.
+
+    Args:
+        planar: each slice by itself.
+        base: the flow that is corrected.
+        speed: unit of velocity, m/s; by default the RMS speed of the base flow.
+        hidden: conditions to be zeroed; never the mask.
 
     Raises:
         InvalidInputError: flows of different media or drives, or a medium at rest.
     """
     micro = planar.microstructure
-    if response.microstructure.fingerprint != micro.fingerprint or response.pressure_drop != planar.pressure_drop:
-        raise InvalidInputError("planar flow and response flow differ in medium or pressure drop; needed: the same for both.")
-    fluid = micro.fluid
-    speed = rms_speed(response)
-    if speed == 0:
+    if base.microstructure.fingerprint != micro.fingerprint or base.pressure_drop != planar.pressure_drop:
+        raise InvalidInputError("planar flow and base flow differ in medium or pressure drop; needed: the same for both.")
+    if rms_speed(base) == 0:
         raise InvalidInputError("nothing flows through this medium along the axis, so there is no flow to predict: K = 0.")
-    drop = planar.pressure_drop
+    speed = rms_speed(base) if speed is None else speed
+    distance = surface_distance(micro) / micro.spacing[2]
     step_up, step_down = _pressure_steps(planar)
-    fields = np.stack(
+    geometry = np.stack(
         [
-            fluid,
-            _distance(micro),
-            np.full(fluid.shape, np.log(micro.spacing[0] / micro.spacing[2])),
+            micro.fluid,
+            np.clip(distance, -_WALL_RANGE, _WALL_RANGE) / _WALL_RANGE,
+            np.tanh(distance / _DISTANCE_RANGE),
+            np.full(micro.shape, np.log(micro.spacing[0] / micro.spacing[2])),
+        ]
+    )
+    flows = np.stack(
+        [
             planar.velocity[0] / speed,
             planar.velocity[1] / speed,
             _pressure_deviation(planar),
             step_up,
             step_down,
-            *(response.velocity / speed),
-            _pressure_deviation(response),
+            *(base.velocity / speed),
+            _pressure_deviation(base),
         ]
     )
-    return Conditions((fields * fluid).astype(np.float32), speed, drop)
+    fields = np.concatenate([geometry, flows * micro.fluid]).astype(np.float32)
+    fields[[CHANNELS.index(name) for name in hidden]] = 0
+    return Conditions(fields, speed, planar.pressure_drop)
 
 
-def build_target(truth: FlowField, response: FlowField, speed: float) -> NDArray[np.float32]:
-    """Return what the networks learn: truth minus response flow, (4, nz, ny, nx), in units of ``speed`` and pressure drop."""
-    velocity = (truth.velocity - response.velocity) / speed
-    pressure = (truth.pressure - response.pressure) / truth.pressure_drop
+def build_target(truth: FlowField, base: FlowField, speed: float) -> NDArray[np.float32]:
+    """Return what the networks learn: truth minus base flow, (4, nz, ny, nx), in units of ``speed`` and pressure drop."""
+    velocity = (truth.velocity - base.velocity) / speed
+    pressure = (truth.pressure - base.pressure) / truth.pressure_drop
     return (np.concatenate([velocity, pressure[None]]) * truth.microstructure.fluid).astype(np.float32)
 
 
@@ -97,18 +122,11 @@ def rms_speed(flow: FlowField) -> float:
     return float(np.sqrt((flow.velocity**2).sum(axis=0)[flow.microstructure.fluid].mean(dtype=np.float64)))
 
 
-def _distance(micro: Microstructure) -> NDArray[np.floating]:
-    """In-plane distance to the nearest fibre, in units of its mean over the fluid."""
-    dz, dy, dx = micro.spacing
-    distance = np.stack([np.asarray(ndimage.distance_transform_edt(layer, sampling=(dy, dx))) for layer in micro.fluid])
-    return distance / distance[micro.fluid].mean()
-
-
 def _pressure_deviation(flow: FlowField) -> NDArray[np.floating]:
     """Pressure minus its linear profile, in tenths of the pressure drop."""
     count = flow.microstructure.shape[2]
     linear = 1.0 - (np.arange(count) + 0.5) / count
-    return _PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear)
+    return PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear)
 
 
 def _pressure_steps(planar: FlowField) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

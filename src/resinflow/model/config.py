@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from resinflow.core.flow import Base
+from resinflow.model.conditioning import Condition
 
 Positive = Annotated[int, Field(ge=1)]
 
 
-class ModelConfig(BaseModel):
-    """Sizes of the dual-branch VAE and of the latent diffusion model.
+class InputConfig(BaseModel):
+    """What networks are given and in which units, whatever they are.
 
     Attributes:
         base: the flow that the networks correct.
-        latent_channels: channels of the latent grid (in-plane strides of 4).
-        width: channels inside all networks.
-        blocks: residual blocks of encoder_3d, decoder_3d, encoder_2d, decoder_2d.
-        denoiser_blocks: residual blocks of the denoiser.
-        bridge_noise: noise at the start of the bridge, in standard deviations of the latent.
-        sampler_steps: denoiser calls of a prediction.
-        samples: samples of a prediction.
+        speed: unit of velocity, m/s; None: the RMS speed of each sample's own base flow, so that any resin and any pressure
+            drop give the same input.
+        hidden: conditions that the networks do not see (names of :data:`resinflow.model.conditioning.CHANNELS`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: Base = "response"
+    base: Base = "grid"
+    speed: Annotated[float, Field(gt=0)] | None = None
+    hidden: tuple[Condition, ...] = ()
+
+
+class ModelConfig(InputConfig):
+    """Sizes of the dual-branch VAE and of the latent diffusion model.
+
+    Attributes:
+        latent_channels: channels of the latent grid (in-plane strides of 4).
+        width: channels inside all networks.
+        blocks: residual blocks of encoder_3d, decoder_3d, encoder_2d, decoder_2d.
+        denoiser_blocks: residual blocks of the denoiser.
+        decoder_sees: conditions that decoder_3d sees beside the latent: all, the geometry, or none.
+        denoiser_couples_slices: whether the denoiser's convolutions reach the slices above and below.
+        process: ``bridge`` from the latent of the 2-D branch, or ``ddpm`` from pure noise.
+        bridge_noise: noise at the start of the bridge, in standard deviations of the latent.
+        sampler_steps: denoiser calls of a prediction.
+        samples: samples of a prediction.
+        mirror_images: whether the samples of a prediction see the medium in its mirror images, one after the other.
+    """
+
     latent_channels: Positive = 8
     width: Positive = 64
     blocks: tuple[Positive, Positive, Positive, Positive] = (3, 5, 5, 2)
     denoiser_blocks: Positive = 4
+    decoder_sees: Literal["all", "geometry", "nothing"] = "all"
+    denoiser_couples_slices: bool = True
+    process: Literal["bridge", "ddpm"] = "bridge"
     bridge_noise: Annotated[float, Field(gt=0)] = 0.5
     sampler_steps: Positive = 2
     samples: Positive = 4
+    mirror_images: bool = True
 
 
 PRESETS: dict[str, ModelConfig] = {"small": ModelConfig()}

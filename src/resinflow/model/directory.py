@@ -12,16 +12,22 @@ from resinflow.core.files import replacing
 from resinflow.model.networks import save_weights
 
 WEIGHTS, CONFIG, LOG = "model.safetensors", "config.json", "log.json"
+CALIBRATION = "calibration.json"
+"""Measured after training, of the weights beside it."""
 
 
 def write_model(directory: str | Path, module: nn.Module, document: dict[str, Any], log: dict[str, Any]) -> Path:
-    """Write the weights of ``module``, its configuration and its log to ``directory``, and return it."""
+    """Write the weights of ``module``, its configuration and its log to ``directory``, and return it.
+
+    A calibration that stands there belongs to other weights and goes.
+    """
     directory = Path(directory)
     with replacing(directory) as temporary:
         temporary.mkdir()
         save_weights(module, temporary / WEIGHTS)
         (temporary / CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         (temporary / LOG).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+        (directory / CALIBRATION).unlink(missing_ok=True)
     return directory
 
 

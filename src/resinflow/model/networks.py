@@ -14,6 +14,7 @@ from resinflow.core.files import replacing
 from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, PLANAR, TARGETS
 from resinflow.model.config import ModelConfig
 from resinflow.nn import Denoiser, DualBranchVAE
+from resinflow.nn.staggered import as_staggered
 
 
 class LatentDiffusion(nn.Module):
@@ -39,15 +40,24 @@ class LatentDiffusion(nn.Module):
             latent_channels=config.latent_channels,
             width=config.width,
             blocks=config.blocks,
+            decoder_sees={"all": len(CHANNELS), "geometry": GEOMETRY_CHANNELS, "nothing": 0}[config.decoder_sees],
         )
         self.denoiser = Denoiser(
             latent_channels=config.latent_channels,
             condition_channels=len(CHANNELS),
             width=config.width,
             blocks=config.denoiser_blocks,
+            couple_slices=config.denoiser_couples_slices,
         )
         self.register_buffer("target_scale", torch.ones(len(TARGETS)))
         self.register_buffer("latent_scale", torch.ones(config.latent_channels))
+
+    def decode(self, latent: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        """Return the target (B, 4, D, H, W), in units of its RMS, that ``decoder_3d`` makes of a latent.
+
+        Its velocity has been on the faces of the voxels, which is where mass is conserved: none crosses a fibre's.
+        """
+        return as_staggered(self.vae.decode_3d(latent, conditions), conditions[:, :1])
 
     def scaled(self, target: torch.Tensor) -> torch.Tensor:
         """Return targets (B, 4, D, H, W) in units of their RMS."""

@@ -19,10 +19,10 @@ from torch import Tensor
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
 from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
+from resinflow.model.correction import StartFlows
 from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem
-from resinflow.model.predictor import StartFlows
 
 _FAMILIAR = (0.05, 1.2)
 """Largest planar velocity over the training data's largest: outside of it the networks extrapolate."""

@@ -9,11 +9,13 @@ medium and resin. Each loss is a mean square, so that it is zero where, and only
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-LOSSES = ("divergence", "flow_rate", "no_slip", "smoothness", "laplacian")
+PhysicsLoss = Literal["divergence", "flow_rate", "no_slip", "smoothness", "laplacian"]
+LOSSES: tuple[PhysicsLoss, ...] = get_args(PhysicsLoss)
 """Names of the losses, the keys of :func:`physics_losses`."""
 
 _AXES = {-3: 0, -2: 1, -1: 2}

@@ -18,7 +18,7 @@ _ARRAY_AXIS = {"z": -3, "y": -2, "x": -1}
 
 
 def _changes_sign(name: str, mirror: Mirror) -> bool:
-    component = name[-1] if name.startswith(("v", "planar_v", "response_v")) else None
+    component = name[-1] if name.startswith(("v", "planar_v", "base_v")) else None
     pressure = "pressure" in name or "step" in name
     if mirror == "x":  # the mirror changes vx, turning the drive back changes all velocities and pressures
         return component in ("y", "z") or pressure

@@ -42,13 +42,20 @@ class ChannelNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm, two 3 x 3 x 3 convolutions and a skip; starts as the identity. Optionally modulated by an embedding (FiLM)."""
+    """Norm, two 3 x 3 x 3 convolutions and a skip; starts as the identity. Optionally modulated by an embedding (FiLM).
 
-    def __init__(self, channels: int, embedding: int = 0) -> None:
+    Args:
+        channels: of the field.
+        embedding: length of the embedding; 0: none.
+        couple_slices: False for 1 x 3 x 3 convolutions, which treat every slice by itself.
+    """
+
+    def __init__(self, channels: int, embedding: int = 0, *, couple_slices: bool = True) -> None:
         super().__init__()
+        depth = 3 if couple_slices else 1
         self.norm = ChannelNorm(channels)
-        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv1 = nn.Conv3d(channels, channels, (depth, 3, 3), padding=(depth // 2, 1, 1))
+        self.conv2 = nn.Conv3d(channels, channels, (depth, 3, 3), padding=(depth // 2, 1, 1))
         self.modulate = nn.Linear(embedding, 2 * channels) if embedding else None
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)  # pyright: ignore[reportArgumentType]
@@ -66,10 +73,19 @@ class ResidualBlock(nn.Module):
 class Trunk(nn.Module):
     """1 x 1 x 1 convolution in, residual blocks, norm and 1 x 1 x 1 convolution out; fully convolutional, any size."""
 
-    def __init__(self, channels_in: int, width: int, blocks: int, channels_out: int, embedding: int = 0) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        width: int,
+        blocks: int,
+        channels_out: int,
+        embedding: int = 0,
+        *,
+        couple_slices: bool = True,
+    ) -> None:
         super().__init__()
         self.conv_in = nn.Conv3d(channels_in, width, 1)
-        self.blocks = nn.ModuleList(ResidualBlock(width, embedding) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width, embedding, couple_slices=couple_slices) for _ in range(blocks))
         self.norm_out = ChannelNorm(width)
         self.conv_out = nn.Conv3d(width, channels_out, 1)
 

@@ -20,13 +20,16 @@ class Denoiser(nn.Module):
         condition_channels: channels of the conditions at full resolution.
         width: channels inside.
         blocks: residual blocks.
+        couple_slices: False to treat every slice by itself.
     """
 
-    def __init__(self, *, latent_channels: int, condition_channels: int, width: int, blocks: int) -> None:
+    def __init__(
+        self, *, latent_channels: int, condition_channels: int, width: int, blocks: int, couple_slices: bool = True
+    ) -> None:
         super().__init__()
         channels_in = 2 * latent_channels + condition_channels * FOLD * FOLD
         self.embed = nn.Sequential(nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU(), nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU())
-        self.trunk = Trunk(channels_in, width, blocks, latent_channels, embedding=_EMBEDDING)
+        self.trunk = Trunk(channels_in, width, blocks, latent_channels, embedding=_EMBEDDING, couple_slices=couple_slices)
 
     def forward(self, noisy: Tensor, start: Tensor, conditions: Tensor, level: Tensor) -> Tensor:
         """Return a field like ``noisy`` (B, latent, D, h, w); ``level`` (B,) runs from 0 (clean) to 1."""

@@ -43,6 +43,7 @@ class DualBranchVAE(nn.Module):
         latent_channels: channels of the latent.
         width: channels inside.
         blocks: residual blocks of (encoder_3d, decoder_3d, encoder_2d, decoder_2d).
+        decoder_sees: how many of the conditions, the first ones, ``decoder_3d`` sees; None: all.
     """
 
     def __init__(
@@ -55,13 +56,15 @@ class DualBranchVAE(nn.Module):
         latent_channels: int,
         width: int,
         blocks: tuple[int, int, int, int],
+        decoder_sees: int | None = None,
     ) -> None:
         super().__init__()
         self.geometry_channels = geometry_channels
+        self.decoder_sees = condition_channels if decoder_sees is None else decoder_sees
         area = FOLD * FOLD
         both = target_channels + condition_channels
         self.encoder_3d = Trunk(both * area, width, blocks[0], 2 * latent_channels)
-        self.decoder_3d = Trunk(latent_channels + condition_channels * area, width, blocks[1], target_channels * area)
+        self.decoder_3d = Trunk(latent_channels + self.decoder_sees * area, width, blocks[1], target_channels * area)
         self.encoder_2d = Trunk(condition_channels * area, width, blocks[2], latent_channels)
         self.decoder_2d = Trunk(latent_channels + geometry_channels * area, width, blocks[3], planar_channels * area)
 
@@ -72,7 +75,8 @@ class DualBranchVAE(nn.Module):
 
     def decode_3d(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Return the target (B, T, D, H, W) of a latent under the conditions."""
-        return unfold(self.decoder_3d(torch.cat([latent.to(conditions.dtype), fold(conditions)], dim=1))).float()
+        seen = fold(conditions[:, : self.decoder_sees])
+        return unfold(self.decoder_3d(torch.cat([latent.to(conditions.dtype), seen], dim=1))).float()
 
     def encode_2d(self, conditions: Tensor) -> Tensor:
         """Return the latent that the conditions alone suggest; it is deterministic."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.data.config import read_config
 from resinflow.model.config import ModelConfig
+from resinflow.model.physics import PhysicsLoss
 
 StageName = Literal["vae3d", "vae2d", "diffusion"]
 STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
@@ -64,7 +65,20 @@ MACHINE_OPTIONS = frozenset({"gradient_checkpointing", "compile", "devices", "wo
 """Options that say how a machine computes a stage, not what is computed: a run may go on with others."""
 
 
-class Vae3dConfig(StageConfig):
+class FlowStageConfig(StageConfig):
+    """Options that every stage of our own model has: what a decoded flow is asked for beside its error.
+
+    Attributes:
+        flow_rate_weight: weight of the error of the mean vx correction, in units of the correction's RMS: that of K.
+        physics: weights of the losses of :mod:`resinflow.model.physics` by name, on the whole flow in units of the base flow's
+            RMS speed and of the pixel.
+    """
+
+    flow_rate_weight: Weight = 1.0
+    physics: dict[PhysicsLoss, Weight] = {}
+
+
+class Vae3dConfig(FlowStageConfig):
     """Stage 1, encoder_3d and decoder_3d.
 
     Attributes:
@@ -78,21 +92,23 @@ class Vae3dConfig(StageConfig):
     latent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Vae2dConfig(StageConfig):
-    """Stage 2, encoder_2d and decoder_2d, the 3-D branch frozen.
+class Vae2dConfig(FlowStageConfig):
+    """Stage 2, encoder_2d and decoder_2d, encoder_3d frozen.
 
     Attributes:
         align_weight: weight of the distance between the latents of both branches.
         cross_weight: weight of the cross-reconstruction D3D(E2D).
         reconstruction_weight: weight of the planar reconstruction D2D(E2D).
+        volume_weight: weight of the 3-D reconstruction D3D(E3D); above zero decoder_3d goes on learning, from both latents.
     """
 
     align_weight: Weight = 0.2
     cross_weight: Weight = 1.0
     reconstruction_weight: Weight = 0.2
+    volume_weight: Weight = 0.0
 
 
-class DiffusionConfig(StageConfig):
+class DiffusionConfig(FlowStageConfig):
     """Stage 3, the denoiser, the VAE frozen.
 
     Attributes:
@@ -103,12 +119,23 @@ class DiffusionConfig(StageConfig):
 
 
 class TrainingConfig(BaseModel):
-    """A whole run: one model, one seed, three stages."""
+    """A whole run: one model, one seed, three stages.
+
+    Attributes:
+        name: of the model.
+        seed: decides on the initial weights, and with the epoch on order, mirrors and noise.
+        samples: only so many samples of the training split, its first ones; ``null`` for all of it.
+        model: sizes of the networks and what they see.
+        vae3d: options of stage 1.
+        vae2d: options of stage 2.
+        diffusion: options of stage 3.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "small"
     seed: int = 2024
+    samples: Positive | None = None
     model: ModelConfig = ModelConfig()
     vae3d: Vae3dConfig = Vae3dConfig()
     vae2d: Vae2dConfig = Vae2dConfig()

@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from resinflow.core.flow import Base
+from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource
 from resinflow.model.conditioning import CHANNELS, TARGETS, build_conditions, build_target
+from resinflow.model.config import InputConfig
 from resinflow.model.symmetry import MIRRORS, Mirror, mirror_pair
 from resinflow.train.reproducible import Place, Share, SharedSampler
 
@@ -61,7 +62,11 @@ class FlowDataset(Dataset[Batch]):
         mirrored: apply each mirror to a sample with probability one half.
         seed: decides, with the epoch and the sample's number, on the mirrors.
         keep: keep samples in memory.
-        base: the flow that is corrected.
+        inputs: what the networks are given.
+        samples: only the first ones of the split; None for all of it.
+
+    Raises:
+        InvalidInputError: more samples than the split has.
     """
 
     def __init__(
@@ -72,11 +77,17 @@ class FlowDataset(Dataset[Batch]):
         mirrored: bool,
         seed: int = 0,
         keep: bool = False,
-        base: Base = "response",
+        inputs: InputConfig | None = None,
+        samples: int | None = None,
     ) -> None:
         self._source = source
-        self._base: Base = base
+        self._inputs = inputs or InputConfig()
         self._indices = source.indices(split)
+        if samples is not None and samples > len(self._indices):
+            raise InvalidInputError(
+                f"samples is {samples}, but the {split} split of {source.path} has {len(self._indices)}; needed: at most those."
+            )
+        self._indices = self._indices[:samples]
         self._mirrored = mirrored
         self._seed = seed
         self._kept: dict[int, Batch] | None = {} if keep else None
@@ -105,9 +116,10 @@ class FlowDataset(Dataset[Batch]):
         return self._kept[index]
 
     def _read(self, index: int) -> Batch:
-        sample = self._source.sample(index)
-        conditions = build_conditions(sample.planar, sample.base(self._base))
-        target = build_target(sample.truth, sample.base(self._base), conditions.speed)
+        sample, inputs = self._source.sample(index), self._inputs
+        base = sample.base(inputs.base)
+        conditions = build_conditions(sample.planar, base, speed=inputs.speed, hidden=inputs.hidden)
+        target = build_target(sample.truth, base, conditions.speed)
         return torch.from_numpy(conditions.fields).to(_STORAGE), torch.from_numpy(target).to(_STORAGE)
 
 
@@ -132,7 +144,11 @@ class FlowDataModule(L.LightningDataModule):
         batch_size: samples a step (of every process).
         seed: decides on order and mirrors.
         loading: how samples are read.
-        base: the flow that is corrected.
+        inputs: what the networks are given.
+        samples: only the first ones of the training split; None for all of it.
+
+    Raises:
+        InvalidInputError: more samples than the training split has.
     """
 
     def __init__(
@@ -142,15 +158,17 @@ class FlowDataModule(L.LightningDataModule):
         *,
         seed: int = 0,
         loading: LoadingConfig | None = None,
-        base: Base = "response",
+        inputs: InputConfig | None = None,
+        samples: int | None = None,
     ) -> None:
         super().__init__()
         loading = loading or LoadingConfig()
         self._batch_size, self._seed, self._prefetch = batch_size, seed, loading.prefetch
         self.kept_in_memory = keeps_in_memory(source, loading)
         self.workers = _worker_count(loading, self.kept_in_memory)
-        self._train = FlowDataset(source, "train", mirrored=True, seed=seed, keep=self.kept_in_memory, base=base)
-        self._validation = FlowDataset(source, "validation", mirrored=False, keep=self.kept_in_memory, base=base)
+        kept = self.kept_in_memory
+        self._train = FlowDataset(source, "train", mirrored=True, seed=seed, keep=kept, inputs=inputs, samples=samples)
+        self._validation = FlowDataset(source, "validation", mirrored=False, keep=kept, inputs=inputs)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled and mirrored."""

@@ -19,6 +19,18 @@ def fluid_rmse(prediction: Tensor, target: Tensor, fluid: Tensor) -> Tensor:
     return (squares + 1e-12).sqrt().mean()
 
 
+def flow_rate_error(prediction: Tensor, target: Tensor, fluid: Tensor) -> Tensor:
+    """Return the mean over samples of the error of vx averaged over the fluid, which is that of the permeability.
+
+    Args:
+        prediction: (B, C, D, H, W), vx first.
+        target: (B, C, D, H, W).
+        fluid: (B, 1, D, H, W), 1 in the fluid.
+    """
+    mean = ((prediction - target)[:, 0] * fluid[:, 0]).sum(dim=(1, 2, 3)) / fluid.sum(dim=(1, 2, 3, 4))
+    return mean.abs().mean()
+
+
 def velocity_error(prediction: Tensor, target: Tensor, fluid: Tensor) -> Tensor:
     """Return the mean over samples of the RMS velocity error (first three channels) in the units of the tensors given."""
     squares = ((prediction - target)[:, :3] * fluid).square().sum(dim=(1, 2, 3, 4)) / fluid.sum(dim=(1, 2, 3, 4))

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resinflow.diffusion import Bridge
-from resinflow.model.conditioning import PLANAR
+from resinflow.model.conditioning import CHANNELS, PLANAR
 from resinflow.model.networks import LatentDiffusion
-from resinflow.train.config import DiffusionConfig, StageConfig, Vae2dConfig, Vae3dConfig
+from resinflow.model.physics import physics_losses
+from resinflow.model.sampling import Process
+from resinflow.train.config import DiffusionConfig, FlowStageConfig, Vae2dConfig, Vae3dConfig
 from resinflow.train.loading import Batch
-from resinflow.train.losses import fluid_rmse, velocity_error
+from resinflow.train.losses import flow_rate_error, fluid_rmse, velocity_error
 from resinflow.train.stage import Part, TrainedStage
 
 
@@ -26,7 +27,7 @@ class Stage(TrainedStage):
         config: options of the stage.
     """
 
-    def __init__(self, networks: LatentDiffusion, trained: list[nn.Module], config: StageConfig) -> None:
+    def __init__(self, networks: LatentDiffusion, trained: list[nn.Module], config: FlowStageConfig) -> None:
         super().__init__(networks, trained)
         self.networks = networks
         self.config = config
@@ -34,6 +35,20 @@ class Stage(TrainedStage):
     @abstractmethod
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
         """Return the terms of a batch: ``loss``, and ``velocity_error`` in units of the RMS speed."""
+
+    def decoding(self, decoded: Tensor, target: Tensor, conditions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a decoded target (B, 4, D, H, W), in units of its RMS, and what is logged of it."""
+        networks, fluid = self.networks, conditions[:, :1]
+        scaled = networks.scaled(target)
+        error = fluid_rmse(decoded, scaled, fluid)
+        rate = flow_rate_error(decoded, scaled, fluid)
+        loss = error + self.config.flow_rate_weight * rate
+        correction = networks.unscaled(decoded)
+        if self.config.physics:
+            terms = physics_losses(*_whole_flow(correction, conditions), self.config.physics)
+            loss = loss + sum(weight * terms[name].mean() for name, weight in self.config.physics.items())
+        logged = {"velocity_error": velocity_error(correction, target, fluid), "flow_rate": rate}
+        return loss, logged
 
     def batch_losses(self, batch: Batch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
         """Return the terms of a batch and its number of samples."""
@@ -54,88 +69,78 @@ class Vae3dStage(Stage):
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
         """Return reconstruction and KL; decoding sees a drawn latent, or none, in training and the mean in validation."""
-        fluid = conditions[:, :1]
-        scaled = self.networks.scaled(target)
-        posterior = self.networks.vae.encode_3d(scaled, conditions)
+        networks = self.networks
+        posterior = networks.vae.encode_3d(networks.scaled(target), conditions)
         latent = posterior.mean
         if part == "train":
             kept = torch.rand(len(target), device=target.device) >= self.options.latent_dropout
             latent = posterior.sample() * kept.view(-1, 1, 1, 1, 1)
-        decoded = self.networks.vae.decode_3d(latent, conditions)
-        reconstruction, kl = fluid_rmse(decoded, scaled, fluid), posterior.kl()
+        reconstruction, logged = self.decoding(networks.decode(latent, conditions), target, conditions)
+        kl = posterior.kl()
         weight = self.options.kl_weight * min(1.0, (self.current_epoch + 1) / max(self.options.kl_epochs, 1))
-        terms = {
-            "loss": reconstruction + weight * kl,
-            "reconstruction": reconstruction,
-            "kl": kl,
-            "velocity_error": velocity_error(self.networks.unscaled(decoded), target, fluid),
-        }
+        terms = {"loss": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl, **logged}
         if part == "validation":  # what the conditions alone are good for
-            alone = self.networks.vae.decode_3d(torch.zeros_like(latent), conditions)
-            terms["velocity_error_without_latent"] = velocity_error(self.networks.unscaled(alone), target, fluid)
+            alone = networks.decode(torch.zeros_like(latent), conditions)
+            terms["velocity_error_without_latent"] = velocity_error(networks.unscaled(alone), target, conditions[:, :1])
         return terms
 
 
 class Vae2dStage(Stage):
-    """Stage 2: encoder_2d learns the latent of encoder_3d from the conditions; the 3-D branch is frozen."""
+    """Stage 2: encoder_2d learns the latent of encoder_3d from the conditions; encoder_3d is frozen.
+
+    decoder_3d is frozen too, unless ``volume_weight`` keeps it reconstructing while it learns to decode the new latent.
+    """
 
     def __init__(self, networks: LatentDiffusion, config: Vae2dConfig) -> None:
-        super().__init__(networks, [networks.vae.encoder_2d, networks.vae.decoder_2d], config)
+        vae = networks.vae
+        decoder = [vae.decoder_3d] if config.volume_weight > 0 else []
+        super().__init__(networks, [vae.encoder_2d, vae.decoder_2d, *decoder], config)
         self.options = config
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
         """Return alignment of the latents, cross-reconstruction and planar reconstruction."""
-        fluid = conditions[:, :1]
-        scaled = self.networks.scaled(target)
-        vae = self.networks.vae
+        networks, options, vae = self.networks, self.options, self.networks.vae
         with torch.no_grad():
-            aim = vae.encode_3d(scaled, conditions).mean
+            posterior = vae.encode_3d(networks.scaled(target), conditions)
         latent = vae.encode_2d(conditions)
-        decoded = vae.decode_3d(latent, conditions)
-        planar = vae.decode_2d(latent, conditions)
-        align = nn.functional.mse_loss(latent, aim)
-        cross = fluid_rmse(decoded, scaled, fluid)
-        reconstruction = fluid_rmse(planar, conditions[:, PLANAR], fluid)
-        loss = (
-            self.options.align_weight * align
-            + self.options.cross_weight * cross
-            + self.options.reconstruction_weight * reconstruction
-        )
-        return {
-            "loss": loss,
-            "align": align,
-            "cross": cross,
-            "reconstruction": reconstruction,
-            "velocity_error": velocity_error(self.networks.unscaled(decoded), target, fluid),
-        }
+        cross, logged = self.decoding(networks.decode(latent, conditions), target, conditions)
+        align = nn.functional.mse_loss(latent, posterior.mean)
+        reconstruction = fluid_rmse(vae.decode_2d(latent, conditions), conditions[:, PLANAR], conditions[:, :1])
+        loss = options.align_weight * align + options.cross_weight * cross + options.reconstruction_weight * reconstruction
+        terms = {"align": align, "cross": cross, "reconstruction": reconstruction, **logged}
+        if options.volume_weight > 0:
+            drawn = posterior.sample() if part == "train" else posterior.mean
+            terms["volume"], _ = self.decoding(networks.decode(drawn, conditions), target, conditions)
+            loss = loss + options.volume_weight * terms["volume"]
+        return {"loss": loss, **terms}
 
 
 class DiffusionStage(Stage):
-    """Stage 3: the denoiser learns the path from the latent of encoder_2d, with noise, to that of encoder_3d."""
+    """Stage 3: the denoiser learns the way from encoder_2d's latent, or from noise, to that of encoder_3d."""
 
-    def __init__(self, networks: LatentDiffusion, config: DiffusionConfig, bridge_noise: float) -> None:
+    def __init__(self, networks: LatentDiffusion, config: DiffusionConfig, process: Process) -> None:
         super().__init__(networks, [networks.denoiser], config)
         self.options = config
-        self.bridge = Bridge(bridge_noise)
+        self.process = process
 
     def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
         """Return the matching loss and the error of the decoded estimate, both of one draw."""
-        fluid = conditions[:, :1]
         networks, vae = self.networks, self.networks.vae
-        scaled = networks.scaled(target)
         with torch.no_grad():
-            aim = networks.scaled_latent(vae.encode_3d(scaled, conditions).mean)
+            aim = networks.scaled_latent(vae.encode_3d(networks.scaled(target), conditions).mean)
             start = networks.scaled_latent(vae.encode_2d(conditions))
-        draw = self.bridge.draw(start, aim)
-        velocity = networks.denoiser(draw.latent, start, conditions, draw.level)
-        matching = nn.functional.mse_loss(velocity, draw.velocity)
+        draw = self.process.draw(start, aim)
+        found = networks.denoiser(draw.latent, start, conditions, draw.level)
+        matching = nn.functional.mse_loss(found, draw.goal)
         # the decoded estimate comes from the very draw of the matching loss: level, noise and latent belong together
-        estimate = networks.unscaled_latent(draw.target_estimate(velocity))
-        decoded = vae.decode_3d(estimate, conditions)
-        decoding = fluid_rmse(decoded, scaled, fluid)
-        return {
-            "loss": matching + self.options.decoded_weight * decoding,
-            "matching": matching,
-            "decoded": decoding,
-            "velocity_error": velocity_error(networks.unscaled(decoded), target, fluid),
-        }
+        estimate = networks.unscaled_latent(draw.target_estimate(found))
+        decoded, logged = self.decoding(networks.decode(estimate, conditions), target, conditions)
+        return {"loss": matching + self.options.decoded_weight * decoded, "matching": matching, "decoded": decoded, **logged}
+
+
+def _whole_flow(correction: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Base plus correction in units of the speed, the mask, and the spacing in units of the pixel."""
+    first, anisotropy = CHANNELS.index("base_vx"), CHANNELS.index("anisotropy")
+    ratio = conditions[:, anisotropy].amax(dim=(1, 2, 3)).exp()
+    spacing = torch.stack([ratio, torch.ones_like(ratio), torch.ones_like(ratio)], dim=1)
+    return correction[:, :3] + conditions[:, first : first + 3], conditions[:, :1], spacing

@@ -10,13 +10,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resinflow.core import InvalidInputError
 from resinflow.data.config import read_config
-from resinflow.train.config import StageConfig, StageName, TrainingConfig, load_training_config
+from resinflow.train.config import STAGES, StageConfig, StageName, TrainingConfig, load_training_config
 from resinflow.train.fold import Fold
 from resinflow.train.paper_config import PaperTrainingConfig, load_paper_config
 from resinflow.train.paper_run import train_paper_stage
 from resinflow.train.run import train_stage
+from resinflow.train.voxel_config import DIRECT, DirectStageName, VoxelTrainingConfig, load_voxel_config
+from resinflow.train.voxel_run import train_direct
 
-Recipe = TrainingConfig | PaperTrainingConfig
+Recipe = TrainingConfig | PaperTrainingConfig | VoxelTrainingConfig
+PresetStage = StageName | DirectStageName
+"""The stages of all presets."""
 
 
 class _Head(BaseModel):
@@ -28,17 +32,32 @@ class _Head(BaseModel):
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """Return the recipe in a YAML file: that of the published system where it says ``preset: paper``.
+    """Return the recipe in a YAML file: ``preset: paper`` and ``preset: voxel`` say whose it is, without it is our own model's.
 
     Raises:
         InvalidInputError: no such file, an unknown key or a value out of range.
     """
-    published = PaperTrainingConfig.model_fields["preset"].default
-    return load_paper_config(path) if read_config(Path(path), _Head).preset == published else load_training_config(path)
+    preset = read_config(Path(path), _Head).preset
+    if preset == PaperTrainingConfig.model_fields["preset"].default:
+        return load_paper_config(path)
+    if preset == VoxelTrainingConfig.model_fields["preset"].default:
+        return load_voxel_config(path)
+    return load_training_config(path)
+
+
+def stage_options(recipe: Recipe, stage: PresetStage) -> StageConfig:
+    """Return the options of one stage of a recipe.
+
+    Raises:
+        InvalidInputError: a stage that the recipe's preset does not have.
+    """
+    if stage not in _stages(recipe):
+        raise _other_preset(recipe, stage)
+    return getattr(recipe, stage)
 
 
 def train_recipe(
-    stage: StageName,
+    stage: PresetStage,
     data: str | Path,
     run: str | Path,
     recipe: Recipe,
@@ -46,19 +65,28 @@ def train_recipe(
     callbacks: Sequence[Callback] = (),
     fold: Fold | None = None,
 ) -> Path:
-    """Train one stage of the recipe's preset; see :func:`resinflow.train.run.train_stage`."""
+    """Train one stage of the recipe's preset; see :func:`resinflow.train.run.train_stage`.
+
+    Raises:
+        InvalidInputError: as there, or a stage that the recipe's preset does not have.
+    """
+    if isinstance(recipe, VoxelTrainingConfig) and stage == DIRECT:
+        return train_direct(data, run, recipe, callbacks=callbacks, fold=fold)
+    if isinstance(recipe, VoxelTrainingConfig) or stage == DIRECT:
+        raise _other_preset(recipe, stage)
     if isinstance(recipe, PaperTrainingConfig):
         return train_paper_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold)
     return train_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold)
 
 
-def on_machine(recipe: Recipe, stage: StageName, *, devices: int | None = None, workers: int | None = None) -> Recipe:
+def on_machine(recipe: Recipe, stage: PresetStage, *, devices: int | None = None, workers: int | None = None) -> Recipe:
     """Return the recipe with another number of devices or workers for a stage; it stays the same recipe to its run.
 
     Raises:
-        InvalidInputError: a number out of range, or a batch that the devices cannot share equally.
+        InvalidInputError: a number out of range, a batch that the devices cannot share equally, or a stage that the recipe's
+            preset does not have.
     """
-    options: StageConfig = getattr(recipe, stage)
+    options = stage_options(recipe, stage)
     chosen = {name: value for name, value in (("devices", devices), ("workers", workers)) if value is not None}
     try:
         changed = type(options).model_validate({**options.model_dump(), **chosen})
@@ -67,3 +95,14 @@ def on_machine(recipe: Recipe, stage: StageName, *, devices: int | None = None, 
         place = ".".join(str(part) for part in first["loc"]) or "devices"
         raise InvalidInputError(f"{stage}: {place}: {first['msg'].removeprefix('Value error, ')}.") from None
     return recipe.model_copy(update={stage: changed})
+
+
+def _stages(recipe: Recipe) -> tuple[PresetStage, ...]:
+    return (DIRECT,) if isinstance(recipe, VoxelTrainingConfig) else STAGES
+
+
+def _other_preset(recipe: Recipe, stage: PresetStage) -> InvalidInputError:
+    fitting = "preset: voxel" if stage == DIRECT else "another preset"
+    return InvalidInputError(
+        f"the recipe {recipe.name!r} has no stage {stage}; needed: {', '.join(_stages(recipe))}, or a recipe with {fitting}."
+    )

@@ -11,10 +11,11 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 
-from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource, open_flows
+from resinflow.model.conditioning import TARGETS
 from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
 from resinflow.model.predictor import FlowPredictor
+from resinflow.model.sampling import process_of
 from resinflow.nn.blocks import ResidualBlock
 from resinflow.train.checkpoints import LAST
 from resinflow.train.claim import claim_run, data_fingerprint
@@ -50,7 +51,8 @@ def train_stage(
         fold: divide training and validation samples anew for cross-validation; all stages of a run have the same.
 
     Raises:
-        InvalidInputError: another recipe, data set or fold than the run's, an earlier stage missing, data without statistics.
+        InvalidInputError: another recipe, data set or fold than the run's, an earlier stage missing, data without statistics,
+            or fewer training samples than the recipe asks for.
         KeyboardInterrupt: stopped by the user or the queueing system.
     """
     run = Path(run)
@@ -60,14 +62,18 @@ def train_stage(
     result = result_of(run, stage)
     if weights_of(run, stage).is_file():
         return result
-    networks = _networks_before(stage, run, config, source)
+    networks = _networks_before(stage, run, config)
     seed = config.seed + STAGES.index(stage)
     L.seed_everything(seed, verbose=False)
     options: StageConfig = getattr(config, stage)
     loading = LoadingConfig(workers=options.workers)
-    samples = FlowDataModule(source, options.batch_size // options.devices, seed=seed, loading=loading, base=config.model.base)
-    if stage == "diffusion" and not (folder / LAST).is_file():
-        networks.latent_scale.copy_(_latent_scale(networks, samples))
+    batch = options.batch_size // options.devices
+    samples = FlowDataModule(source, batch, seed=seed, loading=loading, inputs=config.model, samples=config.samples)
+    if not (folder / LAST).is_file():  # else the checkpoint holds the scales
+        if stage == "vae3d":
+            networks.target_scale.copy_(_target_scale(samples))
+        if stage == "diffusion":
+            networks.latent_scale.copy_(_latent_scale(networks, samples))
     if options.gradient_checkpointing:
         checkpoint_activations(networks, ResidualBlock)
     _write_log(run, config, source)
@@ -85,24 +91,13 @@ def _save(stage: StageName, run: Path, config: TrainingConfig, source: FlowSourc
     save_weights(networks, weights_of(run, stage))
 
 
-def _networks_before(stage: StageName, run: Path, config: TrainingConfig, source: FlowSource) -> LatentDiffusion:
+def _networks_before(stage: StageName, run: Path, config: TrainingConfig) -> LatentDiffusion:
     torch.manual_seed(config.seed)
     networks = LatentDiffusion(config.model)
     before = weights_before(run, stage)
-    if before is None:
-        networks.target_scale.copy_(torch.tensor(_correction_rms(source, config)))
-    else:
+    if before is not None:
         load_weights(networks, before)
     return networks
-
-
-def _correction_rms(source: FlowSource, config: TrainingConfig) -> list[float]:
-    key = {"response": "correction_rms", "grid": "correction_rms_grid"}[config.model.base]
-    if key not in source.statistics:
-        raise InvalidInputError(
-            f"{source.path} has no flow on its own grid beside the truth; needed for base: grid. Use data with a refinement."
-        )
-    return source.statistics[key]
 
 
 def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig) -> Stage:
@@ -110,7 +105,16 @@ def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig)
         return Vae3dStage(networks, config.vae3d)
     if stage == "vae2d":
         return Vae2dStage(networks, config.vae2d)
-    return DiffusionStage(networks, config.diffusion, config.model.bridge_noise)
+    return DiffusionStage(networks, config.diffusion, process_of(config.model))
+
+
+def _target_scale(samples: FlowDataModule) -> torch.Tensor:
+    """Root mean square of the target per channel over the fluid of the training split."""
+    squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(())
+    for conditions, target in samples.train_dataloader():
+        squares += target.square().sum(dim=(0, 2, 3, 4))
+        voxels += conditions[:, 0].sum()
+    return (squares / voxels).sqrt().clamp_min(1e-9)
 
 
 def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule) -> torch.Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from resinflow.core import FlowField, InvalidInputError
+from resinflow.core.flow import Base
 from resinflow.data import FlowSource, Sample, open_flows
 from resinflow.data.config import completed_recipe
 from resinflow.evaluate import Evaluation, Score, Traits, compare, component_table, describe_sample, evaluation_table
@@ -17,7 +19,10 @@ from resinflow.evaluate.ensemble import score_ensemble
 from resinflow.evaluate.records import SUFFIXES, save_scores
 from resinflow.evaluate.report import worse_line
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
+from resinflow.evaluate.spread_scores import score_flow_spread
+from resinflow.evaluate.spread_table import spread_rows
 from resinflow.evaluate.table import cost_rows, ensemble_rows, terminal_table
+from resinflow.model.calibration import Calibration, calibrated
 from resinflow.registry import load_model
 from resinflow.train.claim import data_fingerprint
 from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
@@ -33,7 +38,8 @@ def evaluate_model(
 ) -> tuple[Evaluation, list[Method]]:
     """Return the scores of every method on every sample of a split, and the methods.
 
-    Methods: zero velocity; the planar flow; the response flow; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch
+    Methods: zero velocity; the planar flow; the response flow; the solver on the stored grid, where the truth comes from a
+    finer one; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch
     without diffusion); the latent diffusion model, once for every choice of its sampler; the VAE's reconstruction D3D(E3D) of
     the truth, the ceiling; and, where asked for, other models and the solver.
 
@@ -42,10 +48,11 @@ def evaluate_model(
             whose media the model was trained on under another split.
     """
     predictor = load_model(options.model)
-    methods = methods_of(predictor, options)
     source = open_source(source_options)
-    _refuse_leak(predictor.log, source)
+    refuse_leak(predictor.log, source)
     indices = chosen_samples(source, options.split, source_options.limit)
+    methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)
+    calibration: Calibration | None = getattr(predictor, "calibration", None)  # not every kind of model has one
     scores: dict[str, list[Score]] = {method.name: [] for method in methods}
     traits: list[Traits] = []
     warnings: Counter[str] = Counter()
@@ -53,7 +60,8 @@ def evaluate_model(
         sample = source.sample(index)
         traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
         for method in methods:
-            score, flow = _score(method, sample)
+            own = calibration if method.name.startswith(DIFFUSION) else None
+            score, flow = _score(method, sample, own, predictor.base)
             scores[method.name].append(score)
             warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
         if watch:
@@ -93,6 +101,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     console.print(terminal_table(cost_rows(evaluation.scores)))
     if evaluation.ensembles():
         console.print(terminal_table(ensemble_rows(evaluation.scores)))
+        console.print(terminal_table(spread_rows(evaluation)))
     console.print(worse_line(evaluation))
     for note in evaluation.notes:
         console.print(f"note: {note}", style="yellow")
@@ -127,11 +136,17 @@ def summarised(warnings: Counter[str]) -> Iterable[str]:
         yield alike[0] if times == 1 else f"{alike[0]} ({times} flows{', with other numbers' if len(alike) > 1 else ''})"
 
 
-def _score(method: Method, sample: Sample) -> tuple[Score, FlowField]:
+def _score(method: Method, sample: Sample, calibration: Calibration | None, base: Base) -> tuple[Score, FlowField]:
     measured = method.works and reset_memory_peak()
     outcome = method.run(sample)
     peak = memory_peak() if measured else None
-    ensemble = None if outcome.members is None else score_ensemble(outcome.members, sample.truth)
+    ensemble = None
+    if outcome.members is not None:
+        ensemble = score_ensemble(outcome.members, sample.truth)
+        ensemble = replace(ensemble, drawn=score_flow_spread(outcome.flow, sample.truth))
+        if calibration is not None:
+            flow = calibrated(outcome.flow, calibration, sample.base(base))
+            ensemble = replace(ensemble, calibrated=score_flow_spread(flow, sample.truth))
     return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
 
 
@@ -161,8 +176,12 @@ def _check_output(output: Path) -> None:
     check_folder(output)
 
 
-def _refuse_leak(log: dict, source: FlowSource) -> None:
-    """A data set of the model's own recipe must have the very split that the model was trained with."""
+def refuse_leak(log: dict, source: FlowSource) -> None:
+    """Refuse a data set of the model's own recipe with another split than the one that the model was trained with.
+
+    Raises:
+        InvalidInputError: its test split may hold training samples.
+    """
     trained = log.get("data", {})
     recipes = [recipe and completed_recipe(recipe) for recipe in (trained.get("recipe"), source.attributes.get("recipe"))]
     same_recipe = bool(recipes[0]) and recipes[0] == recipes[1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
 
 

@@ -28,9 +28,12 @@ _TEXTS = {
     "permeability": ("Permeability", "Left: K against the true K, the line is equality. Right: its relative error, signed."),
     "calibration": (
         "Is the spread the size of the error",
-        "Left: one point a sample; on the line the spread is the size of the error, below it the model is overconfident. "
-        "Middle: share of true values between the k-th smallest and the k-th largest sample; below the line overconfident. "
-        "Right: number of samples below the true value; flat at 1 if calibrated.",
+        "Above, the samples themselves. Left: one point a sample; on the line the spread is the size of the error, below it "
+        "the model is overconfident. Middle: share of true values between the k-th smallest and the k-th largest sample; "
+        "below the line overconfident. Right: number of samples below the true value; flat at 1 if calibrated. Below, mean "
+        "and deviation as drawn (hollow) and calibrated (filled). Left: share of true values in the central intervals; on "
+        "the line if calibrated. Middle and right: error against deviation, one point a sample; of K two thirds of the "
+        "points should lie below the line.",
     ),
 }
 

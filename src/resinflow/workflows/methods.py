@@ -6,6 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,14 +16,16 @@ from resinflow.core import FlowField, InvalidInputError, ModelReport
 from resinflow.core.flow import Base
 from resinflow.data import Sample
 from resinflow.evaluate.evaluation import PLANAR
-from resinflow.model import StartFlows
+from resinflow.model import FlowPredictor, FlowSolvers, StartFlows
 from resinflow.model.paper import sample_seed
-from resinflow.registry import load_model
-from resinflow.stokes import planar_flow, response_flow, solve
+from resinflow.model.voxel import VoxelPredictor, is_voxel_model
+from resinflow.registry import load_model, solve_start_flows
+from resinflow.stokes import grid_flow, planar_flow, project, response_flow, solve
 from resinflow.workflows.evaluation_options import EvaluationOptions
 
 DIFFUSION = "latent diffusion"
 CEILING = "D3D(E3D), ceiling"
+GRID = "solver on the stored grid"
 CROSS = "D3D(E2D), no diffusion"
 
 
@@ -82,8 +85,8 @@ class Method:
     works: bool = True
 
 
-def methods_of(predictor: BranchedPredictor, options: EvaluationOptions) -> list[Method]:
-    """Return all rows of an evaluation in the order of its tables.
+def methods_of(predictor: BranchedPredictor, options: EvaluationOptions, *, with_grid: bool = False) -> list[Method]:
+    """Return all rows of an evaluation in the order of its tables; ``with_grid``: the solver on the stored grid among them.
 
     Raises:
         InvalidInputError: sampler options that the model does not know, or a baseline that is no model.
@@ -91,6 +94,7 @@ def methods_of(predictor: BranchedPredictor, options: EvaluationOptions) -> list
     rows = [
         Method("zero", lambda sample: Outcome(at_rest(sample)), works=False),
         *_start_methods(options.solver),
+        *([_grid_method(options.solver)] if with_grid else []),
         Method(CROSS, lambda sample: Outcome(predictor.predict_mean_latent(start_of(sample, predictor)))),
         *_diffusion_methods(predictor, options),
         Method(CEILING, lambda sample: Outcome(predictor.reconstruct(sample.truth, start_of(sample, predictor)))),
@@ -108,7 +112,7 @@ def methods_of(predictor: BranchedPredictor, options: EvaluationOptions) -> list
 def draw(predictor: Predictor, sample: Sample, samples: int | None, seed: int, **options: Any) -> Outcome:
     """Return the mean of ``samples`` predictions (by default the model's own number) together with each of them.
 
-    Member k has the seed :func:`resinflow.model.paper.sample_seed` (seed, k), so that it does not depend on their number.
+    Member k depends on (seed, k) alone, not on their number.
 
     Raises:
         InvalidInputError: fewer than one sample, a negative seed, or what the model itself refuses.
@@ -116,6 +120,9 @@ def draw(predictor: Predictor, sample: Sample, samples: int | None, seed: int, *
     count = samples if samples is not None else _own_samples(predictor)
     if count < 1 or seed < 0:
         raise InvalidInputError(f"samples is {count} and the seed {seed}; needed: at least 1, and a seed from 0 up.")
+    if isinstance(predictor, FlowPredictor):
+        flow, members = predictor.ensemble(start_of(sample, predictor), samples=count, seed=seed, **options)
+        return Outcome(flow, members if count > 1 else None)
     truth = sample.truth
     drive: dict[str, Any] = {"pressure_drop": truth.pressure_drop, "viscosity": truth.viscosity}
     flows = [
@@ -146,6 +153,7 @@ def mean_outcome(flows: Sequence[FlowField], seed: int) -> Outcome:
         velocity=members.mean(axis=0),
         pressure=np.mean([flow.pressure for flow in flows], axis=0),
         velocity_std=members.std(axis=0, ddof=1),
+        pressure_std=np.std([flow.pressure for flow in flows], axis=0, ddof=1),
         permeability_samples=np.array([flow.permeability for flow in flows]),
         report=report,
     )
@@ -211,18 +219,30 @@ def _diffusion_methods(predictor: Predictor, options: EvaluationOptions) -> list
 
 def _start_methods(solved: bool) -> list[Method]:
     """The flows that are known before; solved anew where their time is asked for."""
-    if not solved:
-        return [
-            Method(PLANAR, lambda sample: Outcome(sample.planar), works=False),
-            Method("response flow", lambda sample: Outcome(sample.response), works=False),
-        ]
+    solvers: dict[str, tuple[Callable[..., FlowField], Callable[[Sample], FlowField]]] = {
+        PLANAR: (planar_flow, lambda sample: sample.planar),
+        "response flow": (response_flow, lambda sample: sample.response),
+    }
 
-    def again(solver: Callable[..., FlowField]) -> Callable[[Sample], Outcome]:
-        return lambda sample: Outcome(
-            solver(sample.truth.microstructure, pressure_drop=sample.truth.pressure_drop, viscosity=sample.truth.viscosity)
-        )
+    def row(name: str) -> Method:
+        solver, stored = solvers[name]
+        if not solved:
+            return Method(name, lambda sample: Outcome(stored(sample)), works=False)
+        return Method(name, lambda sample: Outcome(_again(solver, sample)))
 
-    return [Method(PLANAR, again(planar_flow)), Method("response flow", again(response_flow))]
+    return [row(name) for name in solvers]
+
+
+def _grid_method(solved: bool) -> Method:
+    """The solver on the stored grid, where the truth comes from a finer one."""
+    if solved:
+        return Method(GRID, lambda sample: Outcome(_again(grid_flow, sample)))
+    return Method(GRID, lambda sample: Outcome(sample.base("grid")), works=False)
+
+
+def _again(solver: Callable[..., FlowField], sample: Sample) -> FlowField:
+    truth = sample.truth
+    return solver(truth.microstructure, pressure_drop=truth.pressure_drop, viscosity=truth.viscosity)
 
 
 def _baseline_methods(options: EvaluationOptions) -> list[Method]:
@@ -232,6 +252,9 @@ def _baseline_methods(options: EvaluationOptions) -> list[Method]:
         name, mark, directory = given.partition("=")
         if not (mark and name and directory):
             raise InvalidInputError(f"--baseline is {given!r}; needed: NAME=DIRECTORY of a model.")
+        if is_voxel_model(Path(directory)):
+            voxel = VoxelPredictor.load(directory, FlowSolvers(solve_start_flows, project))
+            return Method(name, lambda sample: draw(voxel, sample, 1, options.seed))  # nothing is drawn
         model = load_model(directory)
         return Method(name, lambda sample: draw(model, sample, options.samples, options.seed))
 

@@ -1,0 +1,141 @@
+"""A calibrated prediction: the spread between the samples made the size of the error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import FlowField, InvalidInputError, ModelReport
+from resinflow.core.spread import REACH, RelativeSpread, Spread
+from resinflow.model.conditioning import rms_speed
+
+FEATURES = ("log_spread", "log_correction", "fibre_fraction", "cross_flow", "log_field_spread")
+"""What the relative spread of K may depend on (:func:`permeability_features`)."""
+_FAINT = 1e-4
+"""Relative size below which a spread or a correction counts as this, before its logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Laws from the deviation between the samples of a prediction to the standard deviation of its error.
+
+    Attributes:
+        samples: number of samples of the predictions that the laws were fitted to; with 1 they need none.
+        along: of the velocity component along the flow, in units of the predicted RMS speed.
+        across: of the other component in the slice plane.
+        normal: of vz.
+        pressure: in units of the pressure drop.
+        permeability: relative, of K.
+        features: what the last one depends on.
+
+    Raises:
+        InvalidInputError: features other than this version's, or fewer than one sample.
+    """
+
+    samples: int
+    along: Spread
+    across: Spread
+    normal: Spread
+    pressure: Spread
+    permeability: RelativeSpread
+    features: tuple[str, ...] = FEATURES
+
+    def __post_init__(self) -> None:
+        if self.features != FEATURES or len(self.permeability.low) != len(FEATURES) or self.samples < 1:
+            raise InvalidInputError(
+                f"the calibration is for {self.samples} samples and depends on {', '.join(self.features) or 'nothing'}; "
+                f"needed: at least 1 and {', '.join(FEATURES)}. Run resinflow model calibrate again."
+            )
+
+    def of_components(self, axis: str) -> tuple[Spread, Spread, Spread]:
+        """Return the laws of vx, vy and vz for a flow along ``axis`` (x or y)."""
+        return (self.along, self.across, self.normal) if axis == "x" else (self.across, self.along, self.normal)
+
+    def fits(self, flow: FlowField) -> bool:
+        """Return whether ``flow`` has the several samples that the laws start from."""
+        return self.samples == 1 or flow.velocity_std is not None
+
+
+def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> FlowField:
+    """Return a prediction whose deviations are the standard deviations of its error; velocity, pressure and K stay.
+
+    ``velocity_std`` and ``pressure_std``: mean +- 1.645 of them holds the truth of 90 % of the voxels; zero in the fibres.
+    ``permeability_samples`` are moved about their mean so that their deviation is that of the error of K;
+    ``permeability_interval`` is the central 90 % interval, from 0 up. A prediction that
+    :meth:`Calibration.fits` refuses comes back as it is.
+
+    Args:
+        flow: a prediction as the samples gave it.
+        calibration: of its model.
+        base: the flow that the model corrected.
+
+    Raises:
+        InvalidInputError: no prediction of a model, or one that is calibrated already.
+    """
+    if not isinstance(flow.report, ModelReport) or flow.permeability_interval is not None:
+        raise InvalidInputError("the flow is no prediction or calibrated already; needed: a model's flow as drawn.")
+    if not calibration.fits(flow):
+        return flow
+    fluid = flow.microstructure.fluid
+    drawn = np.zeros(flow.velocity.shape) if flow.velocity_std is None else flow.velocity_std
+    speed = rms_speed(flow)
+    laws = calibration.of_components(flow.axis)
+    velocity_std = np.stack([law.deviation(values, speed) for law, values in zip(laws, drawn, strict=True)])
+    pressure_std = None
+    if flow.pressure_std is not None or calibration.samples == 1:
+        between = np.zeros(fluid.shape) if flow.pressure_std is None else flow.pressure_std
+        pressure_std = (calibration.pressure.deviation(between, flow.pressure_drop) * fluid).astype(flow.pressure.dtype)
+    permeability = flow.permeability
+    deviation = abs(permeability) * float(calibration.permeability.deviation(permeability_features(flow, base)))
+    interval = (max(permeability - REACH * deviation, 0.0), max(permeability + REACH * deviation, 0.0))
+    return replace(
+        flow,
+        velocity_std=(velocity_std * fluid).astype(flow.velocity.dtype),
+        pressure_std=pressure_std,
+        permeability_samples=_with_deviation(flow.permeability_samples, deviation),
+        report=replace(flow.report, permeability_interval=interval),
+    )
+
+
+def permeability_features(flow: FlowField, base: FlowField) -> NDArray[np.float64]:
+    """Return the numbers of a prediction, (5,), that the relative spread of its K may depend on.
+
+    ``log_spread``: log of the relative deviation between the K of the samples; ``log_correction``: log of the relative
+    difference between predicted K and that of the base flow; ``fibre_fraction``; ``cross_flow``: RMS vz over RMS speed;
+    ``log_field_spread``: log of the RMS deviation of the velocity over the RMS speed. Logarithms of sizes below 1e-4 are those
+    of 1e-4.
+    """
+    fluid = flow.microstructure.fluid
+    permeability, speed = flow.permeability, rms_speed(flow)
+    samples = flow.permeability_samples
+    spread = float(np.std(samples, ddof=1)) if samples is not None and len(samples) > 1 else 0.0
+    field = 0.0 if flow.velocity_std is None else _rms(flow.velocity_std[:, fluid])
+    return np.array(
+        [
+            _log_of(spread, permeability),
+            _log_of(permeability - base.permeability, base.permeability),
+            flow.microstructure.fibre_fraction,
+            _rms(flow.velocity[2:, fluid]) / speed if speed > 0.0 else 0.0,
+            _log_of(field, speed),
+        ]
+    )
+
+
+def _rms(vectors: NDArray[np.floating]) -> float:
+    """Root mean square length of vectors (components, voxels)."""
+    return float(np.sqrt((np.asarray(vectors, dtype=np.float64) ** 2).sum(axis=0).mean()))
+
+
+def _log_of(part: float, whole: float) -> float:
+    """Logarithm of a relative size."""
+    return float(np.log(max(abs(part) / abs(whole), _FAINT))) if whole != 0.0 else 0.0
+
+
+def _with_deviation(samples: NDArray[np.floating] | None, deviation: float) -> NDArray[np.floating] | None:
+    """Move samples about their mean to a standard deviation; samples without any stay."""
+    if samples is None or len(samples) < 2:
+        return samples
+    mean, found = samples.mean(), samples.std(ddof=1)
+    return mean + (samples - mean) * (deviation / found) if found > 0.0 else samples

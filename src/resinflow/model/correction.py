@@ -1,0 +1,146 @@
+"""From a medium's start flows to the fields that networks see, and from their corrections back to a flow.
+
+Everything between is dimensionless and has the flow along x; what goes in and comes out is in SI and in the medium's axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.core.microstructure import AXES, Axis
+from resinflow.model.conditioning import Conditions, build_conditions
+from resinflow.model.config import InputConfig
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class StartFlows:
+    """The two flows that a prediction starts from: each slice by itself, and the base that the networks correct."""
+
+    planar: FlowField
+    base: FlowField
+
+
+StartSolver = Callable[..., StartFlows]
+"""(microstructure, base=, axis=, pressure_drop=, viscosity=) -> StartFlows; from outside, so that a model needs no solver."""
+Projector = Callable[[FlowField], FlowField]
+"""Returns the nearest field that conserves mass on the faces of the mask; from outside for the same reason."""
+
+
+@dataclass(frozen=True)
+class FlowSolvers:
+    """What a model asks of a solver.
+
+    Attributes:
+        start: solves the flows that a prediction starts from.
+        project: makes a field conserve mass.
+    """
+
+    start: StartSolver
+    project: Projector
+
+
+def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditions:
+    """Return what the networks see, with the flow along x.
+
+    Raises:
+        InvalidInputError: an axis that the model does not know, voxels that are not square in the slice plane, or a medium
+            at rest.
+    """
+    if axis not in ("x", "y"):
+        raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
+    _, dy, dx = start.planar.microstructure.spacing
+    if abs(dy - dx) > 0.01 * dx:
+        raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
+    planar, base = (_turned(flow, axis) for flow in (start.planar, start.base))
+    return build_conditions(planar, base, speed=inputs.speed, hidden=inputs.hidden)
+
+
+def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, corrections: Array) -> Array:
+    """Return corrections (samples, 4, nz, ny, nx) in m/s and Pa and in the medium's axes, zero in the fibres."""
+    units = np.array([conditions.speed] * 3 + [conditions.drop]).reshape(1, 4, 1, 1, 1)
+    return _turned_back(units * corrections, axis) * start.base.microstructure.fluid
+
+
+def corrected_flow(
+    start: StartFlows, axis: Axis, changes: Array, report: ModelReport, projector: Projector | None
+) -> FlowField:
+    """Return base flow plus mean correction, with the spread of the members and their permeabilities.
+
+    With a projector the field conserves mass exactly and nothing crosses the faces of fibre voxels. What the projection
+    takes from the flow rate one factor for the whole field gives back, so that K is the mean of the members' own.
+
+    Args:
+        start: planar and base flow.
+        axis: of the flow.
+        changes: (samples, 4, nz, ny, nx), corrections of velocity and pressure from :func:`dimensional`.
+        report: how they were made.
+        projector: makes the mean correction conserve mass, as the base does.
+    """
+    base, micro = start.base, start.base.microstructure
+    along = AXES[::-1].index(axis)
+    scale = base.viscosity * micro.extent[AXES.index(axis)] / base.pressure_drop
+    rates = base.velocity[along].mean(dtype=np.float64) + changes[:, along].mean(axis=(1, 2, 3), dtype=np.float64)
+    several = len(changes) > 1
+    mean = changes.mean(axis=0)
+    change = replace(base, velocity=mean[:3], pressure=base.pressure + mean[3], face_velocity=None, report=None)
+    whole = _sum(base, change if projector is None else projector(change))
+    if projector is not None:
+        whole = _with_rate(whole, along, float(rates.mean()))
+    return replace(
+        whole,
+        velocity_std=changes[:, :3].std(axis=0, ddof=1) if several else None,
+        pressure_std=changes[:, 3].std(axis=0, ddof=1) if several else None,
+        permeability_samples=scale * rates,
+        report=report,
+    )
+
+
+def _sum(base: FlowField, change: FlowField) -> FlowField:
+    """Base plus change, with staggered velocities where both have them; the change carries the pressure of the sum."""
+    faces = None
+    if base.face_velocity is not None and change.face_velocity is not None:
+        u, v, w = (first + second for first, second in zip(base.face_velocity, change.face_velocity, strict=True))
+        faces = (u, v, w)
+    return replace(change, velocity=base.velocity + change.velocity, face_velocity=faces)
+
+
+def _with_rate(flow: FlowField, along: int, rate: float) -> FlowField:
+    """The flow times the one factor that gives it this mean velocity along an axis; as it is where none is sensible."""
+    found = float(flow.velocity[along].mean(dtype=np.float64))
+    if found * rate <= 0:
+        return flow
+    factor = rate / found
+    faces = flow.face_velocity
+    if faces is not None:
+        faces = (faces[0] * factor, faces[1] * factor, faces[2] * factor)
+    return replace(flow, velocity=flow.velocity * factor, face_velocity=faces)
+
+
+def _turned(flow: FlowField, axis: Axis) -> FlowField:
+    """Return a flow along y as a flow along x, by exchanging the two in-plane axes (a mirror, hence exact)."""
+    if axis == "x":
+        return flow
+    micro = flow.microstructure
+    dz, dy, dx = micro.spacing
+    distance = micro.signed_distance
+    turned = Microstructure(micro.fluid.swapaxes(1, 2), (dz, dx, dy), None if distance is None else distance.swapaxes(1, 2))
+    return FlowField(
+        turned,
+        flow.velocity[[1, 0, 2]].swapaxes(2, 3),
+        flow.pressure.swapaxes(1, 2),
+        axis="x",
+        pressure_drop=flow.pressure_drop,
+        viscosity=flow.viscosity,
+    )
+
+
+def _turned_back(fields: Array, axis: Axis) -> Array:
+    """Undo :func:`_turned` on (samples, 4, nz, ny, nx)."""
+    return fields if axis == "x" else np.ascontiguousarray(fields[:, [1, 0, 2, 3]].swapaxes(3, 4))

@@ -1,0 +1,109 @@
+"""One run directory holds the training run of a deterministic model; it ends in a model directory like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from resinflow.data import FlowSource, open_flows
+from resinflow.model.networks import LatentDiffusion
+from resinflow.model.voxel import VoxelPredictor
+from resinflow.model.voxel_networks import VoxelNetwork
+from resinflow.nn.blocks import ResidualBlock
+from resinflow.train.checkpoints import LAST
+from resinflow.train.claim import claim_run, data_fingerprint
+from resinflow.train.config import FlowStageConfig
+from resinflow.train.fold import Fold, FoldedFlows
+from resinflow.train.gradients import checkpoint_activations
+from resinflow.train.history import read_history, write_log
+from resinflow.train.loading import FlowDataModule, LoadingConfig
+from resinflow.train.modules import Stage
+from resinflow.train.places import MODEL
+from resinflow.train.run import _target_scale
+from resinflow.train.stage import Part
+from resinflow.train.trainer import fit_stage
+from resinflow.train.voxel_config import DIRECT, VoxelTrainingConfig
+
+
+class DirectStage(Stage):
+    """The one stage: the network learns the correction from the conditions, by the loss of every decoded flow."""
+
+    def __init__(self, network: VoxelNetwork, config: FlowStageConfig) -> None:
+        # all that the stages share needs of the networks is the scale of the targets, which this one has too
+        super().__init__(cast("LatentDiffusion", network), [network], config)
+
+    def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
+        """Return the error of the correction and of its flow rate."""
+        loss, logged = self.decoding(self.networks(conditions), target, conditions)
+        return {"loss": loss, **logged}
+
+
+def train_direct(
+    data: str | Path,
+    run: str | Path,
+    config: VoxelTrainingConfig,
+    *,
+    callbacks: Sequence[Callback] = (),
+    fold: Fold | None = None,
+) -> Path:
+    """Train the network in the run directory and return the model directory.
+
+    Interrupted at any moment, the same call goes on from the last finished epoch; a finished model is left as it is.
+
+    Args:
+        data: a data set with splits.
+        run: the run directory, made if absent.
+        config: the recipe; it must be that of the run directory.
+        callbacks: further Lightning callbacks; what they raise reaches the caller.
+        fold: divide training and validation samples anew for cross-validation.
+
+    Raises:
+        InvalidInputError: another recipe, data set or fold than the run's, or data without the flow that is corrected.
+        MissingDependencyError: a Fourier neural operator without the package that has it.
+        KeyboardInterrupt: stopped by the user or the queueing system.
+    """
+    run = Path(run)
+    source = open_flows(data) if fold is None else FoldedFlows(open_flows(data), fold)
+    torch.manual_seed(config.seed)
+    network = VoxelNetwork(config.model)
+    claim_run(run, config, source, fold)
+    if (run / MODEL).is_dir():
+        return run / MODEL
+    options = config.direct
+    L.seed_everything(config.seed, verbose=False)
+    samples = FlowDataModule(
+        source,
+        options.batch_size // options.devices,
+        seed=config.seed,
+        loading=LoadingConfig(workers=options.workers),
+        inputs=config.model,
+    )
+    if not (run / DIRECT / LAST).is_file():  # else the checkpoint holds the scale
+        network.target_scale.copy_(_target_scale(samples))
+    if options.gradient_checkpointing:
+        checkpoint_activations(network, ResidualBlock)
+    _write_log(run, config, source)
+    fit_stage(run / DIRECT, DirectStage(network, options), samples, options, callbacks=callbacks, seed=config.seed)
+    _save(run, config, source, network)
+    return run / MODEL
+
+
+@rank_zero_only
+def _save(run: Path, config: VoxelTrainingConfig, source: FlowSource, network: VoxelNetwork) -> None:
+    """Write the finished model last: where it is, all else is."""
+    VoxelPredictor(config.name, config.model, network, _write_log(run, config, source)).save(run / MODEL)
+
+
+@rank_zero_only
+def _write_log(run: Path, config: VoxelTrainingConfig, source: FlowSource) -> dict[str, Any]:
+    """Write and return the story of the run: its recipe, its data and its history."""
+    data = {"fingerprint": data_fingerprint(source), "recipe": source.attributes.get("recipe")}
+    log = write_log(run, config.model_dump(mode="json"), data)
+    return {**log, "history": {DIRECT: read_history(run / DIRECT)}}

@@ -1,0 +1,261 @@
+"""Claims about studies of variants: what each one trains anew, what it takes from the reference, and what it finds."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from resinflow.core import InvalidInputError
+from resinflow.data import FlowStore
+from resinflow.model.config import ModelConfig
+from resinflow.train import STAGES, TrainingConfig, train_stage
+from resinflow.train.places import MODEL, weights_of
+from tests.conftest import TINY_TRAINING
+
+ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "recipes" / "ablation.yaml"
+PROGRAMS = ("study", "study_run", "study_table", "ablation", "learning_curves")
+FIRST_STAGES = {
+    "seed": "vae3d",
+    "no-planar-pressure": "vae3d",
+    "no-base": "vae3d",
+    "no-distance": "vae3d",
+    "base-response": "vae3d",
+    "base-response-hidden": "vae3d",
+    "base-planar": "vae3d",
+    "one-speed": "vae3d",
+    "decoder-sees-geometry": "vae3d",
+    "decoder-sees-nothing": "vae3d",
+    "no-flow-rate": "vae3d",
+    "divergence": "vae3d",
+    "smoothness": "vae3d",
+    "decoder-frozen": "vae2d",
+    "slice-wise": "diffusion",
+    "ddpm": "diffusion",
+}
+TINY_VARIANTS = [
+    {"name": "frozen", "title": "decoder frozen", "options": {"vae2d.volume_weight": 0.0}},
+    {"name": "slice-wise", "title": "slice by slice", "options": {"model.denoiser_couples_slices": False}},
+    {"name": "steps-1", "title": "1 step", "options": {"model.sampler_steps": 1}},
+    {"name": "no-projection", "title": "not projected", "project": False},
+]
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[SimpleNamespace]:
+    """The modules of the study, imported as its programs import each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in PROGRAMS})
+
+
+@pytest.fixture(scope="module")
+def study(programs: SimpleNamespace) -> Any:
+    return programs.study.load_study(RECIPE)
+
+
+def written(path: Path, variants: list[dict[str, Any]], epochs: int = 1) -> Path:
+    """A study of the tiny model in a file."""
+    reference = {**TINY_TRAINING, **{stage: {**TINY_TRAINING[stage], "epochs": epochs} for stage in STAGES}}
+    reference["vae2d"] = {**reference["vae2d"], "volume_weight": 1.0}
+    path.write_text(yaml.safe_dump({"name": "tiny", "reference": reference, "variants": variants}))
+    return path
+
+
+def test_every_variant_is_a_recipe_that_differs_from_the_reference_in_what_it_names(study: Any) -> None:
+    for variant in study.variants:
+        recipe = study.recipe(variant)
+        assert isinstance(recipe, TrainingConfig)
+        found = recipe.model_dump(mode="json")
+        for key, value in variant.options.items():
+            place = found
+            for part in key.split("."):
+                place = place[part]
+            assert place == value, (variant.name, key)
+        assert variant.options or not variant.project
+
+
+def test_the_first_stage_that_a_variant_changes_is_found(study: Any) -> None:
+    found = {variant.name: study.first_stage(variant) for variant in study.variants}
+    assert {name: stage for name, stage in found.items() if stage is not None} == FIRST_STAGES
+    assert study.first_stage(study.all[0]) == "vae3d"
+
+
+def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start(programs: SimpleNamespace) -> None:
+    known = programs.study.DENOISER_OPTIONS | programs.study.PREDICTION_OPTIONS
+    assert known < set(ModelConfig.model_fields)
+    reference = TrainingConfig()
+    wider = reference.model_copy(update={"model": reference.model.model_copy(update={"latent_channels": 4})})
+    assert programs.study.first_changed_stage(reference, wider) == "vae3d"
+    fewer = reference.model_copy(update={"samples": 10})
+    assert programs.study.first_changed_stage(reference, fewer) == "vae3d"
+
+
+def test_options_of_the_machine_change_no_stage(programs: SimpleNamespace) -> None:
+    reference = TrainingConfig()
+    other = reference.model_copy(update={"vae2d": reference.vae2d.model_copy(update={"workers": 3})})
+    assert programs.study.first_changed_stage(reference, other) is None
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ([{"name": "a", "title": "a", "options": {"model.width": 4}}] * 2, "two variants are called a"),
+        ([{"name": "reference", "title": "a", "options": {"model.width": 4}}], "two variants are called reference"),
+        ([{"name": "a", "title": "a", "options": {"model.girth": 4}}], "variant a: model.girth is no option"),
+        ([{"name": "a", "title": "a", "options": {"model.width": 8}}], "variant a is the reference"),
+        ([{"name": "../a", "title": "a", "options": {"model.width": 4}}], "name"),
+    ],
+)
+def test_a_study_that_says_nothing_clear_is_refused(
+    programs: SimpleNamespace, tmp_path: Path, variants: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        programs.study.load_study(written(tmp_path / "study.yaml", variants))
+
+
+def test_a_variant_alone_brings_the_reference_that_it_starts_from(study: Any) -> None:
+    assert [variant.name for variant in study.chosen(["ddpm"])] == ["reference", "ddpm"]
+    assert [variant.name for variant in study.chosen(["steps-8"])] == ["reference", "steps-8"]
+    assert [variant.name for variant in study.chosen(["no-base"])] == ["no-base"]
+    assert study.chosen([]) == list(study.all)
+    with pytest.raises(InvalidInputError, match="no variant 'nothing'"):
+        study.chosen(["nothing"])
+
+
+def test_the_ratio_of_errors_knows_that_the_samples_are_the_same(programs: SimpleNamespace) -> None:
+    reference = [0.1, 0.2, 0.4, 0.8]
+    ratio, spread = programs.study_table.ratio_of_means([2 * error for error in reference], reference)
+    assert (ratio, spread) == pytest.approx((2.0, 0.0), abs=1e-12)
+    ratio, spread = programs.study_table.ratio_of_means([0.2, 0.1, 0.8, 0.4], reference)
+    assert ratio == pytest.approx(1.0)
+    assert spread == pytest.approx(math.sqrt((2 * 0.1**2 + 2 * 0.4**2) / 3 / 4) / 0.375)
+
+
+def test_fewer_samples_are_passed_over_more_often(programs: SimpleNamespace, study: Any) -> None:
+    curves = programs.learning_curves.curves_study(study, 1050, (105, 1050), (24, 48))
+    assert [variant.name for variant in curves.variants] == ["samples-105", "width-24"]
+    few = curves.recipe(curves.variants[0])
+    assert few.samples == 105
+    for stage in STAGES:
+        assert getattr(few, stage).epochs == 10 * getattr(study.reference, stage).epochs
+
+
+@pytest.fixture(scope="module")
+def finished(
+    programs: SimpleNamespace, tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """The folder of a tiny study that has been run, and the arguments that ran it."""
+    folder = tmp_path_factory.mktemp("study")
+    recipe = written(folder / "study.yaml", TINY_VARIANTS)
+    arguments = ["--data", str(tiny_store.path), "--out", str(folder / "out"), "--recipe", str(recipe), "--limit", "1"]
+    assert programs.ablation.main(arguments) == 0
+    return folder / "out", arguments
+
+
+def test_a_study_runs_and_its_table_has_every_variant(
+    programs: SimpleNamespace, finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, arguments = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    assert programs.ablation.main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before
+    printed = capsys.readouterr().out.splitlines()
+    with (out / "tiny.csv").open() as file:
+        rows = {row["variant"]: row for row in csv.DictReader(file)}
+    assert list(rows)[-5:] == ["reference", *(variant["name"] for variant in TINY_VARIANTS)]
+    assert len(printed) == 2 + len(rows)
+    assert rows["steps-1"]["trained_from"] == ""
+    assert float(rows["steps-1"]["own_cpu_minutes"]) == 0.0
+    assert rows["steps-1"]["cpu_minutes"] == rows["reference"]["cpu_minutes"]
+    assert 0 < float(rows["slice-wise"]["own_cpu_minutes"]) < float(rows["slice-wise"]["cpu_minutes"])
+    assert int(rows["slice-wise"]["parameters"]) < int(rows["reference"]["parameters"])
+    assert float(rows["frozen"]["velocity"]) != float(rows["reference"]["velocity"])
+
+
+def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore, finished: tuple[Path, list[str]]) -> None:
+    from resinflow import compare, load_model
+    from resinflow.model import FlowPredictor, StartFlows
+
+    out, _ = finished
+    sample = tiny_store.sample(int(tiny_store.indices("test")[0]))
+    start = StartFlows(sample.planar, sample.response)
+    for name, file, project in (("reference", "test-1.json", True), ("no-projection", "test-1-unprojected.json", False)):
+        model = load_model(out / name / MODEL)
+        assert isinstance(model, FlowPredictor)
+        error = compare(model.ensemble(start, project=project)[0], sample.truth).relative_l2.total
+        scores = json.loads((out / name / file).read_text())["latent diffusion"]
+        assert scores["summary"]["relative_l2"]["mean"] == pytest.approx(error, rel=1e-6)
+
+
+def test_a_variant_on_adopted_stages_is_the_one_that_was_trained_from_the_start(
+    programs: SimpleNamespace, tiny_store: FlowStore, finished: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    out, arguments = finished
+    study = programs.study.load_study(arguments[arguments.index("--recipe") + 1])
+    variant = next(variant for variant in study.variants if variant.name == "slice-wise")
+    for stage in STAGES:
+        train_stage(stage, tiny_store.path, tmp_path, study.recipe(variant))
+    whole, adopted = (load_file(weights_of(run, STAGES[-1])) for run in (tmp_path, out / variant.name))
+    assert whole.keys() == adopted.keys()
+    for name, weights in whole.items():
+        assert weights.equal(adopted[name]), name
+
+
+def test_a_folder_of_another_recipe_is_refused_and_the_others_go_on(
+    programs: SimpleNamespace,
+    tiny_store: FlowStore,
+    finished: tuple[Path, list[str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, _ = finished
+    changed = [{**TINY_VARIANTS[2], "options": {"model.sampler_steps": 7}}, TINY_VARIANTS[3]]
+    study = programs.study.load_study(written(tmp_path / "study.yaml", changed))
+    setting = programs.study.Setting(Path(tiny_store.path), out, limit=1)
+    assert programs.study_run.run_study(study, setting) == ["steps-1"]
+    printed = capsys.readouterr().err
+    assert "started with another recipe" in printed
+    assert "no-projection: finished" in printed
+
+
+def test_learning_curves_share_the_reference_and_draw_what_is_there(
+    programs: SimpleNamespace, finished: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, arguments = finished
+    before = (out / "reference" / "run.json").read_bytes()
+    figure = tmp_path / "curves.png"
+    options = ["--samples", "2", "--widths", "4", "8", "--only", "samples-2", "--figure", str(figure)]
+    assert programs.learning_curves.main([*arguments, *options]) == 0
+    assert (out / "reference" / "run.json").read_bytes() == before
+    assert figure.stat().st_size > 10_000
+    assert "2 training samples" in capsys.readouterr().out
+    assert json.loads((out / "samples-2" / "run.json").read_text())["recipe"]["samples"] == 2
+
+
+def test_more_samples_than_there_are_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
+    recipe = TrainingConfig.model_validate({**TINY_TRAINING, "samples": 99})
+    with pytest.raises(InvalidInputError, match="samples is 99, but the train split of .* has"):
+        train_stage("vae3d", tiny_store.path, tmp_path, recipe)
+
+
+def test_a_limited_training_sees_the_first_samples_alone(tiny_store: FlowStore) -> None:
+    from resinflow.model.config import InputConfig
+    from resinflow.train.loading import FlowDataModule
+
+    inputs = InputConfig(base="response")
+    module = FlowDataModule(tiny_store, 1, inputs=inputs, samples=2)
+    seen = sorted(float(conditions[0, 0].mean()) for conditions, _ in module.train_dataloader())
+    expected = [tiny_store.microstructure(int(index)).porosity for index in tiny_store.indices("train")[:2]]
+    assert seen == pytest.approx(sorted(expected))
+    assert len(module.val_dataloader()) == len(tiny_store.indices("validation"))
