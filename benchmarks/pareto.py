@@ -173,7 +173,7 @@ def main() -> None:
     """Measure, then write table and figure; with ``--redraw`` the figure of a table that is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "small.zarr")
-    parser.add_argument("--model", default="small", help="a shipped model or a directory")
+    parser.add_argument("--model", default="small", help="a shipped model, a directory, or none: the solver alone")
     parser.add_argument("--media", type=int, default=40, help="first samples of the test split")
     parser.add_argument("--samples", type=int, nargs="+", default=SAMPLES)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
@@ -192,10 +192,12 @@ def main() -> None:
     from resinflow.registry import load_model
 
     console = Console(width=132)
-    store, model = FlowStore.open(options.data), load_model(options.model)
-    if not isinstance(model, FlowPredictor):
-        raise SystemExit(f"{options.model} is no model of the kind `small`.")
-    ways = [*solver_ways(), *model_ways(model, options.samples, options.steps)]
+    store, ways = FlowStore.open(options.data), solver_ways()
+    if options.model != "none":
+        model = load_model(options.model)
+        if not isinstance(model, FlowPredictor):
+            raise SystemExit(f"{options.model} is no model of the kind `small`.")
+        ways += model_ways(model, options.samples, options.steps)
     total = min(options.media, len(store.indices("test")))
     points = measure(ways, media_of(store, total), total, console)
     write_csv(points, table)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#555555", "#8a5fb0", "#1f6fb4", "#3fa9b5", "#3a9a5b", "#d1562b", "#c79a1e", "#d46a9f")
 MARKERS = "os^vD<>P"
+ALL_NAMED = 3  # settings of a longer curve are named at its ends
 PANELS = (("velocity_error", "velocity: relative L2 error"), ("permeability_error", "K: relative error"))
 
 
@@ -64,9 +65,10 @@ def draw_panel(axes: Axes, points: Sequence[Point], quantity: str, label: str) -
         mine = [point for point in points if point.curve == curve]
         times, errors = [point.seconds for point in mine], [100 * getattr(point, quantity) for point in mine]
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(times, errors, "osD^vP"[number % 6] + "-", ms=5, lw=1.3, color=colour, label=curve)
-        for point, x, y in zip(mine, times, errors, strict=True):
-            axes.annotate(point.setting, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=6.5, color=colour)
+        axes.plot(times, errors, MARKERS[number % len(MARKERS)] + "-", ms=5, lw=1.2, alpha=0.9, color=colour, label=curve)
+        for place in range(len(mine)) if len(mine) <= ALL_NAMED else (0, len(mine) - 1):
+            where = {"xytext": (5, 4), "textcoords": "offset points", "fontsize": 7, "color": colour}
+            axes.annotate(mine[place].setting, (times[place], errors[place]), **where)
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):

@@ -189,5 +189,5 @@ def test_predict_runs_on_a_real_ct_slice_at_its_native_size(
     run("predict", image, *sizes, "--model", tiny_run / "model", "--samples", "2", "--figure", tmp_path / "real.png")
     printed = capsys.readouterr().out
     assert "150 x 300 x 2 voxels" in printed
-    assert "150 x 300 pixels were padded with fibre to 152 x 300" in printed
+    assert "150 x 300 pixels were continued by their edge to 152 x 300" in printed
     assert (tmp_path / "real.png").is_file()

@@ -81,7 +81,7 @@ def test_an_evaluation_shows_the_spread_as_drawn_and_calibrated(
     document, predictor = load_calibration(calibrated_model), load_model(calibrated_model)
     assert document is not None
     vars(predictor)["calibration"] = document.calibration
-    monkeypatch.setattr(evaluating, "load_model", lambda name: predictor)
+    monkeypatch.setattr(evaluating, "load_branched_model", lambda name: predictor)
     evaluation, _ = evaluating.evaluate_model(SourceOptions(data=repeated), EvaluationOptions())
     table = spread_rows(evaluation)
     assert [row[:3] for row in table.rows] == [("latent diffusion", kind, "8") for kind in ("as drawn", "calibrated")]

@@ -84,6 +84,8 @@ def predict(
 ) -> None:
     """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
 
+    --certify says what is certain of the prediction; --refine hands it to the solver until K is as accurate as asked.
+
     Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --compare
 
     Parameters
@@ -131,7 +133,7 @@ def verify(*, quick: bool = False) -> None:
 def _train(stage: Literal["vae3d", "vae2d", "diffusion", "direct"], files: TrainingFiles) -> None:
     from resinflow.workflows.training import train_and_print
 
-    train_and_print(stage, files)  # pyright: ignore[reportArgumentType]
+    train_and_print(stage, files)
 
 
 @train_app.command

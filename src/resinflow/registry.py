@@ -9,6 +9,7 @@ from resinflow.core.flow import Base
 from resinflow.core.microstructure import Axis
 from resinflow.model import FlowPredictor, FlowSolvers, StartFlows
 from resinflow.model.paper import PaperPredictor, is_paper_model
+from resinflow.model.voxel import VoxelPredictor, is_voxel_model
 from resinflow.stokes import grid_flow, planar_flow, project, response_flow
 
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
@@ -16,7 +17,7 @@ BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid
 _SHIPPED = Path(__file__).parent / "model" / "weights"
 
 
-def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor:
+def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor | VoxelPredictor:
     """Return a model that predicts from a microstructure alone: a shipped one by name, or a model directory.
 
     A directory that ``resinflow model convert`` wrote gives the published model.
@@ -33,9 +34,26 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
             f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
             "or a model directory."
         )
+    if is_voxel_model(Path(name_or_directory)):
+        return VoxelPredictor.load(name_or_directory, solvers)
     if is_paper_model(Path(name_or_directory)):
         return PaperPredictor.load(name_or_directory, planar_flow)
     return FlowPredictor.load(name_or_directory, solvers)
+
+
+def load_branched_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor:
+    """Return a model that has a dual-branch VAE.
+
+    Raises:
+        InvalidInputError: as :func:`load_model`, or a deterministic model.
+    """
+    model = load_model(name_or_directory)
+    if isinstance(model, VoxelPredictor):
+        raise InvalidInputError(
+            f"{model.name} is deterministic and has no dual-branch VAE; needed: a model with one. Give it to resinflow "
+            "evaluate as --baseline NAME=DIRECTORY."
+        )
+    return model
 
 
 def solve_start_flows(

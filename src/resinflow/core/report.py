@@ -9,6 +9,26 @@ from resinflow.core.errors import InvalidInputError
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What can be said for certain of a velocity field (:func:`resinflow.stokes.certify`).
+
+    Attributes:
+        permeability_bound: lower bound (m^2) on the K of the exact discrete flow; 0 if the medium does not percolate.
+        correction: L2 norm of what the projection changed, over that of the field; 0 if the field was admissible.
+        residual: norm of the momentum residual under the best pressure, over that of the load, weighted by the local response;
+            0 for the exact flow, 1 for no flow.
+        divergence: largest net outflow of a voxel after the projection, over the largest flow through a voxel face.
+        wall_rule: of the discrete problem that this is said of.
+    """
+
+    permeability_bound: float
+    correction: float
+    residual: float
+    divergence: float
+    wall_rule: str
+
+
+@dataclass(frozen=True)
 class SolverReport:
     """How a flow was solved.
 
@@ -21,6 +41,7 @@ class SolverReport:
         divergence: largest net outflow of a voxel relative to the mean flow through a voxel face.
         wall_time: seconds.
         warnings: what a careful reader must know of this field.
+        certificate: what is certain of this field, where it was asked for.
     """
 
     status: str
@@ -31,6 +52,7 @@ class SolverReport:
     divergence: float
     wall_time: float
     warnings: tuple[str, ...] = ()
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +70,7 @@ class ModelReport:
         permeability_interval: m^2, ends of the interval that holds the true K with a probability of 90 %; of a calibrated
             model alone, whose ``velocity_std`` and ``permeability_samples`` are then calibrated too.
         novelty: distance of the medium to the training media, in standard deviations; of a calibrated model alone.
+        certificate: what is certain of this field, where it was asked for.
     """
 
     model: str
@@ -59,6 +82,7 @@ class ModelReport:
     warnings: tuple[str, ...] = ()
     permeability_interval: tuple[float, float] | None = None
     novelty: float | None = None
+    certificate: Certificate | None = None
 
 
 Report = SolverReport | ModelReport
@@ -85,6 +109,8 @@ def report_from_dict(values: dict[str, Any]) -> Report:
         if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
     try:
+        if fields.get("certificate") is not None:
+            fields["certificate"] = Certificate(**fields["certificate"])
         return cls(**fields)
     except TypeError as error:
         raise InvalidInputError(f"the report cannot be read: {error}.") from None

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.core.errors import InvalidInputError
 from resinflow.core.microstructure import Microstructure
 
 _HALF_PIXEL = 0.46
 """Mean distance, in pixels, from the outermost pixel centres of one phase to the surface; half a pixel for walls along the
 grid, less for slanted ones. Chosen for K without bias on 24 tilted bundles of 64 x 64 pixels."""
 _PAD = 8
+_FADING = 0.5
+"""What is left of the bend of the distance to a round fibre a voxel and a half farther out: it falls with the cube of the
+distance to the axis. Chosen for K on 10 tilted bundles of 64 x 64 x 11 voxels (RMS error 1.3 %, against 3.6 % at 1 and 2.3 %
+at 0)."""
 
 
 def surface_distance(micro: Microstructure) -> NDArray[np.floating]:
@@ -45,3 +50,65 @@ def with_surface(micro: Microstructure) -> Microstructure:
         return micro
     provenance = {**micro.provenance, "surface": "estimated from the mask"}
     return Microstructure(micro.fluid, micro.spacing, surface_distance(micro), provenance)
+
+
+def refined_medium(micro: Microstructure, factors: tuple[int, int, int]) -> Microstructure:
+    """Return the medium on a grid finer by whole factors along (z, y, x), its surfaces where the signed distance has them.
+
+    The distance is interpolated axis by axis to third order. In the middle of a gap, where two walls are equally far, it has
+    a ridge, which interpolation would cut off and so close the gaps of few voxels (K falls by half in dense bundles):
+    there it is continued from both sides, and the nearer wall counts. Without a signed distance the one estimated from
+    the mask is taken.
+
+    Raises:
+        InvalidInputError: a factor below 1.
+    """
+    if min(factors) < 1:
+        raise InvalidInputError(f"the refinement is {factors}; needed: whole factors from 1 up along (z, y, x).")
+    known = with_surface(micro)
+    distance = surface_distance(known).astype(np.float64)
+    for axis, factor in enumerate(factors):
+        distance = _refined_along(distance, axis, factor)
+    dz, dy, dx = (edge / factor for edge, factor in zip(micro.spacing, factors, strict=True))
+    provenance = {**known.provenance, "refined": list(factors)}
+    return Microstructure(distance > 0, (dz, dy, dx), distance.astype(np.float32), provenance)
+
+
+def interpolation_places(count: int, factor: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return where the centres of a finer row lie among ``count`` >= 2 voxels: the voxel before, and the part beyond it.
+
+    The part is from 0 to 1 but for the centres beyond the first and the last voxel's.
+    """
+    fine = (np.arange(count * factor) + 0.5) / factor - 0.5
+    before = np.clip(np.floor(fine).astype(np.int64), 0, count - 2)
+    return before, fine - before
+
+
+def _refined_along(distance: NDArray[np.float64], axis: int, factor: int) -> NDArray[np.float64]:
+    """The distance on a grid finer along one axis, continued linearly beyond its ends."""
+    count = distance.shape[axis]
+    if factor == 1 or count == 1:
+        return distance if factor == 1 else np.repeat(distance, factor, axis)
+    values = np.moveaxis(distance, axis, 0)
+    before, part = interpolation_places(count, factor)
+    bend = np.zeros_like(values)
+    bend[1:-1] = np.diff(values, 2, axis=0)
+    part = part.reshape(-1, 1, 1)
+    low, high, bend_low, bend_high = values[before], values[before + 1], bend[before], bend[before + 1]
+    smaller = np.where(np.abs(bend_low) < np.abs(bend_high), bend_low, bend_high)
+    line = low + part * (high - low)
+    smooth = line - 0.5 * part * (1.0 - part) * np.where(bend_low * bend_high > 0, smaller, 0.0)
+    inner = ((before > 0) & (before < count - 2)).reshape(-1, 1, 1)
+    below, above = np.maximum(before - 1, 0), np.minimum(before + 2, count - 1)
+    ahead = _continued(low, values[below], bend[below], part)
+    back = _continued(high, values[above], bend[above], 1.0 - part)
+    # the distance to one fibre is convex along any line: bends the other way at both voxels are those of a ridge in between
+    ridge = inner & (bend_low < 0) & (bend_high < 0)
+    return np.moveaxis(np.where(ridge, np.maximum(np.minimum(ahead, back), line), smooth), 0, axis)
+
+
+def _continued(
+    near: NDArray[np.float64], far: NDArray[np.float64], bend: NDArray[np.float64], part: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Values ``part`` of a voxel beyond ``near``, from ``near`` and its neighbour ``far`` with the second difference there."""
+    return near + part * (near - far) + 0.5 * part * (1.0 + part) * _FADING * np.maximum(bend, 0.0)

@@ -18,10 +18,10 @@ from scipy import ndimage
 from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.media import Fibres
 from resinflow.stokes import fit_to_mask, solve
+from resinflow.stokes.prolong import Factors, blocks, face_means
 from resinflow.stokes.walls import WallRule
 
 Array = NDArray[np.floating]
-Factors = tuple[int, int, int]
 
 
 def solve_refined(
@@ -80,7 +80,7 @@ def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> Fl
         raise InvalidInputError(f"the flow has {fine.shape} voxels; needed: {needed}, {factors} for each of {micro.shape}.")
     if flow.face_velocity is None:
         raise InvalidInputError("the flow has no face_velocity; needed: staggered velocities, which the solver returns.")
-    faces = [_face_means(values, 2 - component, factors) for component, values in enumerate(flow.face_velocity)]
+    faces = [face_means(values, 2 - component, factors) for component, values in enumerate(flow.face_velocity)]
     velocity = np.stack([_centred(values, 2 - component) for component, values in enumerate(faces)])
     return replace(
         flow,
@@ -89,19 +89,6 @@ def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> Fl
         pressure=_pressure_means(flow, factors, micro),
         face_velocity=(faces[0], faces[1], faces[2]),
     )
-
-
-def _blocks(values: Array, factors: Factors) -> Array:
-    """The array with every axis split in two: coarse places and the fine ones within (z, rz, y, ry, x, rx)."""
-    split = [part for count, factor in zip(values.shape, factors, strict=True) for part in (count // factor, factor)]
-    return values.reshape(split)
-
-
-def _face_means(values: Array, normal: int, factors: Factors) -> Array:
-    """Means over the faces normal to an array axis: every so-many-th plane of faces, averaged within the plane."""
-    planes = np.moveaxis(np.moveaxis(values, normal, 0)[:: factors[normal]], 0, normal)
-    within = [1 if axis == normal else factor for axis, factor in enumerate(factors)]
-    return _blocks(planes, (within[0], within[1], within[2])).mean(axis=(1, 3, 5))
 
 
 def _centred(faces: Array, axis: int) -> Array:
@@ -113,8 +100,8 @@ def _centred(faces: Array, axis: int) -> Array:
 def _pressure_means(flow: FlowField, factors: Factors, micro: Microstructure) -> Array:
     """Means over the fluid part of every voxel; an open voxel without any gets that of the nearest voxel that has one."""
     fluid = flow.microstructure.fluid
-    weight = _blocks(fluid.astype(np.float64), factors).sum(axis=(1, 3, 5))
-    total = _blocks(np.where(fluid, flow.pressure, 0.0), factors).sum(axis=(1, 3, 5))
+    weight = blocks(fluid.astype(np.float64), factors).sum(axis=(1, 3, 5))
+    total = blocks(np.where(fluid, flow.pressure, 0.0), factors).sum(axis=(1, 3, 5))
     means = total / np.maximum(weight, 1.0)
     empty = micro.fluid & (weight == 0)
     if empty.any():

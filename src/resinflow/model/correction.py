@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.model.conditioning import Conditions, build_conditions
 from resinflow.model.config import InputConfig
@@ -46,6 +47,20 @@ class FlowSolvers:
     project: Projector
 
 
+def solved_start(
+    solvers: FlowSolvers | None, micro: Microstructure, base: Base, *, axis: Axis, pressure_drop: float, viscosity: float
+) -> StartFlows:
+    """Return the flows that a prediction starts from.
+
+    Raises:
+        InvalidInputError: no solvers, or an axis that no model knows.
+    """
+    if solvers is None:
+        raise InvalidInputError("no start flows were given; needed: start=StartFlows(planar, base), or load_model.")
+    _check_axis(axis)
+    return solvers.start(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+
+
 def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditions:
     """Return what the networks see, with the flow along x.
 
@@ -53,8 +68,7 @@ def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditi
         InvalidInputError: an axis that the model does not know, voxels that are not square in the slice plane, or a medium
             at rest.
     """
-    if axis not in ("x", "y"):
-        raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
+    _check_axis(axis)
     _, dy, dx = start.planar.microstructure.spacing
     if abs(dy - dx) > 0.01 * dx:
         raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
@@ -100,6 +114,11 @@ def corrected_flow(
         permeability_samples=scale * rates,
         report=report,
     )
+
+
+def _check_axis(axis: Axis) -> None:
+    if axis not in ("x", "y"):
+        raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
 
 
 def _sum(base: FlowField, change: FlowField) -> FlowField:

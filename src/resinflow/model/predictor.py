@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from resinflow.model.calibration import Calibration, calibrated
 from resinflow.model.calibration_file import load_calibration
 from resinflow.model.conditioning import CHANNELS, TARGETS, Conditions, build_target
 from resinflow.model.config import InputConfig, ModelConfig
-from resinflow.model.correction import FlowSolvers, StartFlows, conditions_of, corrected_flow, dimensional
+from resinflow.model.correction import FlowSolvers, StartFlows, conditions_of, corrected_flow, dimensional, solved_start
 from resinflow.model.directory import WEIGHTS, write_model
 from resinflow.model.document import read_document
 from resinflow.model.networks import LatentDiffusion, load_weights
 from resinflow.model.novelty import Novelty, with_novelty
 from resinflow.model.padding import cropped, padded, padding_warning
+from resinflow.model.precision import has_bfloat16
 from resinflow.model.sampling import process_of
 from resinflow.model.symmetry import Mirror, mirror_fields
 from resinflow.nn.blocks import FOLD
@@ -43,6 +43,9 @@ MIRROR_IMAGES: tuple[tuple[Mirror, ...], ...] = (
 )
 """Samples of a prediction see the medium in these images one after the other. Mirroring back is exact, the networks know the
 symmetry by training only: their errors differ between images, so that the mean is better and the spread tells more."""
+_AT_ONCE = 2
+"""Samples that are drawn at once: for a single field of 64 x 64 pixels in float32 PyTorch has a slow convolution only. More
+gain nothing and take memory."""
 
 
 class FlowPredictor:
@@ -132,7 +135,9 @@ class FlowPredictor:
             InvalidInputError: an axis or a medium that the model does not know, or no start flows and no solver for them.
         """
         if start is None:
-            start = self._solved_start(micro, axis, pressure_drop, viscosity)
+            start = solved_start(
+                self._solvers, micro, self.config.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity
+            )
         flow, _ = self.ensemble(start, axis=axis, samples=samples, steps=steps, seed=seed, project=project)
         if self.calibration is not None:
             flow = calibrated(flow, self.calibration, start.base)
@@ -168,7 +173,7 @@ class FlowPredictor:
         """Return D3D(E2D): the deterministic cross-reconstruction without the diffusion (flow along x)."""
         begun = time.perf_counter()
         conditions = self.conditions(start)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._arithmetic():
             fields = padded(conditions.fields, FOLD)
             members = self._decoded(self.networks.vae.encode_2d(fields), fields, conditions)
         return self._flow(start, "x", dimensional(start, "x", conditions, members), begun)
@@ -178,7 +183,7 @@ class FlowPredictor:
         begun = time.perf_counter()
         conditions = self.conditions(start)
         target = build_target(truth, start.base, conditions.speed)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._arithmetic():
             fields, known = padded(conditions.fields, FOLD), padded(target, FOLD)
             latent = self.networks.vae.encode_3d(self.networks.scaled(known), fields).mean
             members = self._decoded(latent, fields, conditions)
@@ -188,32 +193,32 @@ class FlowPredictor:
         """Return what the networks see of a flow along x."""
         return conditions_of(start, "x", self.config)
 
-    def _solved_start(self, micro: Microstructure, axis: Axis, pressure_drop: float, viscosity: float) -> StartFlows:
-        if self._solvers is None:
-            raise InvalidInputError("no start flows were given; needed: start=StartFlows(planar, base), or load_model.")
-        if axis not in ("x", "y"):
-            raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
-        return self._solvers.start(micro, base=self.config.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
-
     def _sampled(self, conditions: Conditions, samples: int, steps: int, seed: int) -> NDArray[np.floating]:
         """Draw latents and decode them: (samples, 4, nz, ny, nx), velocity and pressure corrections, dimensionless."""
-        networks, process = self.networks, process_of(self.config)
-        decoded = []
-        with torch.inference_mode():
-            for index in range(samples):  # one at a time: memory stays that of one sample, results that of any batch size
-                image = MIRROR_IMAGES[index % len(MIRROR_IMAGES)] if self.config.mirror_images else ()
-                fields = _mirrored(conditions.fields, CHANNELS, image)
-                seen = padded(fields, FOLD)
-                start = networks.scaled_latent(networks.vae.encode_2d(seen))
-                latent = process.sample(
-                    partial(_denoised, networks, start, seen),
-                    start,
-                    steps=steps,
-                    generators=[torch.Generator().manual_seed(_sample_seed(seed, index))],
-                )
-                member = self._decoded(networks.unscaled_latent(latent), seen, conditions)
-                decoded.append(_mirrored(member, TARGETS, image))
-        return np.concatenate(decoded)
+        groups = [range(first, min(first + _AT_ONCE, samples)) for first in range(0, samples, _AT_ONCE)]
+        with torch.inference_mode(), self._arithmetic():
+            return np.concatenate([self._drawn(conditions, group, steps, seed) for group in groups])
+
+    def _drawn(self, conditions: Conditions, group: range, steps: int, seed: int) -> NDArray[np.floating]:
+        """Some of the samples, drawn and decoded at once."""
+        networks = self.networks
+        images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.config.mirror_images else () for i in group]
+        seen = torch.cat([padded(_mirrored(conditions.fields, CHANNELS, image), FOLD) for image in images])
+        start = networks.scaled_latent(networks.vae.encode_2d(seen))
+        latent = process_of(self.config).sample(
+            lambda noisy, level: networks.denoiser(noisy, start, seen, level),
+            start,
+            steps=steps,
+            generators=[torch.Generator().manual_seed(_sample_seed(seed, index)) for index in group],
+        )
+        members = self._decoded(networks.unscaled_latent(latent), seen, conditions)
+        return np.stack([_mirrored(member, TARGETS, image) for member, image in zip(members, images, strict=True)])
+
+    def _arithmetic(self) -> torch.autocast:
+        """The precision of the networks' products."""
+        wanted = self.config.precision
+        reduced = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
+        return torch.autocast("cpu", torch.bfloat16, enabled=reduced)
 
     def _decoded(self, latent: Tensor, fields: Tensor, conditions: Conditions) -> NDArray[np.floating]:
         _, nz, ny, nx = conditions.fields.shape
@@ -243,10 +248,6 @@ class FlowPredictor:
         )
         flow = corrected_flow(start, axis, changes, report, projector)
         return replace(flow, report=replace(report, wall_time=time.perf_counter() - begun))
-
-
-def _denoised(networks: LatentDiffusion, start: Tensor, fields: Tensor, noisy: Tensor, level: Tensor) -> Tensor:
-    return networks.denoiser(noisy, start, fields, level)
 
 
 def _mirrored(fields: NDArray[np.floating], names: tuple[str, ...], image: tuple[Mirror, ...]) -> NDArray[np.floating]:

@@ -12,11 +12,12 @@ import torch
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
 from resinflow.core.flow import Base
 from resinflow.core.microstructure import Axis
-from resinflow.model.correction import FlowSolvers, StartFlows, conditions_of, corrected_flow, dimensional
+from resinflow.model.correction import FlowSolvers, StartFlows, conditions_of, corrected_flow, dimensional, solved_start
 from resinflow.model.directory import WEIGHTS, write_model
 from resinflow.model.document import has_schema, read_document
 from resinflow.model.networks import load_weights
 from resinflow.model.padding import cropped, padded, padding_warning
+from resinflow.model.precision import has_bfloat16
 from resinflow.model.voxel_config import PRESET, SCHEMA, VoxelConfig
 from resinflow.model.voxel_networks import VoxelNetwork
 
@@ -108,11 +109,14 @@ class VoxelPredictor:
                 f"{self.name} is deterministic: samples is {samples} and steps is {steps}; needed: 1 each, or leave them out."
             )
         if start is None:
-            start = self._solved_start(micro, axis, pressure_drop, viscosity)
+            start = solved_start(self._solvers, micro, self.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
         begun = time.perf_counter()
         conditions = conditions_of(start, axis, self.config)
         _, nz, ny, nx = conditions.fields.shape
-        with torch.inference_mode():
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=self.config.network.kind == "unet" and has_bfloat16()),
+        ):
             fields = padded(conditions.fields, self.network.stride)
             correction = cropped(self.network.unscaled(self.network(fields)), (nz, ny, nx))
         report = ModelReport(
@@ -127,10 +131,3 @@ class VoxelPredictor:
         projector = self._solvers.project if project and self._solvers is not None else None
         flow = corrected_flow(start, axis, dimensional(start, axis, conditions, correction), report, projector)
         return replace(flow, report=replace(report, wall_time=time.perf_counter() - begun))
-
-    def _solved_start(self, micro: Microstructure, axis: Axis, pressure_drop: float, viscosity: float) -> StartFlows:
-        if self._solvers is None:
-            raise InvalidInputError("no start flows were given; needed: start=StartFlows(planar, base), or load_model.")
-        if axis not in ("x", "y"):
-            raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
-        return self._solvers.start(micro, base=self.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)

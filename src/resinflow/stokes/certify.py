@@ -10,15 +10,17 @@ Stokes response, so that corrections go where resin flows easily; they vanish on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import FlowField
+from resinflow.core.report import Certificate
 from resinflow.stokes.compiled import Team
 from resinflow.stokes.grid import FLOW
-from resinflow.stokes.problem import Drive, pose, to_flow, to_state
+from resinflow.stokes.posed import PosedStokes, posed_stokes
+from resinflow.stokes.problem import Drive, to_flow, to_state
 from resinflow.stokes.refine import momentum_residual
 from resinflow.stokes.refine import project as make_admissible
 from resinflow.stokes.system import PRESSURE, StokesSystem
@@ -27,45 +29,38 @@ from resinflow.stokes.walls import MASK_RULE, WallRule
 
 State = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Certificate:
-    """What can be said for certain of a velocity field.
-
-    Attributes:
-        permeability_bound: lower bound (m^2) on the K of the exact discrete flow; 0 if the medium does not percolate.
-        correction: L2 norm of what the projection changed, over that of the field; 0 if the field was admissible.
-        residual: norm of the momentum residual under the best pressure, over that of the load, weighted by the local response;
-            0 for the exact flow, 1 for no flow.
-        divergence: largest net outflow of a voxel after the projection, over the largest flow through a voxel face.
-    """
-
-    permeability_bound: float
-    correction: float
-    residual: float
-    divergence: float
+EXACT = 1e-13
+"""Largest difference of the flow rate between two planes that counts as none, relative: what rounding leaves behind anyway."""
 
 
-def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> FlowField:
+def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE, tolerance: float = EXACT) -> FlowField:
     """Return the admissible field nearest to ``flow``, with staggered velocities; pressure and conditions stay.
 
     Guarantees no net outflow of any voxel and no velocity on fibre faces (to rounding). Projecting twice changes nothing.
     Velocities in pores that do not join inlet and outlet are dropped.
 
+    A field without staggered velocities is first averaged onto the faces, and what the means lose beside the fibres (a
+    tenth of the velocity and of K in dense bundles of 64 pixels) is lost: give them where they are known, and project what
+    changed rather than the whole where only a part is new.
+
+    Args:
+        flow: any field.
+        wall_rule: as :func:`resinflow.solve`.
+        tolerance: largest difference of the flow rate between two planes, relative to it; 1e-8 is half the work.
+
     Raises:
         InvalidInputError: as :func:`resinflow.solve` for the medium.
         ConvergenceError: the Poisson solve failed.
     """
-    problem = pose(flow.microstructure, _drive(flow), wall_rule)
-    if problem is None:
-        zeros = np.zeros_like(flow.velocity)
-        faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
-        return replace(flow, velocity=zeros, face_velocity=(faces[0], faces[1], faces[2]), report=None)
-    state = to_state(problem, flow)
-    with Team() as team:
-        make_admissible(team, TwoScale(team, problem.system), state, 0.0)
-    state[PRESSURE] = 0
-    return replace(to_flow(problem, state, None), pressure=flow.pressure)
+    with posed_stokes(flow.microstructure, drive_of(flow), wall_rule) as posed:
+        if posed is None:
+            zeros = np.zeros_like(flow.velocity)
+            faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
+            return replace(flow, velocity=zeros, face_velocity=(faces[0], faces[1], faces[2]), report=None)
+        state = to_state(posed.problem, flow)
+        make_admissible(posed.team, posed.preconditioner, state, tolerance)
+        state[PRESSURE] = 0
+        return replace(to_flow(posed.problem, state, None), pressure=flow.pressure)
 
 
 def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
@@ -81,19 +76,22 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
         InvalidInputError: as :func:`resinflow.solve` for the medium.
         ConvergenceError: the Poisson solve failed.
     """
-    problem = pose(flow.microstructure, _drive(flow), wall_rule)
-    if problem is None:
-        return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0)
+    with posed_stokes(flow.microstructure, drive_of(flow), wall_rule) as posed:
+        if posed is None:
+            return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0, wall_rule)
+        return _certified(posed, flow, wall_rule)
+
+
+def _certified(posed: PosedStokes, flow: FlowField, wall_rule: WallRule) -> Certificate:
+    problem, team, parts = posed.problem, posed.team, posed.preconditioner
     system = problem.system
     state = to_state(problem, flow)
     state[PRESSURE] = 0
     given = state.copy()
-    with Team() as team:
-        parts = TwoScale(team, system)
-        make_admissible(team, parts, state, 0.0)
-        image = system.new_state(np.float64)
-        dissipation = system.apply(team, state, image)
-        residual = _momentum_residual(team, parts, state)
+    make_admissible(team, parts, state, EXACT)
+    image = system.new_state(np.float64)
+    dissipation = system.apply(team, state, image)
+    residual = _momentum_residual(team, parts, state)
     outflow = image[PRESSURE][:-1, 1 : system.voxels + 1]
     work, size = system.work(state), _norm(system, given)
     # |pressure| is of the order of 1 for a unit drop: what divergence is left may feign this much flow
@@ -110,6 +108,7 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
         correction=_norm(system, state - given) / size if size > 0 else 0.0,
         residual=residual,
         divergence=float(np.abs(outflow).max(initial=0.0)) / largest if largest > 0 else 0.0,
+        wall_rule=wall_rule,
     )
 
 
@@ -145,7 +144,8 @@ def _momentum_residual(team: Team, parts: TwoScale, state: State) -> float:
     return float(np.sqrt(sizes[0] / sizes[1]))
 
 
-def _drive(flow: FlowField) -> Drive:
+def drive_of(flow: FlowField) -> Drive:
+    """Return what drives a flow."""
     return Drive(flow.axis, flow.pressure_drop, flow.viscosity, flow.boundary, flow.lateral)
 
 

@@ -19,6 +19,9 @@ from resinflow.stokes.pores import Pores, find_pores
 from resinflow.stokes.system import PRESSURE, StokesSystem, build_system
 from resinflow.stokes.walls import WallRule
 
+Faces = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
+"""Velocities on the x, y and z faces."""
+
 
 @dataclass(frozen=True)
 class Drive:
@@ -111,25 +114,14 @@ def _free_channel(grid: Grid) -> bool:
 
 
 def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport | None) -> FlowField:
-    """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes.
-
-    Velocities of partly open faces, means over the open part in the state, become flow rates per area of the whole face.
-    """
-    drive, rows, turned = problem.drive, problem.system.rows, problem.drive.turned
-    scale = _velocity_scale(problem)
-    faces: list[NDArray[np.float64]] = []
-    for axis, field in enumerate(state[:PRESSURE]):
-        shape = tuple(count + (k == axis) for k, count in enumerate(problem.grid.fluid.shape))
-        values = rows.unpack(field * problem.system.openness[axis], (shape[0], shape[1], shape[2]))
-        if problem.grid.wraps[axis]:
-            np.moveaxis(values, axis, 0)[-1] = np.moveaxis(values, axis, 0)[0]
-        values *= scale
-        faces.append(values)
-    faces = [faces[turned[axis]].transpose(turned) for axis in range(3)]
+    """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes."""
+    drive, turned = problem.drive, problem.drive.turned
+    faces = to_faces(problem, state)
     velocity = np.empty((3, *problem.micro.shape))
-    for axis, field in enumerate(faces):
+    for component, field in enumerate(faces):
+        axis = 2 - component
         ahead, behind = (np.moveaxis(field, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
-        centred = np.moveaxis(velocity[2 - axis], axis, 0)
+        centred = np.moveaxis(velocity[component], axis, 0)
         np.add(ahead, behind, out=centred)
         centred *= 0.5
     whole = _whole_pressure(problem, state[PRESSURE]) * drive.pressure_drop
@@ -142,9 +134,28 @@ def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport |
         viscosity=drive.viscosity,
         boundary=drive.boundary,
         lateral=drive.lateral,
-        face_velocity=(faces[2], faces[1], faces[0]),
+        face_velocity=faces,
         report=report,
     )
+
+
+def to_faces(problem: Problem, state: NDArray[np.float64]) -> Faces:
+    """Return the velocities of a state on the x, y and z faces, m/s, in the medium's axes.
+
+    Velocities of partly open faces, means over the open part in the state, become flow rates per area of the whole face.
+    """
+    rows, turned = problem.system.rows, problem.drive.turned
+    scale = _velocity_scale(problem)
+    faces: list[NDArray[np.float64]] = []
+    for axis, field in enumerate(state[:PRESSURE]):
+        shape = tuple(count + (k == axis) for k, count in enumerate(problem.grid.fluid.shape))
+        values = rows.unpack(field * problem.system.openness[axis], (shape[0], shape[1], shape[2]))
+        if problem.grid.wraps[axis]:
+            np.moveaxis(values, axis, 0)[-1] = np.moveaxis(values, axis, 0)[0]
+        values *= scale
+        faces.append(values)
+    z, y, x = (faces[turned[axis]].transpose(turned) for axis in range(3))
+    return x, y, z
 
 
 def _load_count(problem: Problem) -> int:
@@ -174,7 +185,7 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
     system, turned = problem.system, problem.drive.turned
     loads = _load_count(problem)
     scale = flow.viscosity / flow.pressure_drop / problem.grid.spacing[FLOW] * loads
-    given = flow.face_velocity if flow.face_velocity is not None else _on_faces(flow, problem.grid.wraps, turned)
+    given = staggered_velocity(flow, problem)
     state = system.new_state(np.float64)
     for axis in range(3):
         values = np.asarray(given[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
@@ -187,15 +198,20 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
     return state
 
 
-def _on_faces(flow: FlowField, wraps: tuple[bool, bool, bool], turned: tuple[int, int, int]) -> list[NDArray[np.float64]]:
-    """Velocities at voxel centres averaged onto faces, components (x, y, z); ``wraps`` is in turned axes."""
+def staggered_velocity(flow: FlowField, problem: Problem) -> Faces:
+    """Return the velocities on the x, y and z faces: the field's own, or else those at voxel centres averaged onto faces.
+
+    ``problem`` tells along which axes the box repeats; it may be one of another grid.
+    """
+    if flow.face_velocity is not None:
+        return flow.face_velocity
     fields = []
     for component in range(3):
         axis = 2 - component
-        mode = "wrap" if wraps[turned[axis]] else "edge"
+        mode = "wrap" if problem.grid.wraps[problem.drive.turned[axis]] else "edge"
         padded = np.pad(flow.velocity[component], pad_widths(axis), mode=mode)
         fields.append(0.5 * (np.delete(padded, 0, axis) + np.delete(padded, -1, axis)))
-    return fields
+    return fields[0], fields[1], fields[2]
 
 
 def still(micro: Microstructure, drive: Drive, started: float) -> FlowField:

@@ -73,7 +73,10 @@ def refine(
     max_iterations: int,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``."""
+    """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``.
+
+    A field that is given is relaxed first (:func:`relax`), which counts as no iteration.
+    """
     system = preconditioner.system
     krylov = BramblePasciak(team, preconditioner)
     residuals: list[float] = []
@@ -84,6 +87,8 @@ def refine(
     if initial is None:
         respond(team, preconditioner, state, _START_TOLERANCE, krylov.vectors)
         energy_error(team, preconditioner, state, residual, krylov.vectors[0])
+    else:
+        relax(team, preconditioner, state, residual, krylov.vectors[0])
 
     def met(size: float) -> bool:
         return size**2 <= goal * abs(system.work(state))
@@ -129,6 +134,25 @@ def respond(
     return project(team, preconditioner, state, tolerance, state[PRESSURE], work)
 
 
+def relax(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    residual: NDArray[np.float32],
+    step: NDArray[np.float32],
+) -> None:
+    """Let the velocity follow the pressure, in place: one multigrid cycle of ``A u = f - G p``.
+
+    A field that was made elsewhere (averaged, interpolated, predicted) has its energy error beside the walls, where few voxels
+    hold steep gradients; its pressure is smooth and as good as any. One cycle takes the error of K from half of it to less
+    than 1 % on grids twice as fine as the field's, for half the price of a Krylov step. ``residual`` and ``step`` are work
+    space.
+    """
+    momentum_residual(team, preconditioner.system, state, residual)
+    preconditioner.apply_velocity(residual, step, 1.0)
+    state[:PRESSURE] += step[:PRESSURE]
+
+
 def momentum_residual(team: Team, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
     """``out = load - system state``, formed in double precision and rounded once."""
     out[...] = 0
@@ -165,10 +189,12 @@ def project(
     for _ in range(_PROJECTIONS):
         system.apply(team, state, image)
         outflow = image[PRESSURE]
-        spread, left = flux_spread(system, outflow, system.work(state))
-        if spread <= tolerance or spread > 0.5 * previous:
+        work_done = system.work(state)
+        spread, left = flux_spread(system, outflow, work_done)
+        # in absolute terms: the flow rate that the spread is relative to may fall by orders of magnitude at first
+        if spread <= tolerance or spread * abs(work_done) > 0.5 * previous:
             break
-        previous = spread
+        previous = spread * abs(work_done)
         _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / spread), 0.1), vectors)
         iterations += made
         preconditioner.subtract_darcy(state[:PRESSURE], step)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from resinflow.core import ConvergenceError, FlowField, InvalidInputError, Microstructure, SolverReport
+from resinflow.core import FlowField, Microstructure
 from resinflow.core.flow import Boundary, Lateral
 from resinflow.core.microstructure import Axis
-from resinflow.stokes.compiled import Team
 from resinflow.stokes.estimate import warn_of_narrow_gaps
-from resinflow.stokes.problem import Drive, pose, still, to_flow, to_state
-from resinflow.stokes.refine import refine
-from resinflow.stokes.twoscale import TwoScale
+from resinflow.stokes.posed import (
+    DEFAULT_TOLERANCE,
+    MAX_ITERATIONS,
+    SMALLEST_TOLERANCE,
+    check_solver_options,
+    posed_stokes,
+)
+from resinflow.stokes.problem import Drive, still
 from resinflow.stokes.walls import MASK_RULE, WallRule
 
-DEFAULT_TOLERANCE = 1e-6
-MAX_ITERATIONS = 300
-SMALLEST_TOLERANCE = 1e-16
-"""K is a double: beyond its own rounding there is nothing to ask for."""
+__all__ = ["DEFAULT_TOLERANCE", "MAX_ITERATIONS", "SMALLEST_TOLERANCE", "solve", "solve_discrete"]
 
 
 def solve(
@@ -52,7 +53,8 @@ def solve(
         wall_rule: for a mask ``plain`` (the default: walls half a voxel away) or ``gap`` (exact for aligned channels of any
             width); ``surface``: fibre surfaces where the medium's signed distance has them.
         watch: called with the iteration number and the relative residual.
-        initial: a field of the same medium to start from, such as a model's; by default the response flow.
+        initial: a field of the same medium to start from, such as a model's, on the same grid or on one coarser by whole
+            factors along every axis; by default the response flow.
         threads: number of threads; by default what numba may use. The result does not depend on it.
 
     Returns:
@@ -84,31 +86,9 @@ def solve_discrete(
     threads: int | None = None,
 ) -> FlowField:
     """Return what :func:`solve` does, without a word on how well the voxels resolve the gaps."""
-    if not SMALLEST_TOLERANCE <= tolerance < 1:
-        raise InvalidInputError(f"tolerance is {tolerance}; needed: {SMALLEST_TOLERANCE:g} to 1, a relative error of K.")
-    if max_iterations < 1:
-        raise InvalidInputError(f"max_iterations is {max_iterations}; needed: 1 or more.")
-    if threads is not None and threads < 1:
-        raise InvalidInputError(f"threads is {threads}; needed: 1 or more, or None.")
+    check_solver_options(tolerance, max_iterations)
     started = time.perf_counter()
-    problem = pose(micro, drive, wall_rule)
-    if problem is None:
-        return still(micro, drive, started)
-    state = None if initial is None else to_state(problem, initial)
-    with Team(threads) as team:
-        outcome = refine(team, TwoScale(team, problem.system), state, tolerance, max_iterations, watch)
-    if not outcome.converged:
-        raise ConvergenceError(
-            f"the solver reached an estimated relative error of K of {outcome.error:.1e} in {outcome.iterations} "
-            f"iterations; needed: {tolerance:g}. Raise max_iterations or loosen the tolerance."
-        )
-    report = SolverReport(
-        status="converged",
-        iterations=outcome.iterations,
-        residual=outcome.residuals[-1] if outcome.residuals else 0.0,
-        residual_history=outcome.residuals,
-        permeability_error=outcome.error,
-        divergence=outcome.divergence,
-        wall_time=time.perf_counter() - started,
-    )
-    return to_flow(problem, outcome.state, report)
+    with posed_stokes(micro, drive, wall_rule, threads) as posed:
+        if posed is None:
+            return still(micro, drive, started)
+        return posed.solve(tolerance, max_iterations=max_iterations, watch=watch, initial=initial, started=started)

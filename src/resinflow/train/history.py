@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import Callback
 from resinflow.core import InvalidInputError
 from resinflow.core.files import replacing
 from resinflow.train.config import STAGES
+from resinflow.train.voxel_config import DIRECT
 
 LOG = "log.json"
 METRICS = Path("history") / "metrics.csv"
@@ -53,7 +54,7 @@ def write_log(run: Path, recipe: Mapping[str, Any], data: Mapping[str, Any]) -> 
     log = {
         "recipe": dict(recipe),
         "data": dict(data),
-        "history": {stage: read_history(run / stage) for stage in STAGES if (run / stage / METRICS).is_file()},
+        "history": {stage: read_history(run / stage) for stage in (*STAGES, DIRECT) if (run / stage / METRICS).is_file()},
         "versions": {name: version(name) for name in _PACKAGES},
     }
     with replacing(run / LOG) as temporary:

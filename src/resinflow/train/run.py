@@ -71,7 +71,7 @@ def train_stage(
     samples = FlowDataModule(source, batch, seed=seed, loading=loading, inputs=config.model, samples=config.samples)
     if not (folder / LAST).is_file():  # else the checkpoint holds the scales
         if stage == "vae3d":
-            networks.target_scale.copy_(_target_scale(samples))
+            networks.target_scale.copy_(measure_target_scale(samples))
         if stage == "diffusion":
             networks.latent_scale.copy_(_latent_scale(networks, samples))
     if options.gradient_checkpointing:
@@ -108,8 +108,8 @@ def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig)
     return DiffusionStage(networks, config.diffusion, process_of(config.model))
 
 
-def _target_scale(samples: FlowDataModule) -> torch.Tensor:
-    """Root mean square of the target per channel over the fluid of the training split."""
+def measure_target_scale(samples: FlowDataModule) -> torch.Tensor:
+    """Return the root mean square of the target per channel over the fluid of the training split."""
     squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(())
     for conditions, target in samples.train_dataloader():
         squares += target.square().sum(dim=(0, 2, 3, 4))

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from resinflow.core import InvalidInputError
-from resinflow.train.config import MACHINE_OPTIONS, STAGES, StageConfig
-from resinflow.train.presets import Recipe, load_recipe
+from resinflow.train.config import MACHINE_OPTIONS, STAGES
+from resinflow.train.presets import Recipe, load_recipe, stage_options
 from resinflow.train.search_config import AxisConfig, SearchConfig, load_search_config
 
 
@@ -113,7 +113,7 @@ def plan_search(config: SearchConfig, base: Recipe, folder: Path = Path()) -> Se
         raise InvalidInputError(f"{both[0]} is both fixed and searched; needed: one of them; remove the other.")
     base = with_options(base, fixed)
     for stage in STAGES:
-        options: StageConfig = getattr(base, stage)
+        options = stage_options(base, stage)
         if options.devices > 1:
             raise InvalidInputError(
                 f"{stage}.devices is {options.devices}; needed: 1 in a search; set it under fixed, and share GPUs with --jobs."

@@ -22,11 +22,11 @@ from resinflow.train.claim import claim_run, data_fingerprint
 from resinflow.train.config import FlowStageConfig
 from resinflow.train.fold import Fold, FoldedFlows
 from resinflow.train.gradients import checkpoint_activations
-from resinflow.train.history import read_history, write_log
+from resinflow.train.history import write_log
 from resinflow.train.loading import FlowDataModule, LoadingConfig
 from resinflow.train.modules import Stage
 from resinflow.train.places import MODEL
-from resinflow.train.run import _target_scale
+from resinflow.train.run import measure_target_scale
 from resinflow.train.stage import Part
 from resinflow.train.trainer import fit_stage
 from resinflow.train.voxel_config import DIRECT, VoxelTrainingConfig
@@ -86,7 +86,7 @@ def train_direct(
         inputs=config.model,
     )
     if not (run / DIRECT / LAST).is_file():  # else the checkpoint holds the scale
-        network.target_scale.copy_(_target_scale(samples))
+        network.target_scale.copy_(measure_target_scale(samples))
     if options.gradient_checkpointing:
         checkpoint_activations(network, ResidualBlock)
     _write_log(run, config, source)
@@ -105,5 +105,4 @@ def _save(run: Path, config: VoxelTrainingConfig, source: FlowSource, network: V
 def _write_log(run: Path, config: VoxelTrainingConfig, source: FlowSource) -> dict[str, Any]:
     """Write and return the story of the run: its recipe, its data and its history."""
     data = {"fingerprint": data_fingerprint(source), "recipe": source.attributes.get("recipe")}
-    log = write_log(run, config.model_dump(mode="json"), data)
-    return {**log, "history": {DIRECT: read_history(run / DIRECT)}}
+    return write_log(run, config.model_dump(mode="json"), data)

@@ -23,7 +23,7 @@ from resinflow.evaluate.spread_scores import score_flow_spread
 from resinflow.evaluate.spread_table import spread_rows
 from resinflow.evaluate.table import cost_rows, ensemble_rows, terminal_table
 from resinflow.model.calibration import Calibration, calibrated
-from resinflow.registry import load_model
+from resinflow.registry import load_branched_model
 from resinflow.train.claim import data_fingerprint
 from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
 from resinflow.workflows.evaluation_report import check_folder, write_report
@@ -47,7 +47,7 @@ def evaluate_model(
         InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
             whose media the model was trained on under another split.
     """
-    predictor = load_model(options.model)
+    predictor = load_branched_model(options.model)
     source = open_source(source_options)
     refuse_leak(predictor.log, source)
     indices = chosen_samples(source, options.split, source_options.limit)

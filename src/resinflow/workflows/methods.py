@@ -6,7 +6,6 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,11 +15,11 @@ from resinflow.core import FlowField, InvalidInputError, ModelReport
 from resinflow.core.flow import Base
 from resinflow.data import Sample
 from resinflow.evaluate.evaluation import PLANAR
-from resinflow.model import FlowPredictor, FlowSolvers, StartFlows
+from resinflow.model import FlowPredictor, StartFlows
 from resinflow.model.paper import sample_seed
-from resinflow.model.voxel import VoxelPredictor, is_voxel_model
-from resinflow.registry import load_model, solve_start_flows
-from resinflow.stokes import grid_flow, planar_flow, project, response_flow, solve
+from resinflow.model.voxel import VoxelPredictor
+from resinflow.registry import load_model
+from resinflow.stokes import grid_flow, planar_flow, response_flow, solve
 from resinflow.workflows.evaluation_options import EvaluationOptions
 
 DIFFUSION = "latent diffusion"
@@ -252,11 +251,9 @@ def _baseline_methods(options: EvaluationOptions) -> list[Method]:
         name, mark, directory = given.partition("=")
         if not (mark and name and directory):
             raise InvalidInputError(f"--baseline is {given!r}; needed: NAME=DIRECTORY of a model.")
-        if is_voxel_model(Path(directory)):
-            voxel = VoxelPredictor.load(directory, FlowSolvers(solve_start_flows, project))
-            return Method(name, lambda sample: draw(voxel, sample, 1, options.seed))  # nothing is drawn
         model = load_model(directory)
-        return Method(name, lambda sample: draw(model, sample, options.samples, options.seed))
+        count = 1 if isinstance(model, VoxelPredictor) else options.samples  # nothing is drawn by a deterministic one
+        return Method(name, lambda sample: draw(model, sample, count, options.seed))
 
     return [method(given) for given in options.baseline]
 

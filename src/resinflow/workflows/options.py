@@ -81,7 +81,13 @@ class PredictionOptions:
     """Seed of the samples."""
 
     compare: bool = False
-    """Also solve the medium, as the truth to compare with."""
+    """Also solve the medium, as the truth to compare with; with --refine also from a cold start, to measure what was saved."""
+
+    certify: bool = False
+    """Also print and save what is certain of the field: a lower bound on the K of its mask, momentum residual, divergence."""
+
+    refine: float | None = None
+    """Hand the prediction to the solver, on a grid twice as fine, until K is this accurate, e.g. 0.01 for 1 %; save that."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from resinflow.evaluate.collapse import judge, pooled, verdict
 from resinflow.evaluate.records import write_csv, write_json
 from resinflow.evaluate.table import summary
 from resinflow.model.branches import Branches, Latents, branches_of
-from resinflow.registry import load_model
+from resinflow.registry import load_branched_model
 from resinflow.view.evaluation import write_figure
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
 from resinflow.workflows.evaluating import chosen_samples, open_source
@@ -90,7 +90,7 @@ def reconstruct_and_print(source_options: SourceOptions, options: Reconstruction
     """
     console = make_console()
     check_folder(output, DOCUMENT)
-    predictor = load_model(options.model)
+    predictor = load_branched_model(options.model)
     source = open_source(source_options)
     indices = _indices(source, options, source_options.limit)
     with counting(console, NAMES[options.mode]) as watch:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from resinflow.train import Fold, StageName, TrainingConfig, load_recipe, on_machine, train_recipe
+from resinflow.train import Fold, TrainingConfig, load_recipe, on_machine, train_recipe
+from resinflow.train.presets import PresetStage
 from resinflow.workflows.options import TrainingFiles
 from resinflow.workflows.report import make_console
 
 
-def train_and_print(stage: StageName, files: TrainingFiles) -> None:
+def train_and_print(stage: PresetStage, files: TrainingFiles) -> None:
     """Train (or resume) one stage and say where its result is."""
     recipe = load_recipe(files.recipe) if files.recipe is not None else TrainingConfig()
     recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
@@ -21,6 +22,6 @@ def train_and_print(stage: StageName, files: TrainingFiles) -> None:
 
 
 @rank_zero_only
-def _report(stage: StageName, made: Path) -> None:
+def _report(stage: PresetStage, made: Path) -> None:
     """Every device has a process; one of them speaks."""
     make_console().print(f"stage {stage} is finished: {made}")
