@@ -8,6 +8,7 @@ resinflow data generate recipes/data-small.yaml data/small.zarr
 for stage in vae3d vae2d diffusion; do
   resinflow train "$stage" --data data/small.zarr --run runs/small --recipe recipes/small.yaml
 done
+resinflow model calibrate runs/small/model --data data/small.zarr
 rm -rf src/resinflow/model/weights/small
 mkdir -p src/resinflow/model/weights
 cp -r runs/small/model src/resinflow/model/weights/small

@@ -78,7 +78,7 @@ def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditi
 
 def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, corrections: Array) -> Array:
     """Return corrections (samples, 4, nz, ny, nx) in m/s and Pa and in the medium's axes, zero in the fibres."""
-    units = np.array([conditions.speed] * 3 + [conditions.drop]).reshape(1, 4, 1, 1, 1)
+    units = np.array([conditions.speed] * 3 + [conditions.drop], dtype=corrections.dtype).reshape(1, 4, 1, 1, 1)
     return _turned_back(units * corrections, axis) * start.base.microstructure.fluid
 
 
