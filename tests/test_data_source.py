@@ -83,9 +83,11 @@ def test_a_medium_with_flow_along_both_axes_stands_in_one_split(published: Publi
 
 
 def test_training_reads_the_published_layout_as_its_store(published: PublishedFlows, converted: FlowStore) -> None:
+    from resinflow.model.config import InputConfig
     from resinflow.train.loading import FlowDataset
 
-    here, there = (FlowDataset(source, "train", mirrored=False) for source in (published, converted))
+    inputs = InputConfig(base="response")
+    here, there = (FlowDataset(source, "train", mirrored=False, inputs=inputs) for source in (published, converted))
     assert len(here) == len(there) > 0
     for place in range(len(here)):
         for one, other in zip(here[place], there[place], strict=True):

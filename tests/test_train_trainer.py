@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore, canonical_fingerprint, open_flows
+from resinflow.model.conditioning import CHANNELS
 from resinflow.model.config import ModelConfig
 from resinflow.model.networks import LatentDiffusion
 from resinflow.nn.blocks import ResidualBlock
@@ -255,7 +256,7 @@ def test_checkpointed_activations_give_the_same_gradients() -> None:
     networks = LatentDiffusion(ModelConfig(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1))
     for parameter in networks.parameters():
         nn.init.normal_(parameter, std=0.1)
-    conditions = torch.randn(1, 12, 3, 8, 8)
+    conditions = torch.randn(1, len(CHANNELS), 3, 8, 8)
     names = list(networks.state_dict())
     gradients = []
     for _ in range(2):

@@ -14,6 +14,7 @@ from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore
 from resinflow.evaluate import compare, diagnose
 from resinflow.model.branches import branches_of
+from resinflow.model.conditioning import PLANAR
 from resinflow.registry import load_model
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
 from resinflow.workflows.evaluation_options import Mode
@@ -61,7 +62,7 @@ def test_the_branch_of_our_own_model_returns_the_planar_flow_when_its_decoder_do
 ) -> None:
     """A decoder that repeats its conditions shows that units, pressure and cropping are those of the planar flow."""
     model, sample = load_model(tiny_run / "model"), tiny_store.sample(1)
-    monkeypatch.setattr(model.networks.vae, "decode_2d", lambda latent, fields: fields[:, 3:6])  # pyright: ignore
+    monkeypatch.setattr(model.networks.vae, "decode_2d", lambda latent, fields: fields[:, PLANAR])  # pyright: ignore
     flow = branches_of(model).planar(start_of(sample, model))
     score = compare(flow, sample.planar)
     assert score.velocity_error < 1e-5
@@ -142,7 +143,7 @@ def test_two_latents_show_their_difference() -> None:
         (["--sample", "-1"], "needed: 0 to 7"),
         (["--sample", "1", "--split", "test"], "both given"),
         (["--mode", "4d"], "mode"),
-        (["--split", "all"], "split"),
+        (["--split", "everything"], "split"),
     ],
 )
 def test_samples_that_are_not_there_are_refused_in_one_line(
