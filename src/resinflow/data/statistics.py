@@ -1,4 +1,4 @@
-"""Statistics of the training split: what scales the networks, and what tells the data set's user what is in it."""
+"""Statistics of the training split: how far the starting flows are from the truth, and what else tells what is in it."""
 
 from __future__ import annotations
 

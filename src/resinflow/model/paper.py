@@ -21,6 +21,7 @@ from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.model.correction import StartFlows
 from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
+from resinflow.model.document import has_schema
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem
 
@@ -33,11 +34,7 @@ PlanarSolver = Callable[..., FlowField]
 
 def is_paper_model(directory: Path) -> bool:
     """Return whether ``directory`` holds a model of the preset ``paper``; a damaged directory does not."""
-    try:
-        document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        return False
-    return isinstance(document, dict) and document.get("schema") == SCHEMA
+    return has_schema(directory, SCHEMA)
 
 
 class PaperPredictor:

@@ -192,9 +192,10 @@ def project(
         work_done = system.work(state)
         spread, left = flux_spread(system, outflow, work_done)
         # in absolute terms: the flow rate that the spread is relative to may fall by orders of magnitude at first
-        if spread <= tolerance or spread * abs(work_done) > 0.5 * previous:
+        gained = spread * abs(work_done)
+        if spread <= tolerance or gained > 0.5 * previous:
             break
-        previous = spread * abs(work_done)
+        previous = gained
         _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / spread), 0.1), vectors)
         iterations += made
         preconditioner.subtract_darcy(state[:PRESSURE], step)

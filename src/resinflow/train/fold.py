@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import InvalidInputError, Microstructure
-from resinflow.data import FlowSource, Sample, canonical_fingerprint, measure_statistics
+from resinflow.data import FlowSource, Sample, canonical_fingerprint, measure_statistics, open_flows
 from resinflow.data.split import SPLIT_SEED
 
 
@@ -93,6 +93,16 @@ class FoldedFlows:
     def sample(self, index: int) -> Sample:
         """Return one sample as flow fields."""
         return self._source.sample(index)
+
+
+def open_folded(data: str | Path, fold: Fold | None) -> FlowSource:
+    """Open a data set, its training and validation samples divided anew where a fold is given.
+
+    Raises:
+        InvalidInputError: as :func:`resinflow.data.open_flows`, or a fold that the data set does not have samples for.
+    """
+    source = open_flows(data)
+    return source if fold is None else FoldedFlows(source, fold)
 
 
 def _divide(source: FlowSource, fold: Fold) -> dict[str, NDArray[np.int64]]:

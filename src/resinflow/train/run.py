@@ -11,7 +11,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 
-from resinflow.data import FlowSource, open_flows
+from resinflow.data import FlowSource
 from resinflow.model.conditioning import TARGETS
 from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
 from resinflow.model.predictor import FlowPredictor
@@ -20,7 +20,7 @@ from resinflow.nn.blocks import ResidualBlock
 from resinflow.train.checkpoints import LAST
 from resinflow.train.claim import claim_run, data_fingerprint
 from resinflow.train.config import STAGES, StageConfig, StageName, TrainingConfig
-from resinflow.train.fold import Fold, FoldedFlows
+from resinflow.train.fold import Fold, open_folded
 from resinflow.train.gradients import checkpoint_activations
 from resinflow.train.history import write_log
 from resinflow.train.loading import FlowDataModule, LoadingConfig
@@ -56,7 +56,7 @@ def train_stage(
         KeyboardInterrupt: stopped by the user or the queueing system.
     """
     run = Path(run)
-    source = open_flows(data) if fold is None else FoldedFlows(open_flows(data), fold)
+    source = open_folded(data, fold)
     claim_run(run, config, source, fold)
     folder = run / stage
     result = result_of(run, stage)

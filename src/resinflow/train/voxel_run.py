@@ -12,7 +12,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from resinflow.data import FlowSource, open_flows
+from resinflow.data import FlowSource
 from resinflow.model.networks import LatentDiffusion
 from resinflow.model.voxel import VoxelPredictor
 from resinflow.model.voxel_networks import VoxelNetwork
@@ -20,7 +20,7 @@ from resinflow.nn.blocks import ResidualBlock
 from resinflow.train.checkpoints import LAST
 from resinflow.train.claim import claim_run, data_fingerprint
 from resinflow.train.config import FlowStageConfig
-from resinflow.train.fold import Fold, FoldedFlows
+from resinflow.train.fold import Fold, open_folded
 from resinflow.train.gradients import checkpoint_activations
 from resinflow.train.history import write_log
 from resinflow.train.loading import FlowDataModule, LoadingConfig
@@ -70,7 +70,7 @@ def train_direct(
         KeyboardInterrupt: stopped by the user or the queueing system.
     """
     run = Path(run)
-    source = open_flows(data) if fold is None else FoldedFlows(open_flows(data), fold)
+    source = open_folded(data, fold)
     torch.manual_seed(config.seed)
     network = VoxelNetwork(config.model)
     claim_run(run, config, source, fold)
