@@ -21,7 +21,7 @@ from typing import get_args
 
 from study import Setting, Study, load_study
 from study_run import run_study
-from study_table import markdown, read_rows, save_rows
+from study_table import Row, markdown, read_rows, save_rows
 
 from resinflow.core import InvalidInputError
 from resinflow.data import open_flows
@@ -59,6 +59,18 @@ def setting_of(options: argparse.Namespace) -> Setting:
     return Setting(options.data, options.out, options.split, options.limit)
 
 
+def finished_rows(study: Study, setting: Setting, options: argparse.Namespace) -> tuple[list[str], list[Row]]:
+    """Run what is missing unless only a table is asked for, write the CSV, and return the variants that failed and all rows.
+
+    Raises:
+        InvalidInputError: as :func:`run_study`.
+    """
+    failed = [] if options.table else run_study(study, setting, only=options.only, jobs=options.jobs)
+    rows = read_rows(study, setting)
+    save_rows(rows, options.out / f"{study.name}.csv")
+    return failed, rows
+
+
 def largest_speed(data: Path, study: Study) -> float:
     """Return the largest RMS speed, m/s, of the reference's base flow over the training split."""
     source = open_flows(data)
@@ -75,9 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.speed:
             print(f"{largest_speed(options.data, study):.6g}")
             return 0
-        failed = [] if options.table else run_study(study, setting, only=options.only, jobs=options.jobs)
-        rows = read_rows(study, setting)
-        save_rows(rows, options.out / f"{study.name}.csv")
+        failed, rows = finished_rows(study, setting, options)
     except InvalidInputError as error:
         parser.error(str(error))
     print(markdown(rows))

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ablation import ROOT, setting_of, study_parser
+from ablation import ROOT, finished_rows, setting_of, study_parser
 from study import REFERENCE, Setting, Study, Variant, load_study
-from study_run import read_seconds, run_study
-from study_table import Row, markdown, read_rows, save_rows
+from study_run import read_seconds
+from study_table import Row, markdown
 
 from resinflow.core import InvalidInputError
 from resinflow.data import open_flows
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SAMPLES, WIDTHS = (105, 210, 420, 1050), (24, 32, 48, 64)
+SAMPLES, WIDTHS = (70, 175, 350, 700), (16, 24, 32, 48)
 _NUMBERS = {
     "velocity": ("velocity", "#1f6fb4", "o-"),
     "vz": ("vz", "#d1562b", "s-"),
@@ -48,7 +48,7 @@ _LABEL = 9  # points
 
 
 def curves_study(base: Study, available: int, samples: Sequence[int], widths: Sequence[int]) -> Study:
-    """Return the variants of both curves; the reference stands for its own width and for all ``available`` samples."""
+    """Return the variants of both curves; the reference stands for its own width and for its ``available`` samples."""
     variants = [
         Variant(name=f"samples-{count}", title=f"{count} training samples", options=_repeated(base.reference, available, count))
         for count in samples
@@ -76,7 +76,7 @@ def compose_curves(study: Study, setting: Setting, rows: Sequence[Row], availabl
         study: the variants of both curves.
         setting: where they are.
         rows: of the finished ones.
-        available: samples of the training split.
+        available: samples that the reference is trained on.
 
     Raises:
         InvalidInputError: the reference is not finished.
@@ -86,7 +86,7 @@ def compose_curves(study: Study, setting: Setting, rows: Sequence[Row], availabl
         raise InvalidInputError(f"{setting.out} has no finished reference; needed: one; run without --table.")
     recipes = {variant.name: study.recipe(variant) for variant in study.all if variant.name in by_name}
     of_data = {recipe.samples or available: name for name, recipe in recipes.items() if recipe.model == study.reference.model}
-    of_size = {recipe.model.width: name for name, recipe in recipes.items() if recipe.samples is None}
+    of_size = {recipe.model.width: name for name, recipe in recipes.items() if recipe.samples == study.reference.samples}
     figure = new_figure((12.5, 4.2))
     data, size, time = figure.subplots(1, 3)
     _draw_errors(data, [(count, by_name[name]) for count, name in sorted(of_data.items())], by_name.get(GRID))
@@ -173,11 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, options = _options(arguments)
     try:
         setting, figure = setting_of(options), checked_target(options.figure)
-        available = len(open_flows(options.data).indices("train"))
-        study = curves_study(load_study(options.recipe), available, options.samples, options.widths)
-        failed = [] if options.table else run_study(study, setting, only=options.only, jobs=options.jobs)
-        rows = read_rows(study, setting)
-        save_rows(rows, options.out / f"{study.name}.csv")
+        base = load_study(options.recipe)
+        available = base.reference.samples or len(open_flows(options.data).indices("train"))
+        study = curves_study(base, available, options.samples, options.widths)
+        failed, rows = finished_rows(study, setting, options)
         save_figure(compose_curves(study, setting, rows, available), figure)
     except InvalidInputError as error:
         parser.error(str(error))

@@ -4,8 +4,8 @@
 
 Media are the first ones of a recipe. Each is solved on grids finer by 1 to 4 in the slice plane and by 1 to 3 in depth, with
 plain walls on the mask and with the fibre surfaces, and compared with the finest of all, (3, 4, 4) with surfaces. Prints, as
-Markdown: the error of K; that of the velocity averaged onto the stored grid, as it is and as a data set stores it (without flow
-in the fibres of the mask); and the seconds of one core. A second table says what becomes of the flow through voxels that a
+Markdown: the error of K; that of the velocity averaged onto the stored grid, as it is and fitted to the mask (without flow in
+its fibres); and the seconds of one core. A second table says what becomes of the flow through voxels that a
 surface cuts and whose centre lies in a fibre.
 """
 
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     """A flow on the stored grid: its averages, the same fitted to the mask, and the seconds of its solve."""
 
     means: FlowField
-    stored: FlowField
+    fitted: FlowField
     seconds: float
 
 
@@ -65,12 +65,12 @@ def distance(field: NDArray[np.floating], reference: NDArray[np.floating]) -> fl
 
 def print_table(rows: dict[Way, list[tuple[float, float, float, float]]]) -> None:
     """Errors against the finest, one row a way to solve."""
-    print("| walls | finer by (z, y, x) | K: bias | RMS | median | largest | velocity: means | as stored | seconds |")
+    print("| walls | finer by (z, y, x) | K: bias | RMS | median | largest | velocity: means | fitted to the mask | seconds |")
     print("|---" * 9 + "|")
     for (rule, factors), values in rows.items():
-        k, means, stored, seconds = np.array(values).T
+        k, means, fitted, seconds = np.array(values).T
         cells = [f"{100 * k.mean():+.2f} %", f"{100 * np.sqrt((k**2).mean()):.2f} %", f"{100 * np.median(np.abs(k)):.2f} %"]
-        cells += [f"{100 * np.abs(k).max():.2f} %", f"{np.median(means):.1f} %", f"{np.median(stored):.1f} %"]
+        cells += [f"{100 * np.abs(k).max():.2f} %", f"{np.median(means):.1f} %", f"{np.median(fitted):.1f} %"]
         print(f"| {rule} | {factors} | " + " | ".join(cells) + f" | {np.median(seconds):.2f} |")
 
 
@@ -82,7 +82,7 @@ def storing_losses(outcome: Outcome, micro: Microstructure) -> tuple[float, ...]
     return (
         100 * (float(dropped[0].mean() / means[0].mean()) - 1),
         distance(dropped, means),
-        distance(outcome.stored.velocity, means),
+        distance(outcome.fitted.velocity, means),
         100 * (opened - micro.porosity),
     )
 
@@ -118,7 +118,7 @@ def main() -> None:
                 (
                     outcome.means.permeability / permeability - 1,
                     distance(outcome.means.velocity, reference.means.velocity),
-                    distance(outcome.stored.velocity, reference.stored.velocity),
+                    distance(outcome.fitted.velocity, reference.fitted.velocity),
                     outcome.seconds,
                 )
             )

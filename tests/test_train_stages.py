@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore
 from resinflow.train import STAGES, TrainingConfig, load_training_config, train_stage
-from resinflow.train.losses import fluid_rmse, velocity_error
+from resinflow.train.losses import masked_rmse, velocity_error
 from resinflow.train.modules import Vae3dStage
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 
@@ -122,10 +122,10 @@ def test_the_shipped_recipe_is_read(tmp_path: Path) -> None:
 def test_losses_look_at_the_fluid_alone_and_vanish_at_the_target() -> None:
     target, fluid = torch.randn(2, 4, 3, 4, 4), (torch.rand(2, 1, 3, 4, 4) > 0.4).float()
     prediction = target + 5 * (1 - fluid)
-    assert fluid_rmse(prediction, target, fluid) < 1e-5
+    assert masked_rmse(prediction, target, fluid) < 1e-5
     assert velocity_error(prediction, target, fluid) == 0
     off = target + 2 * fluid
-    assert fluid_rmse(off, target, fluid) == pytest.approx(2.0, rel=1e-5)
+    assert masked_rmse(off, target, fluid) == pytest.approx(2.0, rel=1e-5)
     assert velocity_error(off, target, fluid) == pytest.approx(2 * 3**0.5, rel=1e-5)
 
 
@@ -135,4 +135,4 @@ def test_a_large_correction_weighs_no_more_than_a_small_one() -> None:
     one[0] += 10
     two[0] += 10
     two[1] += 1
-    assert fluid_rmse(two, target, fluid) - fluid_rmse(one, target, fluid) == pytest.approx(0.5, rel=1e-4)
+    assert masked_rmse(two, target, fluid) - masked_rmse(one, target, fluid) == pytest.approx(0.5, rel=1e-4)

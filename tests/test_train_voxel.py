@@ -14,11 +14,12 @@ from torch.utils.data import default_collate
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore
+from resinflow.model.masks import open_mask, target_mask
 from resinflow.model.voxel import VoxelPredictor, is_voxel_model
 from resinflow.model.voxel_networks import VoxelNetwork
 from resinflow.train import TrainingConfig, load_recipe, on_machine, train_recipe
 from resinflow.train.loading import FlowDataset
-from resinflow.train.losses import flow_rate_error, fluid_rmse
+from resinflow.train.losses import flow_rate_error, masked_rmse
 from resinflow.train.paper_config import PaperTrainingConfig
 from resinflow.train.presets import stage_options
 from resinflow.train.voxel_config import VoxelTrainingConfig
@@ -69,7 +70,7 @@ def test_the_finished_run_holds_a_model_with_its_story(finished: Path) -> None:
 def test_targets_are_scaled_by_their_rms_over_the_training_split(finished: Path, tiny_store: FlowStore) -> None:
     samples = FlowDataset(tiny_store, "train", mirrored=False, inputs=CONFIG.model)
     squares = sum(samples[place][1].square().sum(dim=(1, 2, 3)) for place in range(len(samples)))
-    voxels = sum(samples[place][0][0].sum() for place in range(len(samples)))
+    voxels = sum(target_mask(samples[place][0][None])[0].sum(dim=(1, 2, 3)) for place in range(len(samples)))
     assert torch.allclose(weights(finished)["target_scale"], (squares / voxels).sqrt(), rtol=1e-4)
 
 
@@ -78,8 +79,9 @@ def test_the_loss_is_the_error_of_the_correction_plus_that_of_its_flow_rate(tiny
     network = VoxelNetwork(config.model)
     conditions, target = batch_of(tiny_store, config)
     terms, count = DirectStage(network, config.direct).batch_losses((conditions, target), "train", 0)
-    found, scaled, fluid = network(conditions), network.scaled(target), conditions[:, :1]
-    expected = fluid_rmse(found, scaled, fluid) + 3.0 * flow_rate_error(found, scaled, fluid)
+    found, scaled = network(conditions), network.scaled(target)
+    error = masked_rmse(found, scaled, target_mask(conditions))
+    expected = error + 3.0 * flow_rate_error(found, scaled, open_mask(conditions))
     assert count == 2
     assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
@@ -14,6 +15,10 @@ from resinflow.stokes import grid_flow, planar_flow, project, response_flow
 
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the flows that models correct are called in tables."""
+START_TOLERANCE = 1e-4
+"""Relative error of K of the planar flow that networks see, as in the standard data set."""
+PROJECTION_TOLERANCE = 1e-8
+"""Largest difference of the flow rate between two planes that a correction may leave; the base flow's own are 1e-5 at most."""
 _SHIPPED = Path(__file__).parent / "model" / "weights"
 
 
@@ -25,7 +30,7 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
     Raises:
         InvalidInputError: neither a shipped model nor a model directory, or damaged files.
     """
-    solvers = FlowSolvers(solve_start_flows, project)
+    solvers = FlowSolvers(solve_start_flows, partial(project, tolerance=PROJECTION_TOLERANCE))
     shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
     if str(name_or_directory) in shipped:
         return FlowPredictor.load(_SHIPPED / str(name_or_directory), solvers)
@@ -60,7 +65,7 @@ def solve_start_flows(
     micro: Microstructure, *, base: Base = "response", axis: Axis, pressure_drop: float, viscosity: float
 ) -> StartFlows:
     """Return the planar flow and the base flow that a prediction starts from."""
-    planar = planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+    planar = planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=START_TOLERANCE)
     if base == "planar":
         return StartFlows(planar, planar)
     return StartFlows(planar, solve_base(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity))

@@ -34,7 +34,8 @@ class FlowField:
 
     Attributes:
         microstructure: the medium.
-        velocity: (3, nz, ny, nx), components (x, y, z) at voxel centres, m/s; zero in the fibres.
+        velocity: (3, nz, ny, nx), components (x, y, z), m/s, means over the voxels; zero in the fibres, but for voxels that a
+            fibre surface cuts where the flow knows the surface.
         pressure: (nz, ny, nx), Pa; zero in the fibres.
         axis: direction of the driving pressure drop.
         pressure_drop: Pa over the length of the box.
@@ -109,6 +110,13 @@ class FlowField:
     def length(self) -> float:
         """Length of the box along the flow axis, m."""
         return self.microstructure.extent[AXES.index(self.axis)]
+
+    @cached_property
+    def open_voxels(self) -> NDArray[np.bool_]:
+        """Voxels (nz, ny, nx) that resin passes: those of the fluid, and fibre voxels with a velocity, which a surface cuts."""
+        passed = self.microstructure.fluid | (self.velocity != 0).any(axis=0)
+        passed.setflags(write=False)
+        return passed
 
     @cached_property
     def speed(self) -> NDArray[np.floating]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from resinflow.core import Microstructure
 from resinflow.data.faces import divergence, recover_faces
@@ -17,10 +18,9 @@ Found = list[tuple[str, str]]
 
 _ROUNDING = 5e-5
 """Of the largest divergence or velocity: the 1500 flows of recipes/data-stored.yaml have 2.5e-6 at most in float32."""
-_PROJECTED = 5e-4
-"""The same for flows from a finer grid, which a projection in single precision fits to the mask: 1.2e-4 at most in the 600
-flows of recipes/data-small.yaml."""
 _K_ROUNDING = 1e-5
+_REACH_ROOM = 1.2
+"""Surfaces bend within a voxel."""
 _LOOSE_DIVERGENCE = 0.5
 """RMS divergence of central differences over the RMS of its three terms; 1 for terms that know nothing of each other."""
 _LOOSE_FLUX = 0.05
@@ -79,7 +79,8 @@ def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, 
     broken = [name for name, value in values.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
     found: Found = [("not finite", _where_not_finite(name, values[name])) for name in broken]
     exact = "converted_from" not in attributes.get("recipe", {})
-    rounding = _PROJECTED if "grid_velocity" in values else _ROUNDING
+    refined = {"velocity", "grid_velocity"} if "grid_velocity" in values else set()
+    passable = {False: micro.fluid, True: passable_voxels(micro) if refined else micro.fluid}
     sound = set()
     for name, title in _FLOWS.items():
         if name not in values or name in broken:
@@ -88,9 +89,9 @@ def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, 
         if name == "planar_velocity":
             velocity = np.concatenate([velocity, np.zeros_like(velocity[:1])])
         faults = (
-            _velocity_faults(velocity, micro, exact=exact, rounding=rounding)
+            _velocity_faults(velocity, micro, passable[name in refined], exact=exact)
             if geometry_holds
-            else _no_slip_faults(velocity, micro)
+            else _no_slip_faults(velocity, passable[name in refined])
         )
         found += [(cause, f"{title}flow: {detail}") for cause, detail in faults]
         if not faults:
@@ -109,9 +110,26 @@ def _where_not_finite(name: str, value: NDArray[Any]) -> str:
     return f"{name} holds {len(places)} values that are NaN or infinite, the first at {tuple(places[0].tolist())}"
 
 
-def _no_slip_faults(velocity: NDArray[np.float64], micro: Microstructure) -> Found:
+def passable_voxels(micro: Microstructure) -> NDArray[np.bool_]:
+    """Return the voxels (nz, ny, nx) that resin can pass if walls are where the fibre surfaces are: all but the wholly solid.
+
+    A voxel reaches ``(|n_x| dx + |n_y| dy + |n_z| dz) / 2`` from its centre along the surface's normal n, the gradient of the
+    signed distance. Without a distance the surface is within two pixels of the mask.
+    """
+    distance = micro.signed_distance
+    if distance is None:
+        return np.asarray(ndimage.binary_dilation(micro.fluid, np.ones((1, 3, 3), dtype=bool), iterations=2), dtype=bool)
+    reach = np.zeros(micro.shape)
+    for axis, edge in enumerate(micro.spacing):
+        if micro.shape[axis] > 1:
+            rise = np.abs(np.gradient(distance.astype(np.float64), axis=axis))
+            reach += 0.5 * np.minimum(ndimage.maximum_filter(rise, 3), edge)
+    return micro.fluid | (distance > -_REACH_ROOM * reach)
+
+
+def _no_slip_faults(velocity: NDArray[np.float64], passable: NDArray[np.bool_]) -> Found:
     speed = np.sqrt((velocity**2).sum(axis=0))
-    inside = np.where(micro.fluid, 0.0, speed)
+    inside = np.where(passable, 0.0, speed)
     largest = float(speed.max(initial=0.0))
     if inside.max(initial=0.0) <= 1e-12 * largest:
         return []
@@ -120,15 +138,17 @@ def _no_slip_faults(velocity: NDArray[np.float64], micro: Microstructure) -> Fou
     return [("flow in a fibre", f"speed {inside.max():.3g} m/s in the fibre voxel (z, y, x) = {place}, {count} such voxels")]
 
 
-def _velocity_faults(velocity: NDArray[np.float64], micro: Microstructure, *, exact: bool, rounding: float) -> Found:
+def _velocity_faults(
+    velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], *, exact: bool
+) -> Found:
     """No-slip, divergence, direction and flux, with the cause where a single slip explains it all."""
     if not velocity.any():
         return []
-    slip = _no_slip_faults(velocity, micro)
-    defect = 1.0 if slip else _defect(velocity, micro, exact=exact)
-    limit = rounding if exact else _LOOSE_DIVERGENCE
+    slip = _no_slip_faults(velocity, passable)
+    defect = 1.0 if slip else _defect(velocity, micro, passable, exact=exact)
+    limit = _ROUNDING if exact else _LOOSE_DIVERGENCE
     if slip or defect > limit or not exact:
-        cause = _cause(velocity, micro, defect, exact=exact)
+        cause = _cause(velocity, micro, passable, defect, exact=exact)
         if cause:
             return [(cause, "the field fits the medium and conserves mass once this is put right")]
     if slip:
@@ -147,11 +167,11 @@ def _velocity_faults(velocity: NDArray[np.float64], micro: Microstructure, *, ex
     )
 
 
-def _defect(velocity: NDArray[np.float64], micro: Microstructure, *, exact: bool) -> float:
+def _defect(velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], *, exact: bool) -> float:
     """How far a field is from conserving mass, relative to its own size."""
     if not exact:
         return _central_divergence(velocity, micro)
-    faces = recover_faces(velocity, micro.fluid, micro.spacing)
+    faces = recover_faces(velocity, passable & (velocity != 0).any(axis=0), micro.spacing)
     u, v, w = faces
     size = max(float(np.abs(face).max()) for face in faces)
     leak = max(float(np.abs(v[:, -1]).max()), float(np.abs(w[-1]).max())) / size
@@ -176,7 +196,9 @@ def _central_divergence(velocity: NDArray[np.float64], micro: Microstructure) ->
     return float(np.sqrt((np.sum(terms, axis=0)[inside] ** 2).mean())) / size if size > 0 else 0.0
 
 
-def _cause(velocity: NDArray[np.float64], micro: Microstructure, defect: float, *, exact: bool) -> str | None:
+def _cause(
+    velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], defect: float, *, exact: bool
+) -> str | None:
     """The one slip that, put right, leaves a field without fault; None if there is none."""
     candidates = {name: _flipped(velocity, component) for name, component in _FLIPS.items()}
     if micro.shape[1] == micro.shape[2]:
@@ -186,7 +208,9 @@ def _cause(velocity: NDArray[np.float64], micro: Microstructure, defect: float, 
     limit = _ROUNDING if exact else 0.5 * defect
     for name, candidate in candidates.items():
         forward = candidate[0].mean() > 0  # turning vx round is turning all others round, and the flow
-        if forward and not _no_slip_faults(candidate, micro) and _defect(candidate, micro, exact=exact) < limit:
+        if not forward or _no_slip_faults(candidate, passable):
+            continue
+        if _defect(candidate, micro, passable, exact=exact) < limit:
             return name.strip()
     return None
 

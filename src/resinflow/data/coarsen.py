@@ -1,10 +1,9 @@
-"""From the flow on a finer grid to the grid that stores it: conservative averages, and no flow in the stored mask's fibres.
+"""From the flow on a finer grid to the grid that stores it, by conservative averages.
 
 The means of fine face velocities over every coarse face carry the fine flow rates through the coarse planes and voxels: what
 conserved mass on the fine grid conserves it on the coarse one, to rounding. Voxels that a fibre surface cuts let resin
-through even where their centre, which decides the stored mask, lies in the fibre. A data set promises no flow in the fibres
-of its mask (so that masks, certificates and checks speak of the same medium); :func:`resinflow.stokes.fit_to_mask` therefore
-leads that resin around them and keeps the permeability.
+through even where their centre, which decides the stored mask, lies in the fibre.
+:func:`resinflow.stokes.fit_to_mask` leads that resin around them, for whoever needs a field of the mask alone.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from scipy import ndimage
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure
 from resinflow.media import Fibres
-from resinflow.stokes import fit_to_mask, solve
+from resinflow.stokes import solve
 from resinflow.stokes.prolong import Factors, blocks, face_means
 from resinflow.stokes.walls import WallRule
 
@@ -36,7 +35,7 @@ def solve_refined(
 ) -> FlowField:
     """Return the flow along x through ``fibres``, solved on a finer grid, on the grid of ``micro``.
 
-    Its K is that of the finer grid; the field conserves mass, and is zero in the fibres of the mask of ``micro``.
+    The field has the means over the voxels, conserves mass, and its K is that of the finer grid.
 
     Args:
         fibres: what the medium is made of.
@@ -56,7 +55,7 @@ def solve_refined(
     flow = solve(fine, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
     if flow.permeability == 0:
         raise InvalidInputError("the medium does not percolate along x on the finer grid")
-    return fit_to_mask(coarse_grain(flow, refinement, micro))
+    return coarse_grain(flow, refinement, micro)
 
 
 def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> FlowField:
@@ -64,7 +63,8 @@ def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> Fl
 
     Face velocities are averaged over the fine faces of every coarse face, so that flow rates through coarse planes and the
     balance of every voxel are those of the fine flow to rounding; velocities at voxel centres are the means of both faces, and
-    pressures those of the fluid fine voxels. Resin may pass through voxels whose centre lies in a fibre.
+    pressures those of the fluid fine voxels. Resin may pass through voxels whose centre lies in a fibre; their pressure is zero
+    as that of the fibres.
 
     Args:
         flow: with face velocities.
@@ -110,4 +110,4 @@ def _pressure_means(flow: FlowField, factors: Factors, micro: Microstructure) ->
         )
         z, y, x = np.asarray(nearest)
         means = np.where(empty, means[z, y, x], means)
-    return means
+    return np.where(micro.fluid, means, 0.0)

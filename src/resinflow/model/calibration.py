@@ -92,7 +92,7 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
     interval = (max(permeability - REACH * deviation, 0.0), max(permeability + REACH * deviation, 0.0))
     return replace(
         flow,
-        velocity_std=(velocity_std * fluid).astype(flow.velocity.dtype),
+        velocity_std=(velocity_std * flow.open_voxels).astype(flow.velocity.dtype),
         pressure_std=pressure_std,
         permeability_samples=_with_deviation(flow.permeability_samples, deviation),
         report=replace(flow.report, permeability_interval=interval),

@@ -19,6 +19,7 @@ from resinflow.core.surface import surface_distance
 
 Condition = Literal[
     "fluid",
+    "open",
     "wall",
     "distance",
     "anisotropy",
@@ -34,8 +35,8 @@ Condition = Literal[
 ]
 CHANNELS: tuple[Condition, ...] = get_args(Condition)
 """Conditions of the networks; the geometry comes first."""
-GEOMETRY_CHANNELS = 4
-PLANAR = slice(4, 7)
+GEOMETRY_CHANNELS = 5
+PLANAR = slice(5, 8)
 """The channels that the 2-D branch reconstructs."""
 TARGETS = ("vx", "vy", "vz", "pressure")
 
@@ -52,7 +53,8 @@ class Conditions:
     """Network input of one medium with flow along x.
 
     Attributes:
-        fields: (channels, nz, ny, nx), float32; all but the geometry is zero in the fibres.
+        fields: (channels, nz, ny, nx), float32. Of what is not geometry, all but the base velocity is zero in the fibres, and
+            that is zero in voxels that no resin passes.
         speed: m/s, the unit of velocity.
         drop: Pa, the unit of pressure.
     """
@@ -89,32 +91,27 @@ def build_conditions(
     geometry = np.stack(
         [
             micro.fluid,
+            base.open_voxels,
             np.clip(distance, -_WALL_RANGE, _WALL_RANGE) / _WALL_RANGE,
             np.tanh(distance / _DISTANCE_RANGE),
             np.full(micro.shape, np.log(micro.spacing[0] / micro.spacing[2])),
         ]
     )
-    flows = np.stack(
-        [
-            planar.velocity[0] / speed,
-            planar.velocity[1] / speed,
-            _pressure_deviation(planar),
-            step_up,
-            step_down,
-            *(base.velocity / speed),
-            _pressure_deviation(base),
-        ]
-    )
-    fields = np.concatenate([geometry, flows * micro.fluid]).astype(np.float32)
+    flat = [planar.velocity[0] / speed, planar.velocity[1] / speed, _pressure_deviation(planar), step_up, step_down]
+    start = [*(base.velocity / speed), _pressure_deviation(base) * micro.fluid]
+    fields = np.concatenate([geometry, np.stack(flat) * micro.fluid, np.stack(start)]).astype(np.float32)
     fields[[CHANNELS.index(name) for name in hidden]] = 0
     return Conditions(fields, speed, planar.pressure_drop)
 
 
 def build_target(truth: FlowField, base: FlowField, speed: float) -> NDArray[np.float32]:
-    """Return what the networks learn: truth minus base flow, (4, nz, ny, nx), in units of ``speed`` and pressure drop."""
-    velocity = (truth.velocity - base.velocity) / speed
-    pressure = (truth.pressure - base.pressure) / truth.pressure_drop
-    return (np.concatenate([velocity, pressure[None]]) * truth.microstructure.fluid).astype(np.float32)
+    """Return what the networks learn: truth minus base flow, (4, nz, ny, nx), in units of ``speed`` and pressure drop.
+
+    Velocities in the base flow's open voxels, the pressure in the fluid; zero elsewhere.
+    """
+    velocity = (truth.velocity - base.velocity) / speed * base.open_voxels
+    pressure = (truth.pressure - base.pressure) / truth.pressure_drop * truth.microstructure.fluid
+    return np.concatenate([velocity, pressure[None]]).astype(np.float32)
 
 
 def rms_speed(flow: FlowField) -> float:

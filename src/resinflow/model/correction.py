@@ -77,9 +77,13 @@ def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditi
 
 
 def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, corrections: Array) -> Array:
-    """Return corrections (samples, 4, nz, ny, nx) in m/s and Pa and in the medium's axes, zero in the fibres."""
+    """Return corrections (samples, 4, nz, ny, nx) in m/s and Pa and in the medium's axes.
+
+    Velocities are zero where the base flow lets no resin through, pressures in the fibres.
+    """
     units = np.array([conditions.speed] * 3 + [conditions.drop], dtype=corrections.dtype).reshape(1, 4, 1, 1, 1)
-    return _turned_back(units * corrections, axis) * start.base.microstructure.fluid
+    defined = np.stack([start.base.open_voxels] * 3 + [start.base.microstructure.fluid])
+    return _turned_back(units * corrections, axis) * defined
 
 
 def corrected_flow(
@@ -87,8 +91,9 @@ def corrected_flow(
 ) -> FlowField:
     """Return base flow plus mean correction, with the spread of the members and their permeabilities.
 
-    With a projector the field conserves mass exactly and nothing crosses the faces of fibre voxels. What the projection
-    takes from the flow rate one factor for the whole field gives back, so that K is the mean of the members' own.
+    With a projector the field conserves mass exactly and nothing crosses the faces of voxels that the base flow lets no resin
+    through. What the projection takes from the flow rate one factor for the whole field gives back, so that K is the mean of
+    the members' own.
 
     Args:
         start: planar and base flow.
@@ -103,8 +108,16 @@ def corrected_flow(
     rates = base.velocity[along].mean(dtype=np.float64) + changes[:, along].mean(axis=(1, 2, 3), dtype=np.float64)
     several = len(changes) > 1
     mean = changes.mean(axis=0)
-    change = replace(base, velocity=mean[:3], pressure=base.pressure + mean[3], face_velocity=None, report=None)
-    whole = _sum(base, change if projector is None else projector(change))
+    passable = micro if (base.open_voxels == micro.fluid).all() else Microstructure(base.open_voxels, micro.spacing)
+    change = replace(
+        base,
+        microstructure=passable,
+        velocity=mean[:3],
+        pressure=base.pressure + mean[3],
+        face_velocity=None,
+        report=None,
+    )
+    whole = replace(_sum(base, change if projector is None else projector(change)), microstructure=micro)
     if projector is not None:
         whole = _with_rate(whole, along, float(rates.mean()))
     return replace(

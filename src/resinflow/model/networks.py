@@ -13,6 +13,7 @@ from resinflow.core import InvalidInputError
 from resinflow.core.files import replacing
 from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, PLANAR, TARGETS
 from resinflow.model.config import ModelConfig
+from resinflow.model.masks import open_mask
 from resinflow.nn import Denoiser, DualBranchVAE
 from resinflow.nn.staggered import as_staggered
 
@@ -55,9 +56,10 @@ class LatentDiffusion(nn.Module):
     def decode(self, latent: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
         """Return the target (B, 4, D, H, W), in units of its RMS, that ``decoder_3d`` makes of a latent.
 
-        Its velocity has been on the faces of the voxels, which is where mass is conserved: none crosses a fibre's.
+        Its velocity has been on the faces of the voxels, which is where mass is conserved: none crosses those of voxels that
+        no resin passes.
         """
-        return as_staggered(self.vae.decode_3d(latent, conditions), conditions[:, :1])
+        return as_staggered(self.vae.decode_3d(latent, conditions), open_mask(conditions))
 
     def scaled(self, target: torch.Tensor) -> torch.Tensor:
         """Return targets (B, 4, D, H, W) in units of their RMS."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -20,8 +18,8 @@ from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelRe
 from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
 from resinflow.model.correction import StartFlows
-from resinflow.model.directory import CONFIG, WEIGHTS, read_log, write_model
-from resinflow.model.document import has_schema
+from resinflow.model.directory import WEIGHTS, write_model
+from resinflow.model.document import has_schema, read_document
 from resinflow.model.paper_config import PRESET, SCHEMA, PaperConfig
 from resinflow.model.paper_system import PaperSystem
 
@@ -74,14 +72,9 @@ class PaperPredictor:
             raise InvalidInputError(
                 f"{directory} is no model of the preset {PRESET}; needed: what resinflow model convert wrote."
             )
-        try:
-            document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-            config = PaperConfig.model_validate(document["config"])
-            log = read_log(directory)
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, ValidationError) as error:
-            raise InvalidInputError(f"{directory}/{CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
+        name, config, log = read_document(directory, SCHEMA, PaperConfig)
         system = assembled(config, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
-        return cls(str(document.get("name", PRESET)), system.with_precision(config.sampling.precision), log, planar_solver)
+        return cls(name, system.with_precision(config.sampling.precision), log, planar_solver)
 
     def save(self, directory: str | Path) -> Path:
         """Write the model to ``directory``, whole or not at all."""

@@ -138,11 +138,14 @@ class FlowPredictor:
             start = solved_start(
                 self._solvers, micro, self.config.base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity
             )
-        flow, _ = self.ensemble(start, axis=axis, samples=samples, steps=steps, seed=seed, project=project)
+        conditions = conditions_of(start, axis, self.config)
+        flow, _ = self._ensemble(start, axis, conditions, samples, steps, seed, project=project)
         if self.calibration is not None:
             flow = calibrated(flow, self.calibration, start.base)
         if self.novelty is not None:
-            flow = with_novelty(flow, self.novelty, conditions_of(start, axis, InputConfig(base=self.config.base)))
+            whole = InputConfig(base=self.config.base)  # novelty is told from all conditions, in each medium's own unit
+            alike = self.config.hidden == whole.hidden and self.config.speed == whole.speed
+            flow = with_novelty(flow, self.novelty, conditions if alike else conditions_of(start, axis, whole))
         return flow
 
     def ensemble(
@@ -159,12 +162,24 @@ class FlowPredictor:
 
         Shape of the latter: (samples, 3, nz, ny, nx), m/s.
         """
+        return self._ensemble(start, axis, conditions_of(start, axis, self.config), samples, steps, seed, project=project)
+
+    def _ensemble(
+        self,
+        start: StartFlows,
+        axis: Axis,
+        conditions: Conditions,
+        samples: int | None,
+        steps: int | None,
+        seed: int,
+        *,
+        project: bool,
+    ) -> tuple[FlowField, NDArray[np.floating]]:
         samples = self.config.samples if samples is None else samples
         steps = self.config.sampler_steps if steps is None else steps
         if samples < 1 or steps < 1:
             raise InvalidInputError(f"samples is {samples} and steps is {steps}; needed: at least 1 each.")
         begun = time.perf_counter()
-        conditions = conditions_of(start, axis, self.config)
         changes = dimensional(start, axis, conditions, self._sampled(conditions, samples, steps, seed))
         flow = self._flow(start, axis, changes, begun, steps=steps, seed=seed, project=project)
         return flow, start.base.velocity + changes[:, :3]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from resinflow.core import MissingDependencyError
 from resinflow.model.conditioning import CHANNELS, TARGETS
+from resinflow.model.masks import open_mask
 from resinflow.model.voxel_config import FourierSizes, VoxelConfig
 from resinflow.nn.staggered import as_staggered
 from resinflow.nn.unet3d import UNet3d
@@ -42,9 +43,10 @@ class VoxelNetwork(nn.Module):
     def forward(self, conditions: Tensor) -> Tensor:
         """Return the target (B, 4, D, H, W), in units of its RMS, for conditions (B, C, D, H, W).
 
-        Its velocity has been on the faces of the voxels, which is where mass is conserved: none crosses a fibre's.
+        Its velocity has been on the faces of the voxels, which is where mass is conserved: none crosses those of voxels that
+        no resin passes.
         """
-        return as_staggered(self.network(conditions).float(), conditions[:, :1])
+        return as_staggered(self.network(conditions).float(), open_mask(conditions))
 
     def scaled(self, target: Tensor) -> Tensor:
         """Return targets (B, 4, D, H, W) in units of their RMS."""

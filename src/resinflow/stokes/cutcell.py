@@ -26,12 +26,12 @@ from resinflow.core.flow import Boundary, Lateral
 from resinflow.stokes.grid import FLOW, wrapping
 from resinflow.stokes.moments import open_moments
 from resinflow.stokes.padding import pad_widths
+from resinflow.stokes.surroundings import surroundings
 
 SMALLEST_APERTURE = 0.02
 """Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
 
 _PAD = 3
-_TANGENT = 0.5  # slope along an axis below which that axis runs along the wall
 
 Array = NDArray[np.float64]
 
@@ -154,16 +154,14 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
 
 def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
     centre = _at_faces(padded, axis)  # _PAD places beyond the box across the faces, _PAD - 1 along
-    slopes = [_slope(centre, k) for k in range(3)]
-    width = _gap_width(centre, slopes)
-    slope_a, slope_b = (slopes[k] for k in range(3) if k != axis)
-    moments = open_moments(centre, slope_a, slope_b, width)
-    curvature = np.sum([_curvature(centre, k, box.spacing[k]) for k in range(3)], axis=0)
+    around = surroundings(centre, box.spacing)
+    slope_a, slope_b = (around.slopes[k] for k in range(3) if k != axis)
+    moments = open_moments(centre, slope_a, slope_b, around.width)
     counts = [box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3)]
     first = [_PAD - (k == axis) for k in range(3)]
     crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
     aperture, mean, square = (field[crop].copy() for field in moments)
-    return _Profile(aperture, mean, square, width[crop].copy(), curvature[crop])
+    return _Profile(aperture, mean, square, around.width[crop].copy(), around.curvature[crop])
 
 
 def _diagonal(axis: int, profile: _Profile, unknown: NDArray[np.bool_], share: Array, box: _Box) -> Array:
@@ -217,65 +215,3 @@ def _at_faces(distance: Array, axis: int) -> Array:
     before, after = np.delete(distance, -1, axis), np.delete(distance, 0, axis)
     bend = _smaller(np.delete(second, -1, axis), np.delete(second, 0, axis))
     return 0.5 * (before + after) - bend / 8
-
-
-def _steeper_step(centre: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Differences of the distance to the place before, to the place after, and the steeper of both."""
-    step = np.diff(centre, axis=axis)
-    back = np.pad(step, pad_widths(axis, 1, 0), mode="edge")
-    ahead = np.pad(step, pad_widths(axis, 0, 1), mode="edge")
-    return back, ahead, np.where(np.abs(back) > np.abs(ahead), back, ahead)
-
-
-def _curvature(centre: Array, axis: int, spacing: float) -> Array:
-    """Second derivative of the distance along an axis, from the wall's side: beyond the middle of a gap another wall counts.
-
-    One voxel nearer to the wall a round fibre's distance is more curved, like ``1 / radius``; that is taken back.
-    """
-    if centre.shape[axis] < 5:
-        return np.zeros_like(centre)
-    second = _second_difference(centre, axis) / spacing**2
-    low, high = np.roll(second, 1, axis), np.roll(second, -1, axis)
-    _, _, step = _steeper_step(centre, axis)
-    slope = np.clip(np.abs(step) / spacing, 0.0, 0.95)
-    nearer = np.where(step > 0, low, high)
-    nearer = nearer / np.maximum(1.0 + nearer * slope * spacing / (1.0 - slope**2), 0.5)
-    return np.where(slope < _TANGENT, _smaller(second, _smaller(low, high)), nearer)
-
-
-def _slope(centre: Array, axis: int) -> Array:
-    """Difference of the distance over one voxel: central, or from the steeper side beside the middle of a gap."""
-    back, ahead, steeper = _steeper_step(centre, axis)
-    alike = np.abs(back - ahead) < 0.25 * np.abs(steeper)
-    return np.where(alike, 0.5 * (back + ahead), steeper)
-
-
-def _gap_width(centre: Array, slopes: list[Array]) -> Array:
-    """Width of the gap a face stands in, measured along the axis that points most directly at its wall.
-
-    The middle of a gap lies between two neighbours i, i + 1 of a row and is ``(d_i + d_i+1 + slope) / 2`` from its walls, slope
-    being that of one voxel; elsewhere this is the larger of the two, so that its largest value along the row is the half width.
-    """
-    half = [_largest_in_run(centre, axis) + 0.5 * np.abs(slopes[axis]) for axis in range(3)]
-    steepest = np.argmax(np.abs(np.stack(slopes)), axis=0)
-    chosen = np.take_along_axis(np.stack(half), steepest[None], axis=0)[0]
-    for axis in range(3):  # a pore that opens beside the face is at least as wide as its neighbours are far from walls
-        for step in (-1, 1):
-            chosen = np.maximum(chosen, _beside(centre, axis, step, wraps=False, outside=-np.inf))
-    return 2 * chosen
-
-
-def _largest_in_run(centre: Array, axis: int) -> Array:
-    """Largest mean of two neighbours within every row of positive distances along an axis."""
-    rows = np.moveaxis(centre, axis, 0)
-    pair = 0.5 * (rows[1:] + rows[:-1])
-    nothing = np.full_like(rows[:1], -np.inf)
-    local = np.maximum(np.concatenate([nothing, pair]), np.concatenate([pair, nothing]))
-    if len(rows) == 1:
-        local = rows.copy()
-    ahead, back = local.copy(), local.copy()
-    fluid = rows > 0
-    for k in range(1, len(rows)):
-        ahead[k] = np.where(fluid[k - 1], np.maximum(local[k], ahead[k - 1]), local[k])
-        back[-k - 1] = np.where(fluid[-k], np.maximum(local[-k - 1], back[-k]), local[-k - 1])
-    return np.moveaxis(np.maximum(ahead, back), 0, axis)

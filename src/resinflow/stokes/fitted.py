@@ -1,4 +1,4 @@
-"""Flows that know the fibre surface, on the voxels of a mask: no flow in its fibres, mass conserved, K kept."""
+"""Flows that know the fibre surface: the solver's best on a medium's own grid, and how to rid a mask's fibres of flow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def grid_flow(
     tolerance: float = GRID_TOLERANCE,
     wall_rule: WallRule = "surface",
 ) -> FlowField:
-    """Return the best that the solver can say on the medium's own grid, as a field on its mask.
+    """Return the best that the solver can say on the medium's own grid.
+
+    With ``surface`` fibre voxels that the surface cuts carry the resin of their open part, as the means over the voxels of the
+    true flow do.
 
     Args:
         micro: the medium; with ``surface`` its signed distance is used, or estimated from the mask.
@@ -42,7 +45,9 @@ def grid_flow(
     """
     known = with_surface(micro) if wall_rule == "surface" else micro
     flow = solve(known, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
-    return fit_to_mask(replace(flow, microstructure=micro))
+    if flow.permeability == 0:
+        raise InvalidInputError(f"the medium does not percolate along {axis}, so that nothing flows: K = 0.")
+    return replace(flow, microstructure=micro, pressure=np.where(micro.fluid, flow.pressure, 0.0))
 
 
 def fit_to_mask(flow: FlowField) -> FlowField:

@@ -66,14 +66,16 @@ MACHINE_OPTIONS = frozenset({"gradient_checkpointing", "compile", "devices", "wo
 
 
 class FlowStageConfig(StageConfig):
-    """Options that every stage of our own model has: what a decoded flow is asked for beside its error.
+    """Options that every stage of our own model has: its optimiser, and what a decoded flow is asked for beside its error.
 
     Attributes:
+        optimizer: ``muon`` (:mod:`resinflow.train.muon`) or ``adamw``; one learning rate serves both.
         flow_rate_weight: weight of the error of the mean vx correction, in units of the correction's RMS: that of K.
         physics: weights of the losses of :mod:`resinflow.model.physics` by name, on the whole flow in units of the base flow's
             RMS speed and of the pixel.
     """
 
+    optimizer: Literal["muon", "adamw"] = "muon"
     flow_rate_weight: Weight = 1.0
     physics: dict[PhysicsLoss, Weight] = {}
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from resinflow.model.conditioning import CHANNELS, PLANAR
+from resinflow.model.masks import fluid_mask, open_mask, target_mask
 from resinflow.model.networks import LatentDiffusion
 from resinflow.model.physics import physics_losses
 from resinflow.model.sampling import Process
 from resinflow.train.config import DiffusionConfig, FlowStageConfig, Vae2dConfig, Vae3dConfig
 from resinflow.train.loading import Batch
-from resinflow.train.losses import flow_rate_error, fluid_rmse, velocity_error
+from resinflow.train.losses import flow_rate_error, masked_rmse, velocity_error
 from resinflow.train.stage import Part, TrainedStage
 
 
@@ -38,16 +39,16 @@ class Stage(TrainedStage):
 
     def decoding(self, decoded: Tensor, target: Tensor, conditions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a decoded target (B, 4, D, H, W), in units of its RMS, and what is logged of it."""
-        networks, fluid = self.networks, conditions[:, :1]
+        networks, passed = self.networks, open_mask(conditions)
         scaled = networks.scaled(target)
-        error = fluid_rmse(decoded, scaled, fluid)
-        rate = flow_rate_error(decoded, scaled, fluid)
+        error = masked_rmse(decoded, scaled, target_mask(conditions))
+        rate = flow_rate_error(decoded, scaled, passed)
         loss = error + self.config.flow_rate_weight * rate
         correction = networks.unscaled(decoded)
         if self.config.physics:
             terms = physics_losses(*_whole_flow(correction, conditions), self.config.physics)
             loss = loss + sum(weight * terms[name].mean() for name, weight in self.config.physics.items())
-        logged = {"velocity_error": velocity_error(correction, target, fluid), "flow_rate": rate}
+        logged = {"velocity_error": velocity_error(correction, target, passed), "flow_rate": rate}
         return loss, logged
 
     def batch_losses(self, batch: Batch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
@@ -56,8 +57,8 @@ class Stage(TrainedStage):
         return self.losses(conditions, target, part), len(target)
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW over the trained parts, with one cycle of the learning rate over the whole stage."""
-        return self.adamw(self.config)
+        """Return the optimiser of the trained parts, with one cycle of the learning rate over the whole stage."""
+        return self.muon(self.config) if self.config.optimizer == "muon" else self.adamw(self.config)
 
 
 class Vae3dStage(Stage):
@@ -81,7 +82,7 @@ class Vae3dStage(Stage):
         terms = {"loss": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl, **logged}
         if part == "validation":  # what the conditions alone are good for
             alone = networks.decode(torch.zeros_like(latent), conditions)
-            terms["velocity_error_without_latent"] = velocity_error(networks.unscaled(alone), target, conditions[:, :1])
+            terms["velocity_error_without_latent"] = velocity_error(networks.unscaled(alone), target, open_mask(conditions))
         return terms
 
 
@@ -105,7 +106,7 @@ class Vae2dStage(Stage):
         latent = vae.encode_2d(conditions)
         cross, logged = self.decoding(networks.decode(latent, conditions), target, conditions)
         align = nn.functional.mse_loss(latent, posterior.mean)
-        reconstruction = fluid_rmse(vae.decode_2d(latent, conditions), conditions[:, PLANAR], conditions[:, :1])
+        reconstruction = masked_rmse(vae.decode_2d(latent, conditions), conditions[:, PLANAR], fluid_mask(conditions))
         loss = options.align_weight * align + options.cross_weight * cross + options.reconstruction_weight * reconstruction
         terms = {"align": align, "cross": cross, "reconstruction": reconstruction, **logged}
         if options.volume_weight > 0:
@@ -139,8 +140,8 @@ class DiffusionStage(Stage):
 
 
 def _whole_flow(correction: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Base plus correction in units of the speed, the mask, and the spacing in units of the pixel."""
+    """Base plus correction in units of the speed, the open voxels, and the spacing in units of the pixel."""
     first, anisotropy = CHANNELS.index("base_vx"), CHANNELS.index("anisotropy")
     ratio = conditions[:, anisotropy].amax(dim=(1, 2, 3)).exp()
     spacing = torch.stack([ratio, torch.ones_like(ratio), torch.ones_like(ratio)], dim=1)
-    return correction[:, :3] + conditions[:, first : first + 3], conditions[:, :1], spacing
+    return correction[:, :3] + conditions[:, first : first + 3], open_mask(conditions), spacing

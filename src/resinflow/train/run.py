@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from resinflow.data import FlowSource
 from resinflow.model.conditioning import TARGETS
+from resinflow.model.masks import target_mask
 from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
 from resinflow.model.predictor import FlowPredictor
 from resinflow.model.sampling import process_of
@@ -109,11 +110,11 @@ def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig)
 
 
 def measure_target_scale(samples: FlowDataModule) -> torch.Tensor:
-    """Return the root mean square of the target per channel over the fluid of the training split."""
-    squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(())
+    """Return the root mean square of the target per channel, over the training split and where it is defined."""
+    squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(len(TARGETS))
     for conditions, target in samples.train_dataloader():
         squares += target.square().sum(dim=(0, 2, 3, 4))
-        voxels += conditions[:, 0].sum()
+        voxels += target_mask(conditions).sum(dim=(0, 2, 3, 4))
     return (squares / voxels).sqrt().clamp_min(1e-9)
 
 

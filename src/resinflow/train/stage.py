@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from resinflow.train.config import StageConfig
+from resinflow.train.muon import Muon
 
 Part = Literal["train", "validation"]
 
@@ -55,11 +56,24 @@ class TrainedStage(L.LightningModule):
 
     def adamw(self, options: StageConfig, *, constant: bool = False) -> Any:
         """Return AdamW over the trained parts, with one cycle of the learning rate over the whole stage or a constant one."""
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-        if constant:
-            return optimizer
+        optimizer = torch.optim.AdamW(self._trained, lr=options.learning_rate, weight_decay=options.weight_decay)
+        return optimizer if constant else self._cycled(optimizer, options)
+
+    def muon(self, options: StageConfig) -> Any:
+        """Return :class:`Muon` over the trained parts, with one cycle of the learning rate over the whole stage."""
+        optimizer = Muon(self._trained, lr=options.learning_rate, weight_decay=options.weight_decay)
+        return self._cycled(optimizer, options, cycle_momentum=False)
+
+    @property
+    def _trained(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def _cycled(self, optimizer: torch.optim.Optimizer, options: StageConfig, *, cycle_momentum: bool = True) -> Any:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, options.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=0.1
+            optimizer,
+            options.learning_rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=0.1,
+            cycle_momentum=cycle_momentum,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

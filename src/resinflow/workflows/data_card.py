@@ -34,8 +34,8 @@ Steady Stokes flow, `-grad p + mu lap v = 0` and `div v = 0`, driven along x thr
 
 Three flows are stored for every medium: the 3-D flow above; the planar flow, in which every slice is solved by itself (vz = 0);
 and the response flow, an approximation that conserves mass at the price of one Poisson solve. Where the recipe asks for a
-refinement, the 3-D flow is solved on a finer grid and averaged onto the stored one, and the solver's flow on the stored grid is
-kept beside it. The permeability is
+refinement, the 3-D flow is solved on a finer grid and averaged onto the stored one (means over the voxels, those that a fibre
+surface cuts included), and the solver's flow on the stored grid is kept beside it. The permeability is
 `K = mu U L / pressure drop` with the velocity U averaged over the whole box, fibres included. Stokes flow is linear: velocities
 scale with pressure drop over viscosity, so that one choice of both stands for all.
 """

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport, SolverReport
-from resinflow.core.surface import refined_medium
+from resinflow.core.surface import refined_medium, with_surface
 from resinflow.data.coarsen import coarse_grain
-from resinflow.stokes import certify, fit_to_mask
+from resinflow.stokes import certify
 from resinflow.stokes.certify import drive_of
 from resinflow.stokes.posed import PosedStokes, posed_stokes
 from resinflow.stokes.problem import Drive
@@ -52,7 +52,7 @@ class Refinement:
     """A flow that the solver took from a start to a wanted accuracy on a finer grid.
 
     Attributes:
-        flow: averages on the grid of the start, without flow in the fibres of its mask; K is the finer grid's.
+        flow: averages on the grid of the start; K is the finer grid's.
         shape: voxels (nz, ny, nx) of the finer grid.
         setup_seconds: wall time of the fibre surfaces, the discrete system and its preconditioner, whatever the start.
         work: from the start on.
@@ -71,8 +71,8 @@ class Refinement:
 def certified(flow: FlowField) -> FlowField:
     """Return the flow with its certificate (:func:`resinflow.stokes.certify`) in its report.
 
-    The certificate speaks of the discrete problem on the flow's mask with plain walls. It is a statement about that problem;
-    a flow that knows the fibre surfaces better than the mask does differs from it.
+    The certificate speaks of the discrete problem on the flow's own grid: with walls where the fibre surfaces are if the flow
+    knows of surfaces that cut voxels, else with plain walls on the faces of the mask.
 
     Raises:
         InvalidInputError: a flow without report.
@@ -80,7 +80,12 @@ def certified(flow: FlowField) -> FlowField:
     """
     if flow.report is None:
         raise InvalidInputError("the flow has no report to hold a certificate; needed: a model's or a solver's flow.")
-    return replace(flow, report=replace(flow.report, certificate=certify(flow)))
+    micro = flow.microstructure
+    if (flow.open_voxels == micro.fluid).all():
+        found = certify(flow)
+    else:
+        found = certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
+    return replace(flow, report=replace(flow.report, certificate=found))
 
 
 def check_refinement(tolerance: float) -> None:
@@ -163,8 +168,8 @@ def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowFiel
 def _averaged(
     fine: FlowField, micro: Microstructure, factors: Factors, setup_seconds: float, origin: tuple[str, ...] = ()
 ) -> FlowField:
-    """The means on the stored grid, fitted to its mask; the report tells the grid, and its time includes the set-up."""
-    flow = fit_to_mask(coarse_grain(fine, factors, micro))
+    """The means on the stored grid; the report tells the grid, and its time includes the set-up."""
+    flow = coarse_grain(fine, factors, micro)
     if not isinstance(flow.report, SolverReport):
         return flow
     nz, ny, nx = fine.microstructure.shape
@@ -191,7 +196,7 @@ def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
     if not known:
         return
     rule = next(iter(known.values()))[1].wall_rule
-    table = Table(title=f"certificate: the discrete flow on this voxel mask, walls by the rule {rule}", title_justify="left")
+    table = Table(title=f"certificate: the discrete flow on these voxels, walls by the rule {rule}", title_justify="left")
     table.add_column("field", no_wrap=True)
     for title in ("its K is at least, m^2", "of the field's K", "projection changed", "momentum residual", "net outflow"):
         table.add_column(title, justify="right", no_wrap=True)
