@@ -108,10 +108,9 @@ def corrected_flow(
     rates = base.velocity[along].mean(dtype=np.float64) + changes[:, along].mean(axis=(1, 2, 3), dtype=np.float64)
     several = len(changes) > 1
     mean = changes.mean(axis=0)
-    passable = micro if (base.open_voxels == micro.fluid).all() else Microstructure(base.open_voxels, micro.spacing)
     change = replace(
         base,
-        microstructure=passable,
+        microstructure=Microstructure(base.open_voxels, micro.spacing),
         velocity=mean[:3],
         pressure=base.pressure + mean[3],
         face_velocity=None,

@@ -49,8 +49,9 @@ def surroundings(centre: Array, spacing: tuple[float, float, float]) -> Surround
     slopes, half = np.empty((2, 3, *centre.shape))
     curvature = np.zeros(centre.shape)
     for axis, edge in enumerate(spacing):
-        line, slope, width, bend = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis], curvature))
-        _along_lines(line, slope, width, bend, edge)
+        fields = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis], curvature))
+        distance, slope, largest, bend = fields
+        _along_lines(distance, slope, largest, bend, edge)
     width = np.empty(centre.shape)
     _gap_width(centre, slopes, half, width)
     return Surroundings(slopes, curvature, width)
