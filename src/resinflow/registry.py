@@ -31,19 +31,29 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
         InvalidInputError: neither a shipped model nor a model directory, or damaged files.
     """
     solvers = FlowSolvers(solve_start_flows, partial(project, tolerance=PROJECTION_TOLERANCE))
+    directory = model_directory(name_or_directory)
+    if is_voxel_model(directory):
+        return VoxelPredictor.load(directory, solvers)
+    if is_paper_model(directory):
+        return PaperPredictor.load(directory, planar_flow)
+    return FlowPredictor.load(directory, solvers)
+
+
+def model_directory(name_or_directory: str | Path) -> Path:
+    """Return where a model is: a shipped one by name, or a model directory.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a directory.
+    """
     shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
     if str(name_or_directory) in shipped:
-        return FlowPredictor.load(_SHIPPED / str(name_or_directory), solvers)
+        return _SHIPPED / str(name_or_directory)
     if not Path(name_or_directory).is_dir():
         raise InvalidInputError(
             f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
             "or a model directory."
         )
-    if is_voxel_model(Path(name_or_directory)):
-        return VoxelPredictor.load(name_or_directory, solvers)
-    if is_paper_model(Path(name_or_directory)):
-        return PaperPredictor.load(name_or_directory, planar_flow)
-    return FlowPredictor.load(name_or_directory, solvers)
+    return Path(name_or_directory)
 
 
 def load_branched_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor:

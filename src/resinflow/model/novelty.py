@@ -105,7 +105,7 @@ class Novelty:
 
     def score(self, conditions: Conditions) -> float:
         """Return the distance of a medium to the training media, in standard deviations."""
-        return float(self.distances(describe_conditions(conditions)[None])[0])
+        return self.assess(conditions)[0]
 
     def distances(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the distances of media (n, descriptors) to the training media."""
@@ -117,10 +117,15 @@ class Novelty:
 
     def warning(self, conditions: Conditions) -> str | None:
         """Return one line for a medium that is unlike the training media: how far, and by which descriptor; else None."""
+        return self.assess(conditions)[1]
+
+    def assess(self, conditions: Conditions) -> tuple[float, str | None]:
+        """Return :meth:`score` and :meth:`warning` of a medium, which is described once."""
         found = describe_conditions(conditions)[None]
         distance = float(self.distances(found)[0])
-        if distance <= self.threshold:
-            return None
+        return distance, None if distance <= self.threshold else self._warning(found, distance)
+
+    def _warning(self, found: NDArray[np.float64], distance: float) -> str:
         place = int(np.argmax(np.abs(self.normal_scores(found)[0])))
         value, low, high = float(found[0, place]), self.knots[place][0], self.knots[place][-1]
         what = DESCRIPTORS[self.names[place]].removesuffix(",")
@@ -145,9 +150,9 @@ def with_novelty(flow: FlowField, novelty: Novelty, conditions: Conditions) -> F
     """
     if not isinstance(flow.report, ModelReport):
         raise InvalidInputError("the flow is no prediction of a model; needed: one with a model's report.")
-    warning = novelty.warning(conditions)
+    score, warning = novelty.assess(conditions)
     warnings = flow.report.warnings if warning is None else (*flow.report.warnings, warning)
-    return replace(flow, report=replace(flow.report, novelty=novelty.score(conditions), warnings=warnings))
+    return replace(flow, report=replace(flow.report, novelty=score, warnings=warnings))
 
 
 def fit_novelty(descriptors: NDArray[np.floating], quantile: float = QUANTILE) -> Novelty:

@@ -1,4 +1,4 @@
-"""What a run directory belongs to: one recipe, one data set, one fold. Written on first use, compared ever after."""
+"""What a run directory belongs to: one recipe, one data set, one fold, one start. Written on first use, compared ever after."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from resinflow.train.fold import Fold
 CLAIM = "run.json"
 
 
-def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None) -> None:
-    """Write the run's recipe, data and fold on first use; refuse others afterwards.
+def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None, *, start: str | None = None) -> None:
+    """Write the run's recipe, data, fold and the sha256 of the weights it starts from on first use; refuse others afterwards.
 
     A recipe that differs in :data:`~resinflow.train.config.MACHINE_OPTIONS` alone is the same one, and options that did not
     exist when the run was begun count as their defaults.
 
     Raises:
-        InvalidInputError: the directory belongs to another recipe, data set or fold.
+        InvalidInputError: the directory belongs to another recipe, data set, fold or starting model.
     """
     claim = {
         "recipe": recipe.model_dump(mode="json"),
         "data": data_fingerprint(source),
         "fold": asdict(fold) if fold is not None else None,
+        "start": start,
     }
     path = run / CLAIM
     if not path.is_file():
@@ -44,6 +45,7 @@ def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | Non
         "recipe": _same_recipe(found.get("recipe"), recipe),
         "data set": found.get("data") == claim["data"],
         "fold": found.get("fold") == claim["fold"],
+        "starting model": found.get("start") == start,
     }
     for name, agrees in same.items():
         if not agrees:

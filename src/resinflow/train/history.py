@@ -2,7 +2,8 @@
 
 ``STAGE/history/metrics.csv`` has one row an epoch; ``log.json`` is::
 
-    {"recipe": {...}, "data": {...}, "history": {stage: {column: [value of each epoch]}}, "versions": {package: version}}
+    {"recipe": {...}, "data": {...}, "history": {stage: {column: [value of each epoch]}}, "versions": {package: version},
+     "start": {"name": ..., "sha256": ..., and the log of the model that the run goes on from}}
 
 A value that is missing or not finite is ``null`` there. Both are replaced after every epoch, never half-written.
 """
@@ -43,20 +44,25 @@ def read_history(folder: Path) -> dict[str, list[float | None]]:
     return {name: [_finite(row.get(name)) for _, row in sorted(rows.items())] for name in columns}
 
 
-def write_log(run: Path, recipe: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+def write_log(
+    run: Path, recipe: Mapping[str, Any], data: Mapping[str, Any], start: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write ``log.json`` of a run with the histories that its stages have so far, and return its content.
 
     Args:
         run: the run directory.
         recipe: the whole configuration (plain JSON types).
         data: what identifies the data: at least ``fingerprint``.
+        start: the story of the model that the run goes on from, where there is one.
     """
-    log = {
+    log: dict[str, Any] = {
         "recipe": dict(recipe),
         "data": dict(data),
         "history": {stage: read_history(run / stage) for stage in (*STAGES, DIRECT) if (run / stage / METRICS).is_file()},
         "versions": {name: version(name) for name in _PACKAGES},
     }
+    if start is not None:
+        log["start"] = dict(start)
     with replacing(run / LOG) as temporary:
         temporary.write_text(json.dumps(log, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return log
@@ -115,7 +121,7 @@ class HistoryWriter(Callback):
             log = self._folder.parent / LOG
             if log.is_file():
                 header = json.loads(log.read_text(encoding="utf-8"))
-                write_log(self._folder.parent, header["recipe"], header["data"])
+                write_log(self._folder.parent, header["recipe"], header["data"], header.get("start"))
 
 
 def _read_rows(path: Path) -> dict[int, Row]:

@@ -21,16 +21,18 @@ def result_of(run: Path, stage: StageName) -> Path:
     return run / MODEL if stage == STAGES[-1] else weights_of(run, stage)
 
 
-def weights_before(run: Path, stage: StageName) -> Path | None:
-    """Return the weights that a stage starts from; None for the first one.
+def weights_before(run: Path, stage: StageName, start: Path | None = None) -> Path | None:
+    """Return the weights that a stage starts from: those of the stage before, else ``start``; None: from nothing.
 
     Raises:
-        InvalidInputError: the stage before is not finished.
+        InvalidInputError: the stage before is not finished, and there is no start.
     """
     place = STAGES.index(stage)
     if place == 0:
-        return None
+        return start
     before = STAGES[place - 1]
-    if not weights_of(run, before).is_file():
+    if weights_of(run, before).is_file():
+        return weights_of(run, before)
+    if start is None:
         raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
-    return weights_of(run, before)
+    return start

@@ -64,19 +64,25 @@ def train_recipe(
     *,
     callbacks: Sequence[Callback] = (),
     fold: Fold | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Train one stage of the recipe's preset; see :func:`resinflow.train.run.train_stage`.
 
     Raises:
-        InvalidInputError: as there, or a stage that the recipe's preset does not have.
+        InvalidInputError: as there, a stage that the recipe's preset does not have, or a start for another preset than our own.
     """
+    if start is not None and not isinstance(recipe, TrainingConfig):
+        raise InvalidInputError(
+            f"the recipe {recipe.name!r} has preset {recipe.preset!r}, whose training starts from nothing; needed: a recipe "
+            "without preset, or no model to start from."
+        )
     if isinstance(recipe, VoxelTrainingConfig) and stage == DIRECT:
         return train_direct(data, run, recipe, callbacks=callbacks, fold=fold)
     if isinstance(recipe, VoxelTrainingConfig) or stage == DIRECT:
         raise _other_preset(recipe, stage)
     if isinstance(recipe, PaperTrainingConfig):
         return train_paper_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold)
-    return train_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold)
+    return train_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold, start=start)
 
 
 def on_machine(recipe: Recipe, stage: PresetStage, *, devices: int | None = None, workers: int | None = None) -> Recipe:

@@ -27,6 +27,7 @@ from resinflow.train.history import write_log
 from resinflow.train.loading import FlowDataModule, LoadingConfig
 from resinflow.train.modules import DiffusionStage, Stage, Vae2dStage, Vae3dStage
 from resinflow.train.places import MODEL, result_of, weights_before, weights_of
+from resinflow.train.starting import StartModel, open_start
 from resinflow.train.trainer import fit_stage
 
 
@@ -38,6 +39,7 @@ def train_stage(
     *,
     callbacks: Sequence[Callback] = (),
     fold: Fold | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Train one stage in the run directory and return the file of its weights (after ``diffusion``: the model directory).
 
@@ -50,20 +52,24 @@ def train_stage(
         config: the recipe; it must be that of the run directory.
         callbacks: further Lightning callbacks, e.g. to prune a trial; what they raise reaches the caller.
         fold: divide training and validation samples anew for cross-validation; all stages of a run have the same.
+        start: directory of a trained model to go on from. Any stage may then be the first: a stage whose predecessor the run
+            has not trained takes all networks, and the scale of the target, from there.
 
     Raises:
-        InvalidInputError: another recipe, data set or fold than the run's, an earlier stage missing, data without statistics,
-            or fewer training samples than the recipe asks for.
+        InvalidInputError: another recipe, data set, fold or start than the run's, an earlier stage missing, data without
+            statistics, a starting model with other networks than the recipe's, or fewer training samples than the recipe asks
+            for.
         KeyboardInterrupt: stopped by the user or the queueing system.
     """
     run = Path(run)
     source = open_folded(data, fold)
-    claim_run(run, config, source, fold)
+    begun = open_start(start, config.model)
+    claim_run(run, config, source, fold, start=begun.story["sha256"] if begun else None)
     folder = run / stage
     result = result_of(run, stage)
     if weights_of(run, stage).is_file():
         return result
-    networks = _networks_before(stage, run, config)
+    networks = _networks_before(stage, run, config, begun)
     seed = config.seed + STAGES.index(stage)
     L.seed_everything(seed, verbose=False)
     options: StageConfig = getattr(config, stage)
@@ -71,31 +77,38 @@ def train_stage(
     batch = options.batch_size // options.devices
     samples = FlowDataModule(source, batch, seed=seed, loading=loading, inputs=config.model, samples=config.samples)
     if not (folder / LAST).is_file():  # else the checkpoint holds the scales
-        if stage == "vae3d":
+        if stage == "vae3d" and begun is None:
             networks.target_scale.copy_(measure_target_scale(samples))
         if stage == "diffusion":
             networks.latent_scale.copy_(_latent_scale(networks, samples))
     if options.gradient_checkpointing:
         checkpoint_activations(networks, ResidualBlock)
-    _write_log(run, config, source)
+    _write_log(run, config, source, begun)
     fit_stage(folder, _module(stage, networks, config), samples, options, callbacks=callbacks, seed=seed)
-    _save(stage, run, config, source, networks)
+    _save(stage, run, config, source, networks, begun)
     return result
 
 
 @rank_zero_only
-def _save(stage: StageName, run: Path, config: TrainingConfig, source: FlowSource, networks: LatentDiffusion) -> None:
+def _save(
+    stage: StageName,
+    run: Path,
+    config: TrainingConfig,
+    source: FlowSource,
+    networks: LatentDiffusion,
+    begun: StartModel | None,
+) -> None:
     """Write the weights of a finished stage last: where they are, all else is."""
-    log = _write_log(run, config, source)
+    log = _write_log(run, config, source, begun)
     if stage == "diffusion":
         FlowPredictor(config.name, config.model, networks, log).save(run / MODEL)
     save_weights(networks, weights_of(run, stage))
 
 
-def _networks_before(stage: StageName, run: Path, config: TrainingConfig) -> LatentDiffusion:
+def _networks_before(stage: StageName, run: Path, config: TrainingConfig, begun: StartModel | None) -> LatentDiffusion:
     torch.manual_seed(config.seed)
     networks = LatentDiffusion(config.model)
-    before = weights_before(run, stage)
+    before = weights_before(run, stage, begun.weights if begun else None)
     if before is not None:
         load_weights(networks, before)
     return networks
@@ -130,11 +143,11 @@ def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule) -> torch.T
 
 
 @rank_zero_only
-def _write_log(run: Path, config: TrainingConfig, source: FlowSource) -> dict[str, Any]:
-    """Write and return the story of the run: its recipe, its data and every stage's history."""
+def _write_log(run: Path, config: TrainingConfig, source: FlowSource, begun: StartModel | None) -> dict[str, Any]:
+    """Write and return the story of the run: its recipe, its data, every stage's history, and the story of its start."""
     data = {
         "fingerprint": data_fingerprint(source),
         "recipe": source.attributes.get("recipe"),
         "statistics": source.statistics,
     }
-    return write_log(run, config.model_dump(mode="json"), data)
+    return write_log(run, config.model_dump(mode="json"), data, begun.story if begun else None)

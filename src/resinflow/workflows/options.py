@@ -103,6 +103,9 @@ class TrainingFiles:
     recipe: Path | None = None
     """YAML recipe, e.g. recipes/small.yaml; by default the preset small."""
 
+    start: str | None = None
+    """Go on from a trained model: a shipped one by name, or a model directory. Any stage may then be the first of the run."""
+
     devices: int | None = None
     """GPUs of this machine (processes where there is none) that share every batch; by default as the recipe says."""
 

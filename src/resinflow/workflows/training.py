@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from resinflow.registry import model_directory
 from resinflow.train import Fold, TrainingConfig, load_recipe, on_machine, train_recipe
 from resinflow.train.presets import PresetStage
 from resinflow.workflows.options import TrainingFiles
@@ -17,7 +18,8 @@ def train_and_print(stage: PresetStage, files: TrainingFiles) -> None:
     recipe = load_recipe(files.recipe) if files.recipe is not None else TrainingConfig()
     recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
     fold = Fold(*files.fold) if files.fold is not None else None
-    made = train_recipe(stage, files.data, files.run, recipe, fold=fold)
+    start = model_directory(files.start) if files.start is not None else None
+    made = train_recipe(stage, files.data, files.run, recipe, fold=fold, start=start)
     _report(stage, made)
 
 
