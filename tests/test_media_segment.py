@@ -172,3 +172,15 @@ def test_images_without_two_phases_are_refused_in_one_line(image, message):
 def test_impossible_settings_are_refused(bad):
     with pytest.raises(InvalidInputError, match=next(iter(bad))):
         SegmentationSettings(**bad)
+
+
+def test_caps_of_few_pixels_that_the_border_cuts_off_fibres_are_kept() -> None:
+    """A cap as thin as a pixel may close the gap along a side of the box, so that K hangs on it."""
+    y, x = np.indices((64, 64))
+    fibre = np.zeros((64, 64), dtype=bool)
+    for centre in ((-5.8, 20.0), (20.0, 69.6), (30.0, 30.0), (50.0, 12.0), (12.0, 44.0), (50.0, 50.0)):
+        fibre |= np.hypot(y - centre[0], x - centre[1]) < 7.5
+    found = segment(draw_micrograph(~fibre, seed=3, noise=3.0)).fibre[0]
+    assert fibre[0, 17:24].all()
+    assert found[0, 18:23].all()
+    assert found[17:24, 63].all()

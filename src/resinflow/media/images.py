@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.core import InvalidInputError, Microstructure, ResinflowError
+from resinflow.media.outline import outline_distance
 from resinflow.media.segment import SegmentationSettings, segment
 
 _TIFF = (".tif", ".tiff")
@@ -44,7 +45,9 @@ def from_image(
         segmentation: how greyscale images are segmented.
 
     Returns:
-        The medium with spacing (depth / nz, pixel_size, pixel_size); its provenance holds the file's name, the sizes, whether
+        The medium with spacing (depth / nz, pixel_size, pixel_size). One that was segmented has the signed distance to the
+        fibre surfaces, which the greys tell to a tenth of a pixel or so (:func:`resinflow.media.outline.outline_distance`); a
+        mask tells no more than its pixels. The medium's provenance holds the file's name, the sizes, whether
         it was extruded, and the segmentation's settings and findings.
 
     Raises:
@@ -60,7 +63,7 @@ def from_image(
     from_file = isinstance(image, str | Path)
     name = Path(image).name if from_file else "array"
     stack = read_stack(image) if from_file else _checked_stack(np.asarray(image), "the array")
-    fluid, how = _fluid(stack, settings)
+    fluid, distance, how = _phases(stack, settings)
     if fluid.all() or not fluid.any():
         raise InvalidInputError(
             f"{name} is {'all fluid' if fluid.all() else 'all solid'}; needed: fibres and fluid. "
@@ -69,6 +72,7 @@ def from_image(
     extruded = len(fluid) == 1
     if extruded:
         fluid = np.repeat(fluid, slices, axis=0)
+        distance = None if distance is None else np.repeat(distance, slices, axis=0)
     provenance = {
         "source": "image",
         "file": name,
@@ -78,7 +82,10 @@ def from_image(
         "extruded": extruded,
         "segmentation": how,
     }
-    return Microstructure(fluid, (depth / len(fluid), pixel_size, pixel_size), None, provenance)
+    if distance is not None:
+        provenance["surface"] = "read from the greys"
+        distance = (pixel_size * distance).astype(np.float32)
+    return Microstructure(fluid, (depth / len(fluid), pixel_size, pixel_size), distance, provenance)
 
 
 def read_stack(path: str | Path) -> NDArray:
@@ -140,21 +147,25 @@ def _checked_sizes(pixel_size: float | None, depth: float | None) -> tuple[float
     return float(pixel_size), float(depth)
 
 
-def _fluid(stack: NDArray, settings: SegmentationSettings) -> tuple[NDArray[np.bool_], Mapping[str, Any]]:
-    """Fluid mask of a stack and how it was obtained."""
+def _phases(
+    stack: NDArray, settings: SegmentationSettings
+) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Mapping[str, Any]]:
+    """Fluid mask of a stack, distance to the fibre surfaces in pixels if the greys tell it, and how both were obtained."""
     greys = _two_greys(stack)
     if greys is None:
         found = segment(stack, settings)
         measured = {key: getattr(found, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
-        return ~found.fibre, {"method": "grey", "settings": asdict(settings), **measured}
+        distance = outline_distance(found.fibre, found.excess)
+        return ~found.fibre, distance, {"method": "grey", "settings": asdict(settings), **measured}
     if np.isin(greys, (0, 1)).all():
         bright_fibres = settings.fibres == "bright"
-        return (stack == 0 if bright_fibres else stack != 0), {"method": "mask", "fluid_value": 0 if bright_fibres else 1}
+        return (stack == 0 if bright_fibres else stack != 0), None, {"method": "mask", "fluid_value": 0 if bright_fibres else 1}
     if len(greys) == 1:
         raise InvalidInputError(f"every pixel has grey {greys[0]}; needed: fibres and fluid of different grey.")
     polarity = segment(stack, settings).polarity if settings.fibres == "auto" else settings.fibres
     fluid = stack == (greys[1] if polarity == "dark" else greys[0])
-    return fluid, {"method": "mask", "polarity": polarity, "fluid_value": float(greys[1] if polarity == "dark" else greys[0])}
+    value = float(greys[1] if polarity == "dark" else greys[0])
+    return fluid, None, {"method": "mask", "polarity": polarity, "fluid_value": value}
 
 
 def _two_greys(stack: NDArray) -> NDArray | None:

@@ -7,15 +7,22 @@ plane; polarity, radius and threshold are decided on the whole stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from resinflow.core import InvalidInputError
+from resinflow.media.morphology import (
+    on_border,
+    opening,
+    page_depth,
+    page_opening,
+    split_objects,
+    without_small_holes,
+)
 
 Polarity = Literal["dark", "bright"]
 Floats = NDArray[np.float64]
@@ -24,11 +31,12 @@ Mask = NDArray[np.bool_]
 _SMALLEST_IMAGE = 16  # pixels
 _SMALLEST_RADIUS = 2.0  # pixels: below, a fibre section is a handful of pixels
 _SCALE_STEP = 1.1
+_CUT = 0.25
+"""What a border cuts off a fibre may be smaller by this factor than a whole object: a cap of few pixels closes a gap."""
 _SURFACE_ROUNDS = 4
 _SMALLEST_HOLE = 0.2  # of a fibre section: smaller enclosed bright spots are fringes of the fibre's own centre
 _NOISE_AFTER = 0.1  # of the contrast: denoising goes no further, since it eats thin gaps
 _BLUR_RANGE = (0.1, 0.2)  # of the radius
-_OPENING_SLACK = 0.5  # pixels: a digital disc has corners that an exact opening would cut
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class SegmentationSettings:
             lies on the flank of such a rim, while an observer draws the outline at its foot; 0 keeps ``level``.
         roundness: radius of the disc, as a share of each section's own, that must fit everywhere inside an outline:
             cuts off bridges and spurs; 0 leaves outlines as thresholded.
-        smallest: radius, as a share of the typical one, below which an object is not a fibre.
+        smallest: radius, as a share of the typical one, below which an object is not a fibre; a quarter of it where a border
+            cuts the object.
     """
 
     fibres: Literal["auto", "dark", "bright"] = "auto"
@@ -72,6 +81,8 @@ class Segmentation:
 
     Attributes:
         fibre: bool (nz, ny, nx), True in the fibres.
+        excess: (nz, ny, nx), grey beyond that of the outline, positive outside of the fibres (but where holes were filled and
+            bridges cut): illumination levelled, noise smoothed.
         polarity: whether fibres are ``dark`` or ``bright``.
         threshold: grey of the outline after the illumination was levelled.
         fibre_diameter: typical, in pixels.
@@ -80,6 +91,7 @@ class Segmentation:
     """
 
     fibre: Mask
+    excess: Floats
     polarity: Polarity
     threshold: float
     fibre_diameter: float
@@ -130,7 +142,8 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
             f"no object of the image reaches {chosen.smallest} of the fibre radius ({radius:.1f} pixels); "
             "give fibre_diameter in pixels, or fibres as dark or bright."
         )
-    return Segmentation(fibre, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
+    excess = levelled.grey - threshold
+    return Segmentation(fibre, excess, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
 
 
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -295,8 +308,8 @@ def _inner_discs(mask: Mask, radius: float) -> tuple[float, float]:
     """
     largest, areas = [np.zeros(0)], [np.zeros(0)]
     for page in mask:
-        labels, depth = _split(page, radius)
-        inside = np.setdiff1d(np.arange(1, labels.max() + 1), _on_border(labels))
+        labels, depth = split_objects(page, radius)
+        inside = np.setdiff1d(np.arange(1, labels.max() + 1), on_border(labels))
         if inside.size:
             largest.append(np.atleast_1d(ndimage.maximum(depth, labels, inside)))
             areas.append(np.bincount(labels.ravel())[inside].astype(float))
@@ -310,68 +323,26 @@ def _inner_discs(mask: Mask, radius: float) -> tuple[float, float]:
     return float((np.pi * discs**2).sum() / area.sum()), float(discs[middle])
 
 
-def _on_border(labels: NDArray[np.integer]) -> NDArray[np.integer]:
-    return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-
-
-def _split(page: Mask, radius: float) -> tuple[NDArray[np.integer], Floats]:
-    """Objects of one slice, touching ones cut at their necks by a watershed of the depth, and the depth (pixels)."""
-    from skimage.feature import peak_local_max
-    from skimage.segmentation import watershed
-
-    depth = _padded(_inside_distance, page, 2 * radius)
-    smooth = ndimage.gaussian_filter(depth, 0.15 * radius)
-    seeds = peak_local_max(smooth, min_distance=max(1, round(0.6 * radius)), labels=page.astype(np.int32), exclude_border=False)
-    markers = np.zeros(page.shape, dtype=np.int32)
-    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
-    return watershed(-smooth, markers, mask=page), depth
-
-
 def _cleaned(mask: Mask, radius: float, settings: SegmentationSettings) -> Mask:
     """Fill fringes inside the fibres, cut bridges between them, round their outlines, and drop what is too small."""
     cleaned = np.zeros_like(mask)
     for page, target in zip(mask, cleaned, strict=True):
-        filled = _without_small_holes(page, _SMALLEST_HOLE * np.pi * radius**2)
-        opened = _padded(lambda area: _opened(area, 0.3 * radius), filled, 2 * radius) if settings.roundness else filled
-        labels, depth = _split(opened, radius)
+        filled = without_small_holes(page, _SMALLEST_HOLE * np.pi * radius**2)
+        opened = page_opening(filled, 0.3 * radius) if settings.roundness else filled
+        labels, depth = split_objects(opened, radius)
         margin = int(2 * radius) + 2
         padded = np.pad(labels, margin, mode="edge")
         rounded = np.zeros(padded.shape, dtype=bool)
         deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(labels.max() + 1)))
+        needed = np.full(deepest.shape, settings.smallest * radius)
+        needed[on_border(labels)] *= _CUT
         for number, box in enumerate(ndimage.find_objects(padded), start=1):
-            if box is not None and deepest[number] >= settings.smallest * radius:
+            if box is not None and deepest[number] >= needed[number]:
                 section = np.pad(padded[box] == number, 1)
                 disc = settings.roundness * min(deepest[number], 1.3 * radius)
-                rounded[box] |= (_opened(section, disc) if disc else section)[1:-1, 1:-1]
+                rounded[box] |= (opening(section, disc) if disc else section)[1:-1, 1:-1]
         target[:] = rounded[margin:-margin, margin:-margin]
     return cleaned
-
-
-def _without_small_holes(page: Mask, area: float) -> Mask:
-    labels = np.zeros(page.shape, dtype=np.int32)
-    ndimage.label(~page, output=labels)
-    sizes = np.bincount(labels.ravel())
-    small = sizes < area
-    small[np.append(_on_border(labels), 0)] = False  # what the border cuts goes on outside; 0 is the fibres
-    return page | small[labels]
-
-
-def _opened(area: Mask, disc: float) -> Mask:
-    core = _inside_distance(area) > disc
-    return area & (_inside_distance(~core) <= disc + _OPENING_SLACK) if core.any() else core
-
-
-def _inside_distance(area: Mask) -> Floats:
-    """Distance (pixels) of ``area``'s pixels to the nearest pixel outside (the page's length if there is none), 0 outside."""
-    if area.all():
-        return np.full(area.shape, float(max(area.shape)))
-    return np.asarray(ndimage.distance_transform_edt(area), dtype=np.float64)
-
-
-def _padded(operation: Callable[[Mask], NDArray[Any]], page: Mask, reach: float) -> NDArray[Any]:
-    """Apply ``operation`` as if what touches the border went on outside."""
-    margin = int(reach) + 1
-    return operation(np.pad(page, margin, mode="edge"))[margin:-margin, margin:-margin]
 
 
 def _wide_rim(levelled: _Levelled, fibre: Mask, radius: float) -> float:
@@ -379,7 +350,7 @@ def _wide_rim(levelled: _Levelled, fibre: Mask, radius: float) -> float:
 
     Narrower rims leave the half-way grey at the edge; a packing without matrix far from fibres has nothing to compare with.
     """
-    distance = np.stack([_padded(_inside_distance, ~page, 2 * radius) for page in fibre])
+    distance = np.stack([page_depth(~page, 2 * radius) for page in fibre])
     needed = 0.01 * np.count_nonzero(distance)
     far = levelled.grey[distance > 0.85 * radius]
     if far.size < needed:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resinflow.core import FlowField, SolverReport
 from resinflow.stokes import solve
+from resinflow.stokes.walls import MASK_RULE
 from resinflow.view import flow_figure
 from resinflow.workflows.medium import read_medium
 from resinflow.workflows.options import DriveOptions, MediumOptions
@@ -17,13 +18,18 @@ from resinflow.workflows.report import make_console, print_medium, print_plausib
 def solve_medium(
     path: Path, image: MediumOptions, drive: DriveOptions, outputs: Sequence[Path], figure: Path | None
 ) -> FlowField:
-    """Solve the flow through the medium in ``path``, print K and the convergence, save fields and figure."""
+    """Solve the flow through the medium in ``path``, print K and the convergence, save fields and figure.
+
+    Walls are where the fibre surfaces are, if the medium knows them, else where its voxels are.
+    """
     console = make_console()
     with working(console, "reading and segmenting"):
         micro = read_medium(path, image)
     print_medium(console, micro, path.name)
     with working(console, "solver"):
-        flow = solve(micro, **asdict(drive))
+        known = micro.signed_distance is not None
+        flow = solve(micro, **asdict(drive), wall_rule="surface" if known else MASK_RULE)
+    console.print(f"walls: {'the fibre surfaces, known between the voxels' if known else 'the faces of the voxels'}")
     print_plausibility(console, flow)
     report = flow.report
     if isinstance(report, SolverReport):

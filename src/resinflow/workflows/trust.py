@@ -173,7 +173,7 @@ def _averaged(
     if not isinstance(flow.report, SolverReport):
         return flow
     nz, ny, nx = fine.microstructure.shape
-    known = "known" if micro.signed_distance is not None else "estimated from the mask"
+    known = micro.provenance.get("surface", "known") if micro.signed_distance is not None else "estimated from the mask"
     words = "; ".join((*origin, f"solved on {nx} x {ny} x {nz} voxels with fibre surfaces {known}"))
     seconds = flow.report.wall_time + setup_seconds
     return replace(flow, report=replace(flow.report, wall_time=seconds, warnings=(*flow.report.warnings, words)))
