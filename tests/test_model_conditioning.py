@@ -9,7 +9,7 @@ import torch
 from resinflow.core import InvalidInputError, Microstructure
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, TARGETS, build_conditions, build_target
-from resinflow.model.symmetry import Mirror, mirror_pair
+from resinflow.model.symmetry import Mirror, mirror_fields, mirror_pair
 from resinflow.registry import solve_start_flows
 from resinflow.stokes import solve
 
@@ -88,3 +88,13 @@ def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:
     response = solve_start_flows(other, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
     with pytest.raises(InvalidInputError, match="differ in medium"):
         build_conditions(planar, response)
+
+
+@pytest.mark.parametrize("mirrors", [("x", "y"), ("y", "z"), ("x", "z"), ("x", "y", "z")])
+def test_mirroring_along_several_axes_at_once_is_mirroring_one_by_one(mirrors: tuple[Mirror, ...]) -> None:
+    fields = torch.randn(len(CHANNELS), 3, 4, 5)
+    one_by_one = fields
+    for mirror in mirrors:
+        one_by_one = mirror_fields(one_by_one, CHANNELS, mirror)
+    assert torch.equal(mirror_fields(fields, CHANNELS, *mirrors), one_by_one)
+    assert torch.equal(mirror_fields(one_by_one, CHANNELS, *mirrors), fields)

@@ -269,10 +269,7 @@ class FlowPredictor:
 
 def _mirrored(fields: NDArray[np.floating], names: tuple[str, ...], image: tuple[Mirror, ...]) -> NDArray[np.floating]:
     """Fields (..., channels, nz, ny, nx) of the medium mirrored by each of ``image``; its own inverse."""
-    tensor = torch.from_numpy(fields)
-    for mirror in image:
-        tensor = mirror_fields(tensor, names, mirror)
-    return tensor.numpy()
+    return mirror_fields(torch.from_numpy(fields), names, *image).numpy()
 
 
 def _sample_seed(seed: int, index: int) -> int:

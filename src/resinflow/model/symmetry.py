@@ -25,15 +25,20 @@ def _changes_sign(name: str, mirror: Mirror) -> bool:
     return component == mirror or (mirror == "z" and "step" in name)
 
 
-def mirror_fields(fields: Tensor, names: tuple[str, ...], mirror: Mirror) -> Tensor:
-    """Return ``fields`` (..., channels, nz, ny, nx), named ``names``, of the mirrored medium under the same drive."""
+def mirror_fields(fields: Tensor, names: tuple[str, ...], *mirrors: Mirror) -> Tensor:
+    """Return ``fields`` (..., channels, nz, ny, nx), named ``names``, of the medium mirrored along each of ``mirrors``.
+
+    The drive stays the same. Mirroring twice gives the fields back.
+    """
+    if not mirrors:
+        return fields
     order = list(range(len(names)))
-    if mirror == "z" and "step_up" in names:  # what was the step up is now the step down
+    if "z" in mirrors and "step_up" in names:  # what was the step up is now the step down
         up, down = names.index("step_up"), names.index("step_down")
         order[up], order[down] = down, up
-    signs = fields.new_tensor([-1.0 if _changes_sign(name, mirror) else 1.0 for name in names])
-    flipped = fields.flip(_ARRAY_AXIS[mirror])[..., order, :, :, :]
-    return flipped * signs[:, None, None, None]
+    signs = fields.new_tensor([(-1.0) ** sum(_changes_sign(name, mirror) for mirror in mirrors) for name in names])
+    flipped = fields.flip([_ARRAY_AXIS[mirror] for mirror in mirrors])
+    return flipped[..., order, :, :, :].mul_(signs[:, None, None, None])
 
 
 def mirror_pair(conditions: Tensor, target: Tensor, mirror: Mirror) -> tuple[Tensor, Tensor]:
