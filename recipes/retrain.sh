@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
-# Makes the data, trains the three stages, goes on with the last two, and puts the weights where the package ships them. Resumable: run it again.
+# Makes the data, trains the three stages and puts the weights where the package ships them. Resumable: run it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 resinflow data generate recipes/data-small.yaml data/small.zarr
 for stage in vae3d vae2d diffusion; do
-  resinflow train "$stage" --data data/small.zarr --run runs/small-start --recipe recipes/small.yaml
-done
-for stage in vae2d diffusion; do
-  resinflow train "$stage" --data data/small.zarr --run runs/small --recipe recipes/small-longer.yaml --start runs/small-start/model
+  resinflow train "$stage" --data data/small.zarr --run runs/small --recipe recipes/small.yaml
 done
 resinflow model calibrate runs/small/model --data data/small.zarr
 rm -rf src/resinflow/model/weights/small

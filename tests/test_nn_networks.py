@@ -101,3 +101,37 @@ def test_kl_of_a_standard_normal_posterior_is_zero_and_grows_with_the_mean(vae: 
     zero = torch.zeros(1, 2, 1, 2, 2)
     assert Posterior(zero, zero).kl() == 0
     assert Posterior(zero + 2, zero).kl() == pytest.approx(2.0)
+
+
+@pytest.fixture
+def u_shaped() -> DualBranchVAE:
+    torch.manual_seed(0)
+    return DualBranchVAE(
+        target_channels=4,
+        condition_channels=5,
+        geometry_channels=2,
+        planar_channels=3,
+        latent_channels=2,
+        width=8,
+        blocks=(1, 1, 1, 1),
+        decoder_levels=((6, 1), (8, 1), (10, 2)),
+    )
+
+
+def test_a_u_shaped_decoder_takes_any_size_that_its_stride_divides(u_shaped: DualBranchVAE) -> None:
+    assert u_shaped.stride == 8
+    for depth, height, width in ((1, 8, 8), (3, 16, 24)):
+        conditions, latent = torch.randn(2, 5, depth, height, width), torch.randn(2, 2, depth, height // 4, width // 4)
+        assert u_shaped.decode_3d(latent, conditions).shape == (2, 4, depth, height, width)
+
+
+def test_a_u_shaped_decoder_sees_the_conditions_at_full_resolution_and_the_latent(u_shaped: DualBranchVAE) -> None:
+    perturbed(u_shaped)
+    conditions, latent = torch.randn(1, 5, 2, 16, 16), torch.randn(1, 2, 2, 4, 4)
+    decoded = u_shaped.decode_3d(latent, conditions)
+    sharper = conditions.clone()
+    sharper[0, 3, 1, 9, 6] += 1.0  # a single voxel
+    other = latent.clone()
+    other[0, 1, 0, 2, 1] += 1.0
+    for changed in (u_shaped.decode_3d(latent, sharper), u_shaped.decode_3d(other, conditions)):
+        assert (changed - decoded).abs().max() > 1e-3

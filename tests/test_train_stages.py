@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from safetensors.torch import load_file
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore
+from resinflow.media import fibre_bundle
+from resinflow.registry import load_model
 from resinflow.train import STAGES, TrainingConfig, load_training_config, train_stage
 from resinflow.train.losses import masked_rmse, velocity_error
 from resinflow.train.modules import Vae3dStage
@@ -42,6 +45,31 @@ def test_stage_2_with_a_volume_weight_trains_the_3d_decoder_along(
     train_stage("vae2d", tiny_store.path, tmp_path, config)
     changed = changed_parts(weights(tmp_path, "vae3d"), weights(tmp_path, "vae2d"))
     assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
+
+
+def test_a_u_shaped_decoder_learns_in_both_stages_and_predicts_any_size(tiny_store: FlowStore, tmp_path: Path) -> None:
+    model = {**TINY_TRAINING["model"], "decoder_levels": [[6, 1], [8, 1], [8, 1]]}
+    stages = {stage: {**TINY_STAGE, "epochs": 1} for stage in STAGES}
+    stages["vae2d"]["volume_weight"] = 0.5
+    config = TrainingConfig.model_validate({**TINY_TRAINING, **stages, "model": model})
+    results = [train_stage(stage, tiny_store.path, tmp_path, config) for stage in STAGES]
+    changed = changed_parts(weights(tmp_path, "vae3d"), weights(tmp_path, "vae2d"))
+    assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
+    flow = load_model(results[-1]).predict(fibre_bundle((2, 18, 21), (8e-6, 20e-6, 23.3e-6), seed=2, volume_fraction=0.4))
+    assert flow.velocity.shape == (3, 2, 18, 21)
+    assert flow.report is not None
+    assert "continued by their edge to 24 x 24" in flow.report.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"decoder_levels": [[8, 1]]}, "one level"), ({"decoder_levels": [[8, 1]] * 2, "decoder_sees": "nothing"}, "decoder_sees")],
+)
+def test_a_u_shape_that_cannot_be_is_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({"model": options}))
+    with pytest.raises(InvalidInputError, match=message):
+        load_training_config(recipe)
 
 
 def test_stage_3_leaves_the_vae_as_it_was(tiny_run: Path) -> None:

@@ -17,7 +17,6 @@ from resinflow.model.correction import StartFlows
 from resinflow.model.padding import cropped, padded
 from resinflow.model.paper import PaperPredictor
 from resinflow.model.predictor import FlowPredictor
-from resinflow.nn.blocks import FOLD
 from resinflow.nn.paper.vae import STRIDE
 
 Latents = dict[str, NDArray[np.floating]]
@@ -76,7 +75,7 @@ class FlowBranches:
         return {"E2D": planar[0].float().cpu().numpy(), "E3D": volume[0].float().cpu().numpy()}
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:
-        return padded(fields, FOLD).to(self._networks.target_scale.device)
+        return padded(fields, self._networks.vae.stride).to(self._networks.target_scale.device)
 
 
 class PaperBranches:

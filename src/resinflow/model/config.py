@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.core.flow import Base
 from resinflow.model.conditioning import Condition
@@ -37,6 +37,9 @@ class ModelConfig(InputConfig):
         width: channels inside all networks.
         blocks: residual blocks of encoder_3d, decoder_3d, encoder_2d, decoder_2d.
         denoiser_blocks: residual blocks of the denoiser.
+        decoder_levels: (channels, residual blocks) of the levels of a U-shaped decoder_3d, the finest first: it works on blocks
+            of 2 x 2 pixels, and each level has half the height and width of the one before; none: a decoder_3d like the other
+            networks, on the grid of the latent.
         decoder_sees: conditions that decoder_3d sees beside the latent: all, the geometry, or none.
         denoiser_couples_slices: whether the denoiser's convolutions reach the slices above and below.
         process: ``bridge`` from the latent of the 2-D branch, or ``ddpm`` from pure noise.
@@ -52,6 +55,7 @@ class ModelConfig(InputConfig):
     width: Positive = 64
     blocks: tuple[Positive, Positive, Positive, Positive] = (3, 5, 5, 2)
     denoiser_blocks: Positive = 4
+    decoder_levels: tuple[tuple[Positive, Positive], ...] = ()
     decoder_sees: Literal["all", "geometry", "nothing"] = "all"
     denoiser_couples_slices: bool = True
     process: Literal["bridge", "ddpm"] = "bridge"
@@ -60,6 +64,14 @@ class ModelConfig(InputConfig):
     samples: Positive = 4
     mirror_images: bool = True
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+
+    @model_validator(mode="after")
+    def _decoder_fits(self) -> Self:
+        if len(self.decoder_levels) == 1:
+            raise ValueError("decoder_levels has one level; needed: two or more, the second on the grid of the latent, or none")
+        if self.decoder_levels and self.decoder_sees == "nothing":
+            raise ValueError("a decoder with decoder_levels starts from conditions; needed: decoder_sees: all or geometry")
+        return self
 
 
 PRESETS: dict[str, ModelConfig] = {"small": ModelConfig()}

@@ -41,6 +41,7 @@ class LatentDiffusion(nn.Module):
             latent_channels=config.latent_channels,
             width=config.width,
             blocks=config.blocks,
+            decoder_levels=config.decoder_levels,
             decoder_sees={"all": len(CHANNELS), "geometry": GEOMETRY_CHANNELS, "nothing": 0}[config.decoder_sees],
         )
         self.denoiser = Denoiser(

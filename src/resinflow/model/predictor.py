@@ -28,7 +28,6 @@ from resinflow.model.padding import cropped, padded, padding_warning
 from resinflow.model.precision import has_bfloat16
 from resinflow.model.sampling import process_of
 from resinflow.model.symmetry import Mirror, mirror_fields
-from resinflow.nn.blocks import FOLD
 
 SCHEMA = "resinflow-model-2"
 MIRROR_IMAGES: tuple[tuple[Mirror, ...], ...] = (
@@ -189,7 +188,7 @@ class FlowPredictor:
         begun = time.perf_counter()
         conditions = self.conditions(start)
         with torch.inference_mode(), self._arithmetic():
-            fields = padded(conditions.fields, FOLD)
+            fields = padded(conditions.fields, self._stride)
             members = self._decoded(self.networks.vae.encode_2d(fields), fields, conditions)
         return self._flow(start, "x", dimensional(start, "x", conditions, members), begun)
 
@@ -199,10 +198,15 @@ class FlowPredictor:
         conditions = self.conditions(start)
         target = build_target(truth, start.base, conditions.speed)
         with torch.inference_mode(), self._arithmetic():
-            fields, known = padded(conditions.fields, FOLD), padded(target, FOLD)
+            fields, known = padded(conditions.fields, self._stride), padded(target, self._stride)
             latent = self.networks.vae.encode_3d(self.networks.scaled(known), fields).mean
             members = self._decoded(latent, fields, conditions)
         return self._flow(start, "x", dimensional(start, "x", conditions, members), begun)
+
+    @property
+    def _stride(self) -> int:
+        """What the networks need height and width to be multiples of."""
+        return self.networks.vae.stride
 
     def conditions(self, start: StartFlows) -> Conditions:
         """Return what the networks see of a flow along x."""
@@ -220,7 +224,7 @@ class FlowPredictor:
         """Some of the samples, drawn and decoded at once."""
         networks = self.networks
         images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.config.mirror_images else () for i in group]
-        seen = torch.cat([padded(_mirrored(conditions.fields, CHANNELS, image), FOLD) for image in images])
+        seen = torch.cat([padded(_mirrored(conditions.fields, CHANNELS, image), self._stride) for image in images])
         start = networks.scaled_latent(networks.vae.encode_2d(seen))
         latent = process_of(self.config).sample(
             lambda noisy, level: networks.denoiser(noisy, start, seen, level),
@@ -261,7 +265,7 @@ class FlowPredictor:
             seed=seed,
             samples=len(changes),
             wall_time=0.0,
-            warnings=padding_warning(start.planar.microstructure.shape, FOLD),
+            warnings=padding_warning(start.planar.microstructure.shape, self._stride),
         )
         flow = corrected_flow(start, axis, changes, report, projector)
         return replace(flow, report=replace(report, wall_time=time.perf_counter() - begun))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resinflow.nn.blocks import FOLD, Trunk, fold, unfold
+from resinflow.nn.unet3d import UNet3d
 
 _LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
@@ -33,7 +34,8 @@ class DualBranchVAE(nn.Module):
 
     ``encoder_3d`` maps target and conditions to the latent, ``decoder_3d`` latent and conditions to the target;
     ``encoder_2d`` maps the conditions alone to the same latent, ``decoder_2d`` latent and geometry to the planar fields.
-    Encoders and decoders see their input fields at full resolution, folded into channels.
+    Encoders and decoders see their input fields at full resolution, folded into channels. A U-shaped ``decoder_3d`` works on
+    the conditions at half of it and takes the latent in on its second level, which has the latent's grid.
 
     Args:
         target_channels: channels of the 3-D target.
@@ -43,7 +45,12 @@ class DualBranchVAE(nn.Module):
         latent_channels: channels of the latent.
         width: channels inside.
         blocks: residual blocks of (encoder_3d, decoder_3d, encoder_2d, decoder_2d).
+        decoder_levels: (channels, residual blocks) of the levels of a U-shaped ``decoder_3d``, the finest first; none: like
+            the other networks.
         decoder_sees: how many of the conditions, the first ones, ``decoder_3d`` sees; None: all.
+
+    Attributes:
+        stride: height and width of all fields must be multiples of it.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class DualBranchVAE(nn.Module):
         latent_channels: int,
         width: int,
         blocks: tuple[int, int, int, int],
+        decoder_levels: tuple[tuple[int, int], ...] = (),
         decoder_sees: int | None = None,
     ) -> None:
         super().__init__()
@@ -64,7 +72,20 @@ class DualBranchVAE(nn.Module):
         area = FOLD * FOLD
         both = target_channels + condition_channels
         self.encoder_3d = Trunk(both * area, width, blocks[0], 2 * latent_channels)
-        self.decoder_3d = Trunk(latent_channels + self.decoder_sees * area, width, blocks[1], target_channels * area)
+        self.stride = FOLD
+        if decoder_levels:
+            widths, counts = zip(*decoder_levels, strict=True)
+            self.decoder_3d: Trunk | UNet3d = UNet3d(
+                channels_in=self.decoder_sees,
+                channels_out=target_channels,
+                block=FOLD // 2,
+                widths=widths,
+                blocks=counts,
+                latent_channels=latent_channels,
+            )
+            self.stride = max(FOLD, self.decoder_3d.stride)
+        else:
+            self.decoder_3d = Trunk(latent_channels + self.decoder_sees * area, width, blocks[1], target_channels * area)
         self.encoder_2d = Trunk(condition_channels * area, width, blocks[2], latent_channels)
         self.decoder_2d = Trunk(latent_channels + geometry_channels * area, width, blocks[3], planar_channels * area)
 
@@ -75,8 +96,10 @@ class DualBranchVAE(nn.Module):
 
     def decode_3d(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Return the target (B, T, D, H, W) of a latent under the conditions."""
-        seen = fold(conditions[:, : self.decoder_sees])
-        return unfold(self.decoder_3d(torch.cat([latent.to(conditions.dtype), seen], dim=1))).float()
+        seen, latent = conditions[:, : self.decoder_sees], latent.to(conditions.dtype)
+        if isinstance(self.decoder_3d, UNet3d):
+            return self.decoder_3d(seen, latent).float()
+        return unfold(self.decoder_3d(torch.cat([latent, fold(seen)], dim=1))).float()
 
     def encode_2d(self, conditions: Tensor) -> Tensor:
         """Return the latent that the conditions alone suggest; it is deterministic."""

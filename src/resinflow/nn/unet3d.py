@@ -24,10 +24,18 @@ class UNet3d(nn.Module):
         block: in-plane edge of the blocks of voxels that are folded into channels.
         widths: channels of every level, the finest first; each has half the height and width of the one before.
         blocks: residual blocks of every level; all but the coarsest have as many again on the way up.
+        latent_channels: of a field that comes in on the second level; 0: none does.
     """
 
     def __init__(
-        self, *, channels_in: int, channels_out: int, block: int, widths: tuple[int, ...], blocks: tuple[int, ...]
+        self,
+        *,
+        channels_in: int,
+        channels_out: int,
+        block: int,
+        widths: tuple[int, ...],
+        blocks: tuple[int, ...],
+        latent_channels: int = 0,
     ) -> None:
         super().__init__()
         self.block = block
@@ -36,20 +44,26 @@ class UNet3d(nn.Module):
         self.conv_in = nn.Conv3d(channels_in * block * block, widths[0], 1)
         self.down = nn.ModuleList(_level(width, count) for width, count in zip(widths[:-1], blocks[:-1], strict=True))
         self.coarsen = nn.ModuleList(nn.Conv3d(fine, coarse, _HALVED, stride=_HALVED) for fine, coarse in steps)
+        self.inject = nn.Conv3d(latent_channels, widths[1], 1) if latent_channels else None
         self.middle = _level(widths[-1], blocks[-1])
         self.refine = nn.ModuleList(nn.ConvTranspose3d(coarse, fine, _HALVED, stride=_HALVED) for fine, coarse in steps)
         self.up = nn.ModuleList(_level(width, count) for width, count in zip(widths[:-1], blocks[:-1], strict=True))
         self.norm_out = ChannelNorm(widths[0])
         self.conv_out = nn.Conv3d(widths[0], channels_out * block * block, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, channels_in, D, H, W) to (B, channels_out, D, H, W)."""
+    def forward(self, x: Tensor, latent: Tensor | None = None) -> Tensor:
+        """Map (B, channels_in, D, H, W) to (B, channels_out, D, H, W).
+
+        ``latent``: (B, latent_channels, D, h, w), h and w those of the second level.
+        """
         h = self.conv_in(nn.functional.pixel_unshuffle(x.transpose(1, 2), self.block).transpose(1, 2))
         kept = []
-        for level, coarsen in zip(self.down, self.coarsen, strict=True):
+        for depth, (level, coarsen) in enumerate(zip(self.down, self.coarsen, strict=True)):
             h = level(h)
             kept.append(h)
             h = coarsen(h)
+            if depth == 0 and self.inject is not None and latent is not None:
+                h = h + self.inject(latent)
         h = self.middle(h)
         for level, refine in zip(_backwards(self.up), _backwards(self.refine), strict=True):
             h = level(refine(h) + kept.pop())
