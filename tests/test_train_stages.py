@@ -63,7 +63,10 @@ def test_a_u_shaped_decoder_learns_in_both_stages_and_predicts_any_size(tiny_sto
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"decoder_levels": [[8, 1]]}, "one level"), ({"decoder_levels": [[8, 1]] * 2, "decoder_sees": "nothing"}, "decoder_sees")],
+    [
+        ({"decoder_levels": [[8, 1]]}, "one level"),
+        ({"decoder_levels": [[8, 1]] * 2, "decoder_sees": "nothing"}, "needed: decoder_sees"),
+    ],
 )
 def test_a_u_shape_that_cannot_be_is_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
