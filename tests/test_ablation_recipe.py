@@ -36,6 +36,7 @@ FIRST_STAGES = {
     "one-speed": "vae3d",
     "decoder-sees-geometry": "vae3d",
     "decoder-sees-nothing": "vae3d",
+    "decoder-u-shaped": "vae3d",
     "adamw": "vae3d",
     "no-flow-rate": "vae3d",
     "divergence": "vae3d",
