@@ -27,6 +27,13 @@ def test_the_path_starts_at_the_noisy_start_and_ends_at_the_target() -> None:
     assert draw.level.max() <= 1
 
 
+def test_a_share_of_the_draws_is_at_the_noisy_start() -> None:
+    start, target = torch.zeros(4000, 1), torch.ones(4000, 1)
+    level = Bridge(0.5).draw(start, target, start_share=0.6).level
+    assert (level == 1).float().mean() == pytest.approx(0.6, abs=0.03)
+    assert level[level < 1].mean() == pytest.approx(0.5, abs=0.03)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5, 16])
 def test_sampling_along_a_straight_path_reaches_its_end_in_any_number_of_steps(steps: int) -> None:
     start, target = torch.randn(3, 2, 4), torch.randn(3, 2, 4)

@@ -47,6 +47,17 @@ def test_stage_2_with_a_volume_weight_trains_the_3d_decoder_along(
     assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
 
 
+@pytest.mark.parametrize(("options", "parts"), [({}, set()), ({"train_decoder": True}, {"vae.decoder_3d"})])
+def test_stage_3_trains_the_denoiser_and_the_3d_decoder_where_it_is_told_to(
+    options: dict[str, Any], parts: set[str], tiny_run: Path, tiny_store: FlowStore, tmp_path: Path
+) -> None:
+    config = TrainingConfig.model_validate({**TINY_TRAINING, "diffusion": {**TINY_STAGE, "start_share": 0.5, **options}})
+    shutil.copytree(tiny_run / "vae2d", tmp_path / "vae2d")
+    train_stage("diffusion", tiny_store.path, tmp_path, config)
+    changed = changed_parts(weights(tmp_path, "vae2d"), weights(tmp_path, "diffusion"))
+    assert changed == {"denoiser", "latent_scale"} | parts
+
+
 def test_a_u_shaped_decoder_learns_in_both_stages_and_predicts_any_size(tiny_store: FlowStore, tmp_path: Path) -> None:
     model = {**TINY_TRAINING["model"], "decoder_levels": [[6, 1], [8, 1], [8, 1]]}
     stages = {stage: {**TINY_STAGE, "epochs": 1} for stage in STAGES}

@@ -49,9 +49,12 @@ class Bridge:
 
     noise: float
 
-    def draw(self, start: Tensor, target: Tensor) -> BridgeDraw:
-        """Draw a level in [0, 1] and noise for every pair of the batch."""
-        level = torch.rand(start.shape[0], device=start.device)
+    def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0) -> BridgeDraw:
+        """Draw a level in [0, 1] and noise for every pair of the batch; a share of the levels is 1, the noisy start."""
+        count, device = start.shape[0], start.device
+        level = torch.rand(count, device=device)
+        if start_share > 0:  # without a share no number more is drawn
+            level = torch.where(torch.rand(count, device=device) < start_share, torch.ones_like(level), level)
         begin = start + self.noise * torch.randn_like(start)
         wide = _wide(level, start)
         return BridgeDraw(level, (1 - wide) * target + wide * begin, begin - target)

@@ -41,9 +41,12 @@ class Noising:
     def __init__(self) -> None:
         self.schedule = NoiseSchedule.linear(STEPS)
 
-    def draw(self, start: Tensor, target: Tensor) -> NoisingDraw:
-        """Draw a step and noise for every target of the batch; ``start`` plays no part."""
-        step = torch.randint(STEPS, (len(target),), device=target.device)
+    def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0) -> NoisingDraw:
+        """Draw a step and noise for every target of the batch, a share of them at the last step; ``start`` plays no part."""
+        count, device = len(target), target.device
+        step = torch.randint(STEPS, (count,), device=device)
+        if start_share > 0:  # without a share no number more is drawn
+            step = torch.where(torch.rand(count, device=device) < start_share, torch.full_like(step, STEPS - 1), step)
         noise = torch.randn_like(start)
         return NoisingDraw(step / STEPS, self.schedule.noised(target, noise, step), noise, self.schedule, step)
 

@@ -111,13 +111,18 @@ class Vae2dConfig(FlowStageConfig):
 
 
 class DiffusionConfig(FlowStageConfig):
-    """Stage 3, the denoiser, the VAE frozen.
+    """Stage 3, the denoiser, the VAE frozen but for what ``train_decoder`` says.
 
     Attributes:
         decoded_weight: weight of the decoded target estimate's error, from the same draw of level and noise.
+        start_share: share of the draws at the noisy start, which is all that a sampler of one step sees; the others are
+            uniform over the path.
+        train_decoder: whether decoder_3d goes on learning, from the decoded target estimates.
     """
 
     decoded_weight: Weight = 1.0
+    start_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    train_decoder: bool = False
 
 
 class TrainingConfig(BaseModel):

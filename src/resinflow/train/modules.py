@@ -117,10 +117,15 @@ class Vae2dStage(Stage):
 
 
 class DiffusionStage(Stage):
-    """Stage 3: the denoiser learns the way from encoder_2d's latent, or from noise, to that of encoder_3d."""
+    """Stage 3: the denoiser learns the way from encoder_2d's latent, or from noise, to that of encoder_3d.
+
+    decoder_3d is frozen, unless ``train_decoder`` lets it learn from the decoded estimates: those of draws near the end of the
+    path are the latent of encoder_3d, so that it does not forget that one.
+    """
 
     def __init__(self, networks: LatentDiffusion, config: DiffusionConfig, process: Process) -> None:
-        super().__init__(networks, [networks.denoiser], config)
+        decoder = [networks.vae.decoder_3d] if config.train_decoder else []
+        super().__init__(networks, [networks.denoiser, *decoder], config)
         self.options = config
         self.process = process
 
@@ -130,7 +135,7 @@ class DiffusionStage(Stage):
         with torch.no_grad():
             aim = networks.scaled_latent(vae.encode_3d(networks.scaled(target), conditions).mean)
             start = networks.scaled_latent(vae.encode_2d(conditions))
-        draw = self.process.draw(start, aim)
+        draw = self.process.draw(start, aim, self.options.start_share)
         found = networks.denoiser(draw.latent, start, conditions, draw.level)
         matching = nn.functional.mse_loss(found, draw.goal)
         # the decoded estimate comes from the very draw of the matching loss: level, noise and latent belong together
