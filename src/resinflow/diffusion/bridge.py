@@ -51,10 +51,7 @@ class Bridge:
 
     def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0) -> BridgeDraw:
         """Draw a level in [0, 1] and noise for every pair of the batch; a share of the levels is 1, the noisy start."""
-        count, device = start.shape[0], start.device
-        level = torch.rand(count, device=device)
-        if start_share > 0:  # without a share no number more is drawn
-            level = torch.where(torch.rand(count, device=device) < start_share, torch.ones_like(level), level)
+        level = with_share_at(1.0, torch.rand(start.shape[0], device=start.device), start_share)
         begin = start + self.noise * torch.randn_like(start)
         wide = _wide(level, start)
         return BridgeDraw(level, (1 - wide) * target + wide * begin, begin - target)
@@ -78,6 +75,13 @@ class Bridge:
             slope: Any = velocity(latent, level)  # diffusers' annotations ask for the legacy FloatTensor
             latent = scheduler.step(slope, cast(Any, timestep), cast(Any, latent), return_dict=False)[0]
         return latent
+
+
+def with_share_at(place: float, drawn: Tensor, share: float) -> Tensor:
+    """Return the draws (B,) with a random share of them moved to ``place``; a share of 0 draws no further number."""
+    if share == 0:
+        return drawn
+    return torch.where(torch.rand(len(drawn), device=drawn.device) < share, torch.full_like(drawn, place), drawn)
 
 
 def _wide(level: Tensor, like: Tensor) -> Tensor:

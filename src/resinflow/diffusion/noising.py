@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resinflow.diffusion.bridge import Velocity
+from resinflow.diffusion.bridge import Velocity, with_share_at
 from resinflow.diffusion.ddpm import CLIP, NoiseSchedule, sample_ddim
 
 STEPS = 1000
@@ -43,10 +43,7 @@ class Noising:
 
     def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0) -> NoisingDraw:
         """Draw a step and noise for every target of the batch, a share of them at the last step; ``start`` plays no part."""
-        count, device = len(target), target.device
-        step = torch.randint(STEPS, (count,), device=device)
-        if start_share > 0:  # without a share no number more is drawn
-            step = torch.where(torch.rand(count, device=device) < start_share, torch.full_like(step, STEPS - 1), step)
+        step = with_share_at(STEPS - 1, torch.randint(STEPS, (len(target),), device=target.device), start_share)
         noise = torch.randn_like(start)
         return NoisingDraw(step / STEPS, self.schedule.noised(target, noise, step), noise, self.schedule, step)
 
