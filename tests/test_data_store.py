@@ -18,6 +18,7 @@ from resinflow.data import (
     FlowStore,
     GenerationConfig,
     canonical_fingerprint,
+    check_store,
     compute_statistics,
     draw_splits,
     generate,
@@ -121,6 +122,18 @@ def test_a_mirrored_copy_falls_into_the_split_of_its_original(tiny_store: FlowSt
     del store._group.attrs["splits"]
     parts = draw_splits(store)
     assert any({0, 1} <= set(part) for part in parts.values())
+
+
+def test_a_recipe_decides_on_the_shares_of_the_split(tmp_path: Path) -> None:
+    config = GenerationConfig(samples=5, shape=(2, 16, 16), width=30e-6, volume_fraction=(0.3, 0.3), split=(0.8, 0.2, 0.0))
+    store = generate(config, tmp_path / "training.zarr", workers=1)
+    assert [len(store.indices(part)) for part in ("train", "validation", "test")] == [4, 1, 0]
+    assert check_store(store) == []
+
+
+def test_shares_that_are_no_whole_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sums to 0.9; needed: shares that sum to 1"):
+        GenerationConfig(samples=5, split=(0.7, 0.2, 0.0))
 
 
 def test_statistics_come_from_the_training_split_alone(tiny_store: FlowStore, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from resinflow.core import InvalidInputError
 from resinflow.data.check_flow import check_flows, check_medium
 from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
-from resinflow.data.split import SPLITS, assign_splits, canonical_fingerprint
+from resinflow.data.split import SPLITS, assign_splits, canonical_fingerprint, shares_of
 from resinflow.data.store import FlowStore
 
 
@@ -134,16 +134,16 @@ def _split_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]
                     Fault(index, "leaked split", f"it is in {names[0]}, a copy of its medium (sample {other}) in {home}")
                 )
     if not faults and all(prints):
-        faults = _moved_samples(splits["indices"], [fingerprint or "" for fingerprint in prints], parts)
+        drawn = assign_splits([fingerprint or "" for fingerprint in prints], shares_of(store.attributes))
+        faults = _moved_samples(splits["indices"], drawn, parts)
     statistics = store.attributes.get("statistics")
     if statistics is not None and statistics.get("samples") != len(splits["indices"].get("train", ())):
         faults.append(Fault(None, "statistics", "they come from another training split; run: resinflow data stats"))
     return faults
 
 
-def _moved_samples(stored: dict[str, list[int]], prints: list[str], parts: dict[int, list[str]]) -> list[Fault]:
+def _moved_samples(stored: dict[str, list[int]], drawn: dict[str, list[int]], parts: dict[int, list[str]]) -> list[Fault]:
     """Samples that the draw put elsewhere: a split that was changed by hand after a model had seen its test samples."""
-    drawn = assign_splits(prints)
     if set(stored) != set(drawn):
         return [Fault(None, "splits", f"they have the parts {', '.join(stored)}; needed: {', '.join(drawn)}")]
     return [

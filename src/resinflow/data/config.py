@@ -18,6 +18,7 @@ T = TypeVar("T", bound=BaseModel)
 Range = tuple[float, float]
 """Lower and upper end; every sample draws uniformly between them."""
 Refinement = Annotated[int, Field(ge=1, le=8)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class GenerationConfig(BaseModel):
@@ -51,6 +52,8 @@ class GenerationConfig(BaseModel):
     pressure_drop: Annotated[float, Field(gt=0)] = 1e5
     viscosity: Annotated[float, Field(gt=0)] = 0.1
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    split: tuple[Share, Share, Share] = (0.70, 0.15, 0.15)
+    """Shares of training, validation and test."""
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
@@ -58,6 +61,12 @@ class GenerationConfig(BaseModel):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} runs from {low} to {high}; needed: lower end first")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_a_whole(self) -> Self:
+        if abs(sum(self.split) - 1) > 1e-9:
+            raise ValueError(f"split is {list(self.split)}, which sums to {sum(self.split):g}; needed: shares that sum to 1")
         return self
 
     @property

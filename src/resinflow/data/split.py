@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a store reads its split through this module
     from resinflow.data.store import FlowStore
 
 SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
+"""The parts, and their shares unless a recipe says otherwise."""
 SPLIT_SEED = 2024
 ALL = "all"
 """Every sample: for data sets that nothing is trained on."""
@@ -33,8 +34,8 @@ def canonical_fingerprint(micro: Microstructure) -> str:
     return min(prints)
 
 
-def assign_splits(prints: Sequence[str]) -> dict[str, list[int]]:
-    """Return the sample numbers of each part of the split 70/15/15, given every sample's canonical fingerprint.
+def assign_splits(prints: Sequence[str], fractions: Mapping[str, float] = SPLITS) -> dict[str, list[int]]:
+    """Return the sample numbers of each part of the split, given every sample's canonical fingerprint and the parts' shares.
 
     Samples of one fingerprint fall into one part. The result depends on the fingerprints alone, not on the order of samples
     within one.
@@ -44,16 +45,22 @@ def assign_splits(prints: Sequence[str]) -> dict[str, list[int]]:
         groups.setdefault(fingerprint, []).append(index)
     names = sorted(groups)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
-    bounds = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(names)).astype(int)
+    bounds = np.round(np.cumsum([0.0, *fractions.values()]) * len(names)).astype(int)
     return {
         split: sorted(index for place in order[start:end] for index in groups[names[place]])
-        for split, start, end in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
+        for split, start, end in zip(fractions, bounds[:-1], bounds[1:], strict=True)
     }
 
 
-def describe_splits(indices: dict[str, list[int]]) -> dict[str, Any]:
+def shares_of(attributes: Mapping[str, Any]) -> dict[str, float]:
+    """Return the shares of the parts that the recipe of a data set asks for, or 70/15/15."""
+    shares = (attributes.get("recipe") or {}).get("split", SPLITS.values())
+    return dict(zip(SPLITS, shares, strict=True))
+
+
+def describe_splits(indices: dict[str, list[int]], fractions: Mapping[str, float] = SPLITS) -> dict[str, Any]:
     """Return the attribute ``splits`` of a data set: how they were drawn, and the sample numbers of every part."""
-    return {"seed": SPLIT_SEED, "fractions": dict(SPLITS), "indices": indices}
+    return {"seed": SPLIT_SEED, "fractions": dict(fractions), "indices": indices}
 
 
 def indices_of(splits: Mapping[str, Any], split: str) -> NDArray[np.int64]:
@@ -70,9 +77,10 @@ def indices_of(splits: Mapping[str, Any], split: str) -> NDArray[np.int64]:
 
 
 def draw_splits(store: FlowStore) -> dict[str, list[int]]:
-    """Draw and store the split 70/15/15 by canonical fingerprint, and return the sample numbers of each part.
+    """Draw and store the split by canonical fingerprint, and return the sample numbers of each part.
 
-    Copies of one medium, mirrored and rotated ones included, always fall into the same part.
+    The shares are those of the recipe, or 70/15/15. Copies of one medium, mirrored and rotated ones included, always fall into
+    the same part.
 
     Raises:
         InvalidInputError: incomplete samples, or a split is there already.
@@ -83,6 +91,7 @@ def draw_splits(store: FlowStore) -> dict[str, list[int]]:
     if missing:
         raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
     prints = [canonical_fingerprint(store.microstructure(index)) for index in range(len(store))]
-    indices = assign_splits(prints)
-    store.set_attribute("splits", describe_splits(indices))
+    fractions = shares_of(store.attributes)
+    indices = assign_splits(prints, fractions)
+    store.set_attribute("splits", describe_splits(indices, fractions))
     return indices
