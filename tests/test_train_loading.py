@@ -180,10 +180,11 @@ def epochs_of(module: FlowDataModule, count: int = 2) -> list[Tensor]:
     return found
 
 
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_number_of_workers_does_not_change_the_batches(tiny_store: FlowStore, workers: int) -> None:
+def test_the_number_of_workers_does_not_change_the_batches(tiny_store: FlowStore, workers: int, keep: bool) -> None:
     alone = epochs_of(module_of(tiny_store))
-    with_workers = epochs_of(module_of(tiny_store, workers=workers))
+    with_workers = epochs_of(module_of(tiny_store, workers=workers, keep=keep))
     assert len(alone) == len(with_workers) > 0
     assert all(torch.equal(one, other) for one, other in zip(alone, with_workers, strict=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,28 @@ def test_the_log_tells_what_the_run_goes_on_from(tiny_run: Path, tiny_store: Flo
     assert len(log["start"]["sha256"]) == 64
     assert {key: log["start"][key] for key in before} == before
     assert set(log["history"]) == {"diffusion"}
+
+
+def test_a_run_without_a_model_yet_is_a_start_by_its_last_finished_stage(
+    tiny_run: Path, tiny_store: FlowStore, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    for name in ("vae3d", "vae2d"):
+        shutil.copytree(tiny_run / name, begun / name)
+    for name in ("run.json", "log.json"):
+        shutil.copy(tiny_run / name, begun / name)
+    model = train_stage("diffusion", tiny_store.path, tmp_path / "run", recipe(), start=begun)
+    start = begun / "vae2d" / "networks.safetensors"
+    assert differing(start, model / "model.safetensors") == {"denoiser", "latent_scale"}
+    assert json.loads((model / "log.json").read_text())["start"]["name"] == "tiny"
+
+
+def test_a_run_without_a_finished_stage_is_no_start(tiny_run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    shutil.copy(tiny_run / "run.json", begun / "run.json")
+    with pytest.raises(InvalidInputError, match="has no finished stage; train it first"):
+        train_stage("diffusion", tiny_store.path, tmp_path / "run", recipe(), start=begun)
 
 
 def test_a_run_keeps_its_start(tiny_run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:

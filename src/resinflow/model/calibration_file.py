@@ -75,13 +75,13 @@ def load_calibration(directory: str | Path) -> CalibrationDocument | None:
     return document
 
 
-def weights_fingerprint(directory: str | Path) -> str:
-    """Return the sha256 of the weights of a model directory.
+def weights_fingerprint(directory: str | Path, name: str = WEIGHTS) -> str:
+    """Return the sha256 of the weights of a model directory, or of another file ``name`` there.
 
     Raises:
         InvalidInputError: weights that cannot be read.
     """
-    path = Path(directory) / WEIGHTS
+    path = Path(directory) / name
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

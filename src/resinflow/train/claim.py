@@ -59,6 +59,17 @@ def data_fingerprint(source: FlowSource) -> str:
     return digest.hexdigest()
 
 
+def claimed_recipe(run: Path) -> Any:
+    """Return the recipe that a run directory was begun with, as it was written.
+
+    Raises:
+        InvalidInputError: no run directory, or a damaged one.
+    """
+    if not (run / CLAIM).is_file():
+        raise InvalidInputError(f"{run} is no run directory; needed: a folder with {CLAIM}.")
+    return _read_claim(run / CLAIM).get("recipe")
+
+
 def _read_claim(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

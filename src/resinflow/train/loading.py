@@ -41,7 +41,8 @@ class LoadingConfig(BaseModel):
     Attributes:
         keep_in_memory: keep every sample once it was read. ``auto``: where both splits fit into ``memory_limit``.
         memory_limit: bytes.
-        workers: processes that read ahead. None: none for samples in memory, else one a core up to four.
+        workers: processes that read ahead; samples in memory are read by them before the first step, and mirrored by them in
+            every epoch. None: none for samples in memory, which the first epoch reads, else one a core up to four.
         prefetch: batches that every worker reads ahead.
     """
 
@@ -103,6 +104,19 @@ class FlowDataset(Dataset[Batch]):
             return conditions, target
         return mirrored_pair(conditions, target, drawn_mirrors(self._seed, epoch, index))
 
+    def fill(self, workers: int) -> None:
+        """Read all samples into memory by so many processes, if they are kept there; processes forked later share them."""
+        if self._kept is None:
+            return
+        missing = [int(index) for index in self._indices if int(index) not in self._kept]
+        unkept = copy.copy(self)
+        unkept._kept = None
+        reader = _StoredSamples(unkept, missing)
+        # a batch is one sample; cloned, for what a worker hands over occupies a file descriptor each
+        loader = DataLoader(reader, batch_size=None, num_workers=workers, worker_init_fn=_start_worker)
+        for index, (conditions, target) in zip(missing, loader, strict=True):
+            self._kept[index] = conditions.clone(), target.clone()
+
     def reopen(self) -> None:
         """Open the source anew, as a forked process must: connections and threads do not survive a fork."""
         self._inherited = self._source  # kept: tidying up connections is left to the process that opened them
@@ -121,6 +135,23 @@ class FlowDataset(Dataset[Batch]):
         conditions = build_conditions(sample.planar, base, speed=inputs.speed, hidden=inputs.hidden)
         target = build_target(sample.truth, base, conditions.speed)
         return torch.from_numpy(conditions.fields).to(_STORAGE), torch.from_numpy(target).to(_STORAGE)
+
+
+class _StoredSamples(Dataset[Batch]):
+    """Samples as a data set keeps them, by their numbers, for processes that fill its memory."""
+
+    def __init__(self, flows: FlowDataset, indices: list[int]) -> None:
+        self._flows = flows
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: int) -> Batch:
+        return self._flows._stored(self._indices[place])
+
+    def reopen(self) -> None:
+        self._flows.reopen()
 
 
 def drawn_mirrors(seed: int, epoch: int, index: int) -> tuple[Mirror, ...]:
@@ -179,6 +210,8 @@ class FlowDataModule(L.LightningDataModule):
         return self._loader(self._validation, shuffle=False)
 
     def _loader(self, dataset: FlowDataset, *, shuffle: bool) -> DataLoader[Batch]:
+        if self.workers:
+            dataset.fill(self.workers)
         replicas, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         sampler = SharedSampler(len(dataset), Share(rank, replicas), self._seed, shuffle=shuffle)
         return DataLoader(
@@ -204,7 +237,7 @@ def keeps_in_memory(source: FlowSource, loading: LoadingConfig) -> bool:
 
 
 def _worker_count(loading: LoadingConfig, kept: bool) -> int:
-    """Workers share no memory: where samples are kept, each would keep its own copy, so that this process reads them."""
+    """Where samples are kept, this process mirrors them, unless asked otherwise: a CPU that trains has nothing to spare."""
     if loading.workers is not None:
         return loading.workers
     return 0 if kept else min(os.cpu_count() or 1, _MOST_WORKERS)
@@ -212,6 +245,6 @@ def _worker_count(loading: LoadingConfig, kept: bool) -> int:
 
 def _start_worker(_: int) -> None:
     worker = get_worker_info()
-    if worker is not None and isinstance(worker.dataset, FlowDataset):
+    if worker is not None and isinstance(worker.dataset, FlowDataset | _StoredSamples):
         torch.set_num_threads(1)
         worker.dataset.reopen()

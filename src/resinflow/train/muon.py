@@ -10,7 +10,7 @@ take AdamW (Loshchilov and Hutter 2019). torch.optim.Muon knows matrices only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,44 +56,59 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            update = self._orthogonal if group["matrices"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                    parameter.sub_(group["lr"] * update(parameter, parameter.grad, group))
+            known = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if known:
+                update = self._orthogonal if group["matrices"] else self._adam
+                real = [_as_real(parameter) for parameter in known]
+                updates = update(known, [_as_real(cast(Tensor, parameter.grad)) for parameter in known], group)
+                torch._foreach_mul_(real, 1.0 - group["lr"] * group["weight_decay"])
+                torch._foreach_sub_(real, updates, alpha=group["lr"])
         return loss
 
-    def _orthogonal(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["average"] = torch.zeros_like(parameter)
-        average = state["average"].lerp_(gradient, 1.0 - group["momentum"])
-        ahead = gradient.lerp(average, group["momentum"])  # Nesterov's look-ahead
-        matrix = ahead.reshape(len(ahead), -1)
-        return _SIZE * max(matrix.shape) ** 0.5 * orthogonalised(matrix).reshape(parameter.shape)
+    def _orthogonal(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        averages = self._averages("average", parameters, gradients)
+        torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's look-ahead
+        alike: dict[tuple[int, int], list[int]] = {}
+        for place, matrix in enumerate(ahead):
+            alike.setdefault((len(matrix), matrix[0].numel()), []).append(place)
+        updates = list(ahead)
+        for shape, places in alike.items():  # matrices of one shape together: few large products instead of many small ones
+            found = _SIZE * max(shape) ** 0.5 * orthogonalised(torch.stack([ahead[place].reshape(shape) for place in places]))
+            for place, update in zip(places, found, strict=True):
+                updates[place] = update.reshape(ahead[place].shape)
+        return updates
 
-    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        if parameter.is_complex():
-            return torch.view_as_complex(self._adam_real(parameter, torch.view_as_real(gradient), group))
-        return self._adam_real(parameter, gradient, group)
+    def _adam(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        first, second = group["betas"]
+        averages = self._averages("average", parameters, gradients)
+        squares = self._averages("square", parameters, gradients)
+        steps = group["steps"] = group.get("steps", 0) + 1
+        torch._foreach_lerp_(averages, gradients, 1.0 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1.0 - second)
+        roots = torch._foreach_sqrt(torch._foreach_div(squares, 1.0 - second**steps))
+        torch._foreach_add_(roots, 1e-8)
+        return list(torch._foreach_div(torch._foreach_div(averages, 1.0 - first**steps), roots))
 
-    def _adam_real(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state, (first, second) = self.state[parameter], group["betas"]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["average"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-        state["step"] += 1
-        average = state["average"].lerp_(gradient, 1.0 - first) / (1.0 - first ** state["step"])
-        square = state["square"].lerp_(gradient.square(), 1.0 - second) / (1.0 - second ** state["step"])
-        return average / (square.sqrt() + 1e-8)
+    def _averages(self, name: str, parameters: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+        """The running averages of that name, which begin at zero."""
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if name not in self.state[parameter]:
+                self.state[parameter][name] = torch.zeros_like(gradient)
+        return [self.state[parameter][name] for parameter in parameters]
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """Return a matrix with the singular vectors of ``matrix`` and singular values about 1 (0.7 to 1.2), float32."""
-    wide = matrix.float() if matrix.shape[0] <= matrix.shape[1] else matrix.float().T
-    wide = wide / (wide.norm() + _TINY)
+def _as_real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Return float32 matrices (..., m, n): the singular vectors of the given ones, singular values about 1 (0.7 to 1.2)."""
+    upright = matrices.shape[-2] > matrices.shape[-1]
+    wide = matrices.float().mT if upright else matrices.float()
+    wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + _TINY)
     linear, cubic, quintic = _COEFFICIENTS
     for _ in range(_STEPS):
-        square = wide @ wide.T
+        square = wide @ wide.mT
         wide = linear * wide + (cubic * square + quintic * square @ square) @ wide
-    return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+    return wide.mT if upright else wide

@@ -80,7 +80,7 @@ def train_stage(
         if stage == "vae3d" and begun is None:
             networks.target_scale.copy_(measure_target_scale(samples))
         if stage == "diffusion":
-            networks.latent_scale.copy_(_latent_scale(networks, samples))
+            networks.latent_scale.copy_(_latent_scale(networks, samples, options.precision))
     if options.gradient_checkpointing:
         checkpoint_activations(networks, ResidualBlock)
     _write_log(run, config, source, begun)
@@ -131,15 +131,20 @@ def measure_target_scale(samples: FlowDataModule) -> torch.Tensor:
     return (squares / voxels).sqrt().clamp_min(1e-9)
 
 
-def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule) -> torch.Tensor:
-    """Standard deviation of encoder_3d's latent per channel over the training split."""
+def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule, precision: str) -> torch.Tensor:
+    """Standard deviation of encoder_3d's latent per channel over the training split, computed where the stage will train."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    networks.to(device)
     squares, count = torch.zeros_like(networks.latent_scale), 0
-    with torch.inference_mode():
-        for conditions, target in samples.train_dataloader():
-            latent = networks.vae.encode_3d(networks.scaled(target), conditions).mean
+    reduced = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    with torch.inference_mode(), reduced:
+        for batch in samples.train_dataloader():
+            conditions, target = (tensor.to(device) for tensor in batch)
+            latent = networks.vae.encode_3d(networks.scaled(target), conditions).mean.float()
             squares += latent.square().sum(dim=(0, 2, 3, 4))
             count += latent[:, 0].numel()
-    return (squares / count).sqrt().clamp_min(1e-3)
+    networks.cpu()
+    return (squares / count).sqrt().clamp_min(1e-3).cpu()
 
 
 @rank_zero_only
