@@ -14,7 +14,8 @@ from resinflow.media import BundleSettings, draw_fibres
 from resinflow.model import FlowPredictor
 from resinflow.registry import load_model, solve_start_flows
 from resinflow.stokes import certify
-from resinflow.train import STAGES, TrainingConfig, load_training_config, on_machine
+from resinflow.train import TrainingConfig, load_training_config, on_machine
+from resinflow.train.config import StageName
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,14 +33,22 @@ def test_all_shipped_weights_together_stay_below_20_megabytes() -> None:
     assert sum(path.stat().st_size for path in weights) < 20e6
 
 
-def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(small: FlowPredictor) -> None:
-    # options that came after the training count as their defaults; how many processes shared a batch is the machine's business
-    trained = TrainingConfig.model_validate(small.log["recipe"])
-    for stage in STAGES:
-        trained = on_machine(trained, stage, devices=1)
-    assert trained == load_training_config(ROOT / "recipes" / "small.yaml")
-    data = GenerationConfig.model_validate(small.log["data"]["recipe"])
-    assert data == load_generation_config(ROOT / "recipes" / "data-small.yaml")
+@pytest.mark.parametrize(
+    ("part", "stages", "data"), [("start", ("vae3d", "vae2d"), "data-train"), (None, ("diffusion",), "data-small")]
+)
+def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(
+    small: FlowPredictor, part: str | None, stages: tuple[StageName, ...], data: str
+) -> None:
+    """The VAE learnt in a run of its own, from which the run of the diffusion started."""
+    log = small.log[part] if part else small.log
+    trained, recipe = TrainingConfig.model_validate(log["recipe"]), load_training_config(ROOT / "recipes" / "small.yaml")
+    assert set(log["history"]) == set(stages)
+    assert (trained.seed, trained.model) == (recipe.seed, recipe.model)
+    for stage in stages:
+        # how many processes shared a batch is the machine's business
+        assert getattr(on_machine(trained, stage, devices=1), stage) == getattr(recipe, stage)
+    found = GenerationConfig.model_validate(log["data"]["recipe"])
+    assert found == load_generation_config(ROOT / "recipes" / f"{data}.yaml")
 
 
 def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_voxels(small: FlowPredictor) -> None:
