@@ -58,7 +58,7 @@ class TrainingLog:
 
 
 def read_training_log(path: str | Path) -> TrainingLog:
-    """Read the log of a run.
+    """Read the log of a run, with those stages of the model it started from that it has not trained itself.
 
     Args:
         path: a log file (.json), or the folder of a run or model with ``log.json``, ``model/log.json`` or ``vae_log.json``.
@@ -73,6 +73,7 @@ def read_training_log(path: str | Path) -> TrainingLog:
         raise _without_history(file)
     history = log.get("history")
     if isinstance(history, dict):
+        history = {**_stages_of_start(log), **history}
         found = {str(stage): _section(columns) for stage, columns in history.items() if isinstance(columns, dict)}
     else:
         found = {_published_stage(log, file): _published(log)}
@@ -83,6 +84,12 @@ def read_training_log(path: str | Path) -> TrainingLog:
         raise InvalidInputError(f"{file} holds more than {_MOST_SERIES} columns; needed: the log of one training.")
     folder = file.parent.parent if file.parent.name == "model" and Path(path).is_dir() else file.parent
     return TrainingLog(_clean(folder.resolve().name or file.stem), stages)
+
+
+def _stages_of_start(log: Mapping[str, Any]) -> dict[str, Any]:
+    start = log.get("start")
+    history = start.get("history") if isinstance(start, dict) else None
+    return history if isinstance(history, dict) else {}
 
 
 def best_epoch(stage: tuple[Series, ...]) -> tuple[float, Series] | None:
