@@ -20,6 +20,8 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _SIZE = 0.2
 """Root mean square of an AdamW step, in learning rates."""
 _TINY = 1e-7
+_LISTS: Any = torch
+"""One operation on a list of tensors, as the optimisers of torch do it; not among its typed names."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -61,14 +63,14 @@ class Muon(torch.optim.Optimizer):
                 update = self._orthogonal if group["matrices"] else self._adam
                 real = [_as_real(parameter) for parameter in known]
                 updates = update(known, [_as_real(cast(Tensor, parameter.grad)) for parameter in known], group)
-                torch._foreach_mul_(real, 1.0 - group["lr"] * group["weight_decay"])
-                torch._foreach_sub_(real, updates, alpha=group["lr"])
+                _LISTS._foreach_mul_(real, 1.0 - group["lr"] * group["weight_decay"])
+                _LISTS._foreach_sub_(real, updates, alpha=group["lr"])
         return loss
 
     def _orthogonal(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
         averages = self._averages("average", parameters, gradients)
-        torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's look-ahead
+        _LISTS._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
+        ahead = _LISTS._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's look-ahead
         alike: dict[tuple[int, int], list[int]] = {}
         for place, matrix in enumerate(ahead):
             alike.setdefault((len(matrix), matrix[0].numel()), []).append(place)
@@ -84,11 +86,11 @@ class Muon(torch.optim.Optimizer):
         averages = self._averages("average", parameters, gradients)
         squares = self._averages("square", parameters, gradients)
         steps = group["steps"] = group.get("steps", 0) + 1
-        torch._foreach_lerp_(averages, gradients, 1.0 - first)
-        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1.0 - second)
-        roots = torch._foreach_sqrt(torch._foreach_div(squares, 1.0 - second**steps))
-        torch._foreach_add_(roots, 1e-8)
-        return list(torch._foreach_div(torch._foreach_div(averages, 1.0 - first**steps), roots))
+        _LISTS._foreach_lerp_(averages, gradients, 1.0 - first)
+        _LISTS._foreach_lerp_(squares, _LISTS._foreach_mul(gradients, gradients), 1.0 - second)
+        roots = _LISTS._foreach_sqrt(_LISTS._foreach_div(squares, 1.0 - second**steps))
+        _LISTS._foreach_add_(roots, 1e-8)
+        return list(_LISTS._foreach_div(_LISTS._foreach_div(averages, 1.0 - first**steps), roots))
 
     def _averages(self, name: str, parameters: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
         """The running averages of that name, which begin at zero."""
