@@ -106,9 +106,9 @@ class FlowDataset(Dataset[Batch]):
 
     def fill(self, workers: int) -> None:
         """Read all samples into memory by so many processes, if they are kept there; processes forked later share them."""
-        if self._kept is None:
+        missing = [int(index) for index in self._indices if self._kept is not None and int(index) not in self._kept]
+        if self._kept is None or not missing:
             return
-        missing = [int(index) for index in self._indices if int(index) not in self._kept]
         unkept = copy.copy(self)
         unkept._kept = None
         reader = _StoredSamples(unkept, missing)
