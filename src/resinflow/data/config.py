@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import to_jsonable_python
 
 from resinflow.core import InvalidInputError
+from resinflow.data.split import SPLITS
 from resinflow.media.fibres import BoxBoundary
 from resinflow.stokes.walls import MASK_RULE, WallRule
 
@@ -52,7 +53,7 @@ class GenerationConfig(BaseModel):
     pressure_drop: Annotated[float, Field(gt=0)] = 1e5
     viscosity: Annotated[float, Field(gt=0)] = 0.1
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
-    split: tuple[Share, Share, Share] = (0.70, 0.15, 0.15)
+    split: tuple[Share, Share, Share] = (SPLITS["train"], SPLITS["validation"], SPLITS["test"])
     """Shares of training, validation and test."""
 
     @model_validator(mode="after")

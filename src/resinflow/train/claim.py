@@ -40,7 +40,7 @@ def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | Non
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
         return
-    found = _read_claim(path)
+    found = read_claim(path)
     same = {
         "recipe": _same_recipe(found.get("recipe"), recipe),
         "data set": found.get("data") == claim["data"],
@@ -59,18 +59,12 @@ def data_fingerprint(source: FlowSource) -> str:
     return digest.hexdigest()
 
 
-def claimed_recipe(run: Path) -> Any:
-    """Return the recipe that a run directory was begun with, as it was written.
+def read_claim(path: Path) -> Mapping[str, Any]:
+    """Return what a run directory was begun with: recipe, data, fold and start.
 
     Raises:
-        InvalidInputError: no run directory, or a damaged one.
+        InvalidInputError: a damaged file.
     """
-    if not (run / CLAIM).is_file():
-        raise InvalidInputError(f"{run} is no run directory; needed: a folder with {CLAIM}.")
-    return _read_claim(run / CLAIM).get("recipe")
-
-
-def _read_claim(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

@@ -109,13 +109,12 @@ class FlowDataset(Dataset[Batch]):
         missing = [int(index) for index in self._indices if self._kept is not None and int(index) not in self._kept]
         if self._kept is None or not missing:
             return
-        unkept = copy.copy(self)
-        unkept._kept = None
-        reader = _StoredSamples(unkept, missing)
-        # a batch is one sample; cloned, for what a worker hands over occupies a file descriptor each
+        reader = copy.copy(self)
+        reader._kept, reader._mirrored, reader._indices = None, False, np.asarray(missing)
+        # a batch is one sample; halved again it is a copy, for what a worker hands over occupies a file descriptor each
         loader = DataLoader(reader, batch_size=None, num_workers=workers, worker_init_fn=_start_worker)
         for index, (conditions, target) in zip(missing, loader, strict=True):
-            self._kept[index] = conditions.clone(), target.clone()
+            self._kept[index] = conditions.to(_STORAGE), target.to(_STORAGE)
 
     def reopen(self) -> None:
         """Open the source anew, as a forked process must: connections and threads do not survive a fork."""
@@ -135,23 +134,6 @@ class FlowDataset(Dataset[Batch]):
         conditions = build_conditions(sample.planar, base, speed=inputs.speed, hidden=inputs.hidden)
         target = build_target(sample.truth, base, conditions.speed)
         return torch.from_numpy(conditions.fields).to(_STORAGE), torch.from_numpy(target).to(_STORAGE)
-
-
-class _StoredSamples(Dataset[Batch]):
-    """Samples as a data set keeps them, by their numbers, for processes that fill its memory."""
-
-    def __init__(self, flows: FlowDataset, indices: list[int]) -> None:
-        self._flows = flows
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, place: int) -> Batch:
-        return self._flows._stored(self._indices[place])
-
-    def reopen(self) -> None:
-        self._flows.reopen()
 
 
 def drawn_mirrors(seed: int, epoch: int, index: int) -> tuple[Mirror, ...]:
@@ -245,6 +227,6 @@ def _worker_count(loading: LoadingConfig, kept: bool) -> int:
 
 def _start_worker(_: int) -> None:
     worker = get_worker_info()
-    if worker is not None and isinstance(worker.dataset, FlowDataset | _StoredSamples):
+    if worker is not None and isinstance(worker.dataset, FlowDataset):
         torch.set_num_threads(1)
         worker.dataset.reopen()

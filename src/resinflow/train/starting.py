@@ -14,7 +14,7 @@ from resinflow.model.config import ModelConfig
 from resinflow.model.directory import CONFIG, WEIGHTS, read_log
 from resinflow.model.document import read_document
 from resinflow.model.predictor import SCHEMA
-from resinflow.train.claim import CLAIM, claimed_recipe
+from resinflow.train.claim import CLAIM, read_claim
 from resinflow.train.config import STAGES, TrainingConfig
 from resinflow.train.places import weights_of
 
@@ -48,10 +48,11 @@ def open_start(directory: Path | None, config: ModelConfig) -> StartModel | None
     """
     if directory is None:
         return None
-    begun = (directory / CLAIM).is_file() and not (directory / CONFIG).is_file()
-    name, found, log, weights = (
-        _of_run(directory) if begun else (*read_document(directory, SCHEMA, ModelConfig), directory / WEIGHTS)
-    )
+    if (directory / CLAIM).is_file() and not (directory / CONFIG).is_file():
+        name, found, log, weights = _of_run(directory)
+    else:
+        name, found, log = read_document(directory, SCHEMA, ModelConfig)
+        weights = directory / WEIGHTS
     mine, theirs = config.model_dump(mode="json"), found.model_dump(mode="json")
     differing = [key for key in mine if key not in _PREDICTION_OPTIONS and mine[key] != theirs[key]]
     if differing:
@@ -66,7 +67,7 @@ def open_start(directory: Path | None, config: ModelConfig) -> StartModel | None
 def _of_run(run: Path) -> tuple[str, ModelConfig, dict[str, Any], Path]:
     """Name, networks, log and weights of a run's last finished stage."""
     try:
-        recipe = TrainingConfig.model_validate(claimed_recipe(run))
+        recipe = TrainingConfig.model_validate(read_claim(run / CLAIM).get("recipe"))
     except ValidationError:
         raise InvalidInputError(f"{run} trains no model with a dual-branch VAE of our own; needed: a run that does.") from None
     finished = [weights_of(run, stage) for stage in STAGES if weights_of(run, stage).is_file()]
