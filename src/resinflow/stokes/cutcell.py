@@ -212,6 +212,11 @@ def _smaller(one: Array, other: Array) -> Array:
 def _at_faces(distance: Array, axis: int) -> Array:
     """Distance at the face centres, third order where it is smooth (essentially non-oscillatory)."""
     second = _second_difference(distance, axis)
-    before, after = np.delete(distance, -1, axis), np.delete(distance, 0, axis)
-    bend = _smaller(np.delete(second, -1, axis), np.delete(second, 0, axis))
-    return 0.5 * (before + after) - bend / 8
+    before, after = _neighbours(distance, axis)
+    return 0.5 * (before + after) - _smaller(*_neighbours(second, axis)) / 8
+
+
+def _neighbours(field: Array, axis: int) -> tuple[Array, Array]:
+    """The places before and after every face along ``axis``, as views."""
+    moved = np.moveaxis(field, axis, 0)
+    return np.moveaxis(moved[:-1], 0, axis), np.moveaxis(moved[1:], 0, axis)
