@@ -33,6 +33,8 @@ FIRST_STAGES = {
     "base-response": "vae3d",
     "base-response-hidden": "vae3d",
     "base-planar": "vae3d",
+    "whole-flow": "vae3d",
+    "whole-flow-planar": "vae3d",
     "one-speed": "vae3d",
     "decoder-sees-geometry": "vae3d",
     "decoder-sees-nothing": "vae3d",

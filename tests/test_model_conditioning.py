@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
 from resinflow.core import InvalidInputError, Microstructure
+from resinflow.core.microstructure import Axis
 from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, TARGETS, build_conditions, build_target
+from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, TARGETS, Learns, build_conditions, build_target
+from resinflow.model.config import InputConfig
+from resinflow.model.correction import conditions_of, dimensional
 from resinflow.model.symmetry import Mirror, mirror_fields, mirror_pair
 from resinflow.registry import solve_start_flows
 from resinflow.stokes import solve
@@ -26,7 +31,7 @@ def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 
     start = solve_start_flows(medium, base="response", axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
     truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
     conditions = build_conditions(start.planar, start.base)
-    return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions.speed))
+    return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions))
 
 
 @pytest.mark.parametrize("mirror", ["x", "y", "z"])
@@ -77,9 +82,36 @@ def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstr
     twice = build_conditions(start.planar, start.base, speed=2 * own.speed)
     first = CHANNELS.index("base_vx")
     np.testing.assert_allclose(2 * twice.fields[first : first + 3], own.fields[first : first + 3], rtol=1e-5)
-    target, half = (build_target(solve(micro), start.base, conditions.speed) for conditions in (own, twice))
+    target, half = (build_target(solve(micro), start.base, conditions) for conditions in (own, twice))
     np.testing.assert_allclose(2 * half[:3], target[:3], rtol=1e-5)
     np.testing.assert_allclose(half[3], target[3])
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_networks_that_learn_the_flow_leave_the_base_flow_out_of_it(micro: Microstructure, axis: Axis) -> None:
+    start = solve_start_flows(micro, base="response", axis=axis, pressure_drop=1e5, viscosity=0.1)
+    correction, flow = (conditions_of(start, axis, InputConfig(base="response", learns=learns)) for learns in get_args(Learns))
+    assert np.array_equal(flow.fields, correction.fields)
+    found = [dimensional(start, axis, told, np.zeros((1, 4, *told.fields.shape[1:])))[0] for told in (correction, flow)]
+    assert not found[0].any()
+    # no output is no flow, under a pressure that falls evenly
+    np.testing.assert_allclose(found[1][:3], -start.base.velocity, rtol=1e-5)
+    count = micro.shape[2 if axis == "x" else 1]
+    profile = 1e5 * (1 - (np.arange(count) + 0.5) / count)
+    profile = profile if axis == "x" else profile[:, None]
+    pressure = (start.base.pressure + found[1][3])[micro.fluid]
+    np.testing.assert_allclose(pressure, np.broadcast_to(profile, micro.shape)[micro.fluid], rtol=1e-4)
+
+
+def test_the_target_of_the_flow_gives_the_flow_back(micro: Microstructure) -> None:
+    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    truth = solve(micro)
+    for learns in get_args(Learns):
+        conditions = conditions_of(start, "x", InputConfig(base="response", learns=learns))
+        changes = dimensional(start, "x", conditions, build_target(truth, start.base, conditions)[None])[0]
+        error = start.base.velocity + changes[:3] - truth.velocity * start.base.open_voxels
+        assert np.abs(error).max() < 1e-5 * truth.speed.max()
+        assert np.abs((start.base.pressure + changes[3] - truth.pressure)[micro.fluid]).max() < 1
 
 
 def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:

@@ -43,7 +43,7 @@ def test_a_base_that_knows_the_surfaces_opens_the_voxels_that_they_cut(micro: Mi
 def test_networks_see_and_learn_nothing_where_no_resin_passes(micro: Microstructure) -> None:
     start = solve_start_flows(micro, base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
     conditions = build_conditions(start.planar, start.base)
-    target = build_target(start.planar, start.base, conditions.speed)
+    target = build_target(start.planar, start.base, conditions)
     closed, solid = ~start.base.open_voxels, ~micro.fluid
     base = [CHANNELS.index(name) for name in ("base_vx", "base_vy", "base_vz")]
     assert np.abs(conditions.fields[base][:, solid]).max() > 0

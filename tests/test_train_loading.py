@@ -59,7 +59,7 @@ def sample() -> Sample:
 
 def pair_of(sample: Sample) -> tuple[Tensor, Tensor, float]:
     conditions = build_conditions(sample.planar, sample.response)
-    target = build_target(sample.truth, sample.response, conditions.speed)
+    target = build_target(sample.truth, sample.response, conditions)
     return torch.from_numpy(conditions.fields), torch.from_numpy(target), conditions.speed
 
 

@@ -15,7 +15,7 @@ from resinflow.core import InvalidInputError
 from resinflow.data import FlowStore
 from resinflow.media import fibre_bundle
 from resinflow.registry import load_model
-from resinflow.train import STAGES, TrainingConfig, load_training_config, train_stage
+from resinflow.train import STAGES, TrainingConfig, load_recipe, load_training_config, train_stage
 from resinflow.train.losses import masked_rmse, velocity_error
 from resinflow.train.modules import Vae3dStage
 from tests.conftest import TINY_STAGE, TINY_TRAINING
@@ -84,6 +84,20 @@ def test_a_u_shape_that_cannot_be_is_refused(options: dict[str, Any], message: s
     recipe.write_text(json.dumps({"model": options}))
     with pytest.raises(InvalidInputError, match=message):
         load_training_config(recipe)
+
+
+@pytest.mark.parametrize("model", [{"learns": "flow"}, {"hidden": ["base_vy"]}])
+@pytest.mark.parametrize("head", [{}, {"preset": "voxel"}])
+def test_physics_losses_of_networks_that_do_not_see_the_flow_are_refused(
+    head: dict[str, Any], model: dict[str, Any], tmp_path: Path
+) -> None:
+    stage = "direct" if head else "vae2d"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({**head, "model": model, stage: {"physics": {"divergence": 1.0}}}))
+    with pytest.raises(InvalidInputError, match="needed: no physics"):
+        load_recipe(recipe)
+    recipe.write_text(json.dumps({**head, "model": model}))
+    assert load_recipe(recipe).model.base == "grid"
 
 
 def test_stage_3_leaves_the_vae_as_it_was(tiny_run: Path) -> None:

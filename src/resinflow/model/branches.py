@@ -68,7 +68,7 @@ class FlowBranches:
         """Return the mean latents of both encoders."""
         conditions = self._predictor.conditions(start)
         fields = self._tensor(conditions.fields)
-        target = self._tensor(build_target(truth, start.base, conditions.speed))
+        target = self._tensor(build_target(truth, start.base, conditions))
         with torch.inference_mode():
             planar = self._networks.vae.encode_2d(fields)
             volume = self._networks.vae.encode_3d(self._networks.scaled(target), fields).mean

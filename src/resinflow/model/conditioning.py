@@ -35,6 +35,8 @@ Condition = Literal[
 ]
 CHANNELS: tuple[Condition, ...] = get_args(Condition)
 """Conditions of the networks; the geometry comes first."""
+Learns = Literal["correction", "flow"]
+"""What networks give: the correction to the base flow, or the flow itself, its pressure less the linear profile."""
 GEOMETRY_CHANNELS = 5
 PLANAR = slice(5, 8)
 """The channels that the 2-D branch reconstructs."""
@@ -57,15 +59,23 @@ class Conditions:
             that is zero in voxels that no resin passes.
         speed: m/s, the unit of velocity.
         drop: Pa, the unit of pressure.
+        offset: (4, nz, ny, nx), what turns the output of networks into a correction to the base flow, in these units; None
+            where their output is one.
     """
 
     fields: NDArray[np.float32]
     speed: float
     drop: float
+    offset: NDArray[np.float32] | None = None
 
 
 def build_conditions(
-    planar: FlowField, base: FlowField, *, speed: float | None = None, hidden: Sequence[Condition] = ()
+    planar: FlowField,
+    base: FlowField,
+    *,
+    speed: float | None = None,
+    hidden: Sequence[Condition] = (),
+    learns: Learns = "correction",
 ) -> Conditions:
     """Return the conditions for a medium from its planar flow and its base flow (both along x).
 
@@ -76,6 +86,7 @@ def build_conditions(
         base: the flow that is corrected.
         speed: unit of velocity, m/s; by default the RMS speed of the base flow.
         hidden: conditions to be zeroed; never the mask.
+        learns: what the networks give.
 
     Raises:
         InvalidInputError: flows of different media or drives, or a medium at rest.
@@ -101,17 +112,26 @@ def build_conditions(
     start = [*(base.velocity / speed), _pressure_deviation(base) * micro.fluid]
     fields = np.concatenate([geometry, np.stack(flat) * micro.fluid, np.stack(start)]).astype(np.float32)
     fields[[CHANNELS.index(name) for name in hidden]] = 0
-    return Conditions(fields, speed, planar.pressure_drop)
+    return Conditions(fields, speed, planar.pressure_drop, None if learns == "correction" else _without(base, speed))
 
 
-def build_target(truth: FlowField, base: FlowField, speed: float) -> NDArray[np.float32]:
-    """Return what the networks learn: truth minus base flow, (4, nz, ny, nx), in units of ``speed`` and pressure drop.
+def build_target(truth: FlowField, base: FlowField, conditions: Conditions) -> NDArray[np.float32]:
+    """Return what the networks learn, (4, nz, ny, nx), in the units of their conditions: by default truth minus base flow.
 
     Velocities in the base flow's open voxels, the pressure in the fluid; zero elsewhere.
     """
-    velocity = (truth.velocity - base.velocity) / speed * base.open_voxels
-    pressure = (truth.pressure - base.pressure) / truth.pressure_drop * truth.microstructure.fluid
-    return np.concatenate([velocity, pressure[None]]).astype(np.float32)
+    velocity = (truth.velocity - base.velocity) / conditions.speed
+    pressure = (truth.pressure - base.pressure) / truth.pressure_drop
+    target = np.concatenate([velocity, pressure[None]])
+    if conditions.offset is not None:
+        target = target - conditions.offset
+    return (target * np.stack([base.open_voxels] * 3 + [truth.microstructure.fluid])).astype(np.float32)
+
+
+def _without(base: FlowField, speed: float) -> NDArray[np.float32]:
+    """The correction that leaves nothing of the base flow but the linear pressure profile, dimensionless."""
+    pressure = _pressure_deviation(base)[None] / PRESSURE_GAIN
+    return -np.concatenate([base.velocity / speed, pressure]).astype(np.float32)
 
 
 def rms_speed(flow: FlowField) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.core.flow import Base
-from resinflow.model.conditioning import Condition
+from resinflow.model.conditioning import Condition, Learns
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -20,6 +20,7 @@ class InputConfig(BaseModel):
         speed: unit of velocity, m/s; None: the RMS speed of each sample's own base flow, so that any resin and any pressure
             drop give the same input.
         hidden: conditions that the networks do not see (names of :data:`resinflow.model.conditioning.CHANNELS`).
+        learns: ``correction`` to the base flow, or ``flow``: all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,7 @@ class InputConfig(BaseModel):
     base: Base = "grid"
     speed: Annotated[float, Field(gt=0)] | None = None
     hidden: tuple[Condition, ...] = ()
+    learns: Learns = "correction"
 
 
 class ModelConfig(InputConfig):

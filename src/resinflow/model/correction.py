@@ -73,14 +73,15 @@ def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditi
     if abs(dy - dx) > 0.01 * dx:
         raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
     planar, base = (_turned(flow, axis) for flow in (start.planar, start.base))
-    return build_conditions(planar, base, speed=inputs.speed, hidden=inputs.hidden)
+    return build_conditions(planar, base, speed=inputs.speed, hidden=inputs.hidden, learns=inputs.learns)
 
 
-def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, corrections: Array) -> Array:
-    """Return corrections (samples, 4, nz, ny, nx) in m/s and Pa and in the medium's axes.
+def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, outputs: Array) -> Array:
+    """Return what networks give (samples, 4, nz, ny, nx) as corrections in m/s and Pa and in the medium's axes.
 
     Velocities are zero where the base flow lets no resin through, pressures in the fibres.
     """
+    corrections = outputs if conditions.offset is None else outputs + conditions.offset
     units = np.array([conditions.speed] * 3 + [conditions.drop], dtype=corrections.dtype).reshape(1, 4, 1, 1, 1)
     defined = np.stack([start.base.open_voxels] * 3 + [start.base.microstructure.fluid])
     return _turned_back(units * corrections, axis) * defined

@@ -196,7 +196,7 @@ class FlowPredictor:
         """Return D3D(E3D) of a known flow along x: the ceiling that the VAE sets to any prediction."""
         begun = time.perf_counter()
         conditions = self.conditions(start)
-        target = build_target(truth, start.base, conditions.speed)
+        target = build_target(truth, start.base, conditions)
         with torch.inference_mode(), self._arithmetic():
             fields, known = padded(conditions.fields, self._stride), padded(target, self._stride)
             latent = self.networks.vae.encode_3d(self.networks.scaled(known), fields).mean

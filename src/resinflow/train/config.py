@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.data.config import read_config
-from resinflow.model.config import ModelConfig
+from resinflow.model.config import InputConfig, ModelConfig
 from resinflow.model.physics import PhysicsLoss
 
 StageName = Literal["vae3d", "vae2d", "diffusion"]
@@ -79,6 +79,14 @@ class FlowStageConfig(StageConfig):
     flow_rate_weight: Weight = 1.0
     physics: dict[PhysicsLoss, Weight] = {}
 
+    def check_physics(self, model: InputConfig) -> None:
+        """Raise ValueError if there are physics losses and the networks do not see the whole flow that these ask for."""
+        if self.physics and (model.learns == "flow" or any(name.startswith("base_v") for name in model.hidden)):
+            raise ValueError(
+                "physics losses add the correction to the base velocity that the networks see, which is hidden here or not "
+                "what they correct; needed: no physics, or learns: correction and no base_vx, base_vy, base_vz in hidden"
+            )
+
 
 class Vae3dConfig(FlowStageConfig):
     """Stage 1, encoder_3d and decoder_3d.
@@ -147,6 +155,12 @@ class TrainingConfig(BaseModel):
     vae3d: Vae3dConfig = Vae3dConfig()
     vae2d: Vae2dConfig = Vae2dConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+
+    @model_validator(mode="after")
+    def _physics_has_its_flow(self) -> Self:
+        for stage in (self.vae3d, self.vae2d, self.diffusion):
+            stage.check_physics(self.model)
+        return self
 
 
 def load_training_config(path: str | Path) -> TrainingConfig:

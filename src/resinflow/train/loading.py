@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource
-from resinflow.model.conditioning import CHANNELS, TARGETS, build_conditions, build_target
+from resinflow.model.conditioning import CHANNELS, TARGETS, build_target
 from resinflow.model.config import InputConfig
+from resinflow.model.correction import StartFlows, conditions_of
 from resinflow.model.symmetry import MIRRORS, Mirror, mirror_pair
 from resinflow.train.reproducible import Place, Share, SharedSampler
 
@@ -129,10 +130,10 @@ class FlowDataset(Dataset[Batch]):
         return self._kept[index]
 
     def _read(self, index: int) -> Batch:
-        sample, inputs = self._source.sample(index), self._inputs
-        base = sample.base(inputs.base)
-        conditions = build_conditions(sample.planar, base, speed=inputs.speed, hidden=inputs.hidden)
-        target = build_target(sample.truth, base, conditions.speed)
+        sample = self._source.sample(index)
+        start = StartFlows(sample.planar, sample.base(self._inputs.base))
+        conditions = conditions_of(start, "x", self._inputs)
+        target = build_target(sample.truth, start.base, conditions)
         return torch.from_numpy(conditions.fields).to(_STORAGE), torch.from_numpy(target).to(_STORAGE)
 
 

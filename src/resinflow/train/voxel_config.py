@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from resinflow.data.config import read_config
 from resinflow.model.voxel_config import PRESET, VoxelConfig
@@ -34,6 +34,11 @@ class VoxelTrainingConfig(BaseModel):
     seed: int = 2024
     model: VoxelConfig = VoxelConfig()
     direct: FlowStageConfig = FlowStageConfig()
+
+    @model_validator(mode="after")
+    def _physics_has_its_flow(self) -> Self:
+        self.direct.check_physics(self.model)
+        return self
 
 
 def load_voxel_config(path: str | Path) -> VoxelTrainingConfig:
