@@ -14,16 +14,18 @@ import pytest
 import torch
 from torch import nn
 
-from resinflow.core import FlowField
-from resinflow.data import FlowStore
+from resinflow.core import FlowField, Microstructure
+from resinflow.data import FlowStore, GenerationConfig, generate
 from resinflow.model.paper import PaperPredictor
 from resinflow.model.paper_config import PaperConfig, UNetConfig, VaeConfig
 from resinflow.model.paper_system import PaperSystem
 from resinflow.registry import load_model
+from resinflow.stokes import grid_flow
 from resinflow.workflows.evaluating import evaluate_model, summarised
 from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
 from resinflow.workflows.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
 from tests.commands import refusal, run
+from tests.conftest import TINY_RECIPE
 
 STEPS = 6
 PNG = b"\x89PNG"
@@ -103,6 +105,25 @@ def test_what_works_is_timed_and_what_is_known_before_is_not(tiny_run: Path, tin
     assert numbers["latent diffusion"]["seconds"] > 0
     assert numbers["latent diffusion"]["samples"] == 3
     assert numbers["D3D(E3D), ceiling"]["samples"] is None
+
+
+def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_truth_stays(tmp_path: Path) -> None:
+    recipe = {**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface", "tolerance": 1e-5}
+    store = generate(GenerationConfig.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
+    errors = {}
+    for surfaces in ("stored", "estimated"):
+        target = tmp_path / f"{surfaces}.json"
+        options = ["--split", "all", "--limit", "1", "--samples", "1", "--surfaces", surfaces]
+        run("evaluate", "--data", store.path, *options, "-o", target)
+        rows = json.loads(target.read_text())
+        errors[surfaces] = {name: abs(row["samples"][0]["permeability_error"]) for name, row in rows.items()}
+    truth = store.sample(0).truth
+    known = truth.microstructure
+    masked = grid_flow(Microstructure(known.fluid, known.spacing), pressure_drop=truth.pressure_drop, viscosity=truth.viscosity)
+    expected = abs(masked.permeability / truth.permeability - 1)
+    assert errors["estimated"]["solver on the stored grid"] == pytest.approx(expected, rel=1e-3)
+    assert errors["stored"]["solver on the stored grid"] != pytest.approx(expected, rel=1e-2)
+    assert errors["stored"]["planar flow"] == errors["estimated"]["planar flow"]
 
 
 def test_an_older_report_is_replaced_and_a_folder_of_something_else_is_not(

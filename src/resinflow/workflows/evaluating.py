@@ -25,8 +25,9 @@ from resinflow.evaluate.table import cost_rows, ensemble_rows, terminal_table
 from resinflow.model.calibration import Calibration, calibrated
 from resinflow.registry import load_branched_model
 from resinflow.train.claim import data_fingerprint
-from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
+from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions, Surfaces
 from resinflow.workflows.evaluation_report import check_folder, write_report
+from resinflow.workflows.masked import known_by_mask
 from resinflow.workflows.methods import DIFFUSION, Method, methods_of
 from resinflow.workflows.report import counting, make_console
 
@@ -57,7 +58,7 @@ def evaluate_model(
     traits: list[Traits] = []
     warnings: Counter[str] = Counter()
     for done, index in enumerate(indices, start=1):
-        sample = source.sample(index)
+        sample = _sample(source, index, options.surfaces)
         traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
         for method in methods:
             own = calibration if method.name.startswith(DIFFUSION) else None
@@ -90,7 +91,7 @@ def evaluate_and_print(source_options: SourceOptions, options: EvaluationOptions
         return
     method = next(method for method in methods if method.name == evaluation.main)
     source = open_source(source_options)
-    made = write_report(evaluation, output, lambda index: _shown(method, source.sample(index)))
+    made = write_report(evaluation, output, lambda index: _shown(method, _sample(source, index, options.surfaces)))
     console.print(f"wrote {made}: report.html, report.md, summary.json, samples.csv, figures")
 
 
@@ -124,6 +125,12 @@ def chosen_samples(source: FlowSource, split: str, limit: int | None) -> list[in
     if not indices:
         raise InvalidInputError(f"the {split} split of {source.path} is empty; needed: at least one sample.")
     return indices
+
+
+def _sample(source: FlowSource, index: int, surfaces: Surfaces) -> Sample:
+    """One sample with what is to be known of its surfaces."""
+    sample = source.sample(index)
+    return known_by_mask(sample) if surfaces == "estimated" else sample
 
 
 def summarised(warnings: Counter[str]) -> Iterable[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
+Surfaces = Literal["stored", "estimated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,9 @@ class EvaluationOptions:
 
     split: Split = "test"
     """Which part of the data set."""
+
+    surfaces: Surfaces = "stored"
+    """Where the fibre surfaces cut the voxels: as the data set stores it, or as is estimated from its masks."""
 
     samples: int | None = None
     """Samples a prediction; by default the model's own number."""
