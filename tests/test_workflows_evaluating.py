@@ -107,7 +107,9 @@ def test_what_works_is_timed_and_what_is_known_before_is_not(tiny_run: Path, tin
     assert numbers["D3D(E3D), ceiling"]["samples"] is None
 
 
-def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_truth_stays(tmp_path: Path) -> None:
+def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_truth_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = {**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface", "tolerance": 1e-5}
     store = generate(GenerationConfig.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
     errors = {}
@@ -115,6 +117,7 @@ def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_trut
         target = tmp_path / f"{surfaces}.json"
         options = ["--split", "all", "--limit", "1", "--samples", "1", "--surfaces", surfaces]
         run("evaluate", "--data", store.path, *options, "-o", target)
+        assert ("note: the fibre surfaces are estimated" in capsys.readouterr().out) == (surfaces == "estimated")
         rows = json.loads(target.read_text())
         errors[surfaces] = {name: abs(row["samples"][0]["permeability_error"]) for name, row in rows.items()}
     truth = store.sample(0).truth

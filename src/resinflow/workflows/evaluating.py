@@ -68,7 +68,10 @@ def evaluate_model(
         if watch:
             watch(done, len(indices))
     main = next(method.name for method in methods if method.name.startswith(DIFFUSION))
-    notes = tuple(summarised(warnings))
+    notes = (
+        *(("the fibre surfaces are estimated from the masks",) if options.surfaces == "estimated" else ()),
+        *summarised(warnings),
+    )
     return Evaluation(predictor.name, Path(source.path).name, options.split, traits, scores, main, notes), methods
 
 
