@@ -125,7 +125,12 @@ def build_target(truth: FlowField, base: FlowField, conditions: Conditions) -> N
     target = np.concatenate([velocity, pressure[None]])
     if conditions.offset is not None:
         target = target - conditions.offset
-    return (target * np.stack([base.open_voxels] * 3 + [truth.microstructure.fluid])).astype(np.float32)
+    return (target * defined_voxels(base)).astype(np.float32)
+
+
+def defined_voxels(base: FlowField) -> NDArray[np.bool_]:
+    """Return where a correction to the base flow is defined, (4, nz, ny, nx): velocity in open voxels, pressure in the fluid."""
+    return np.stack([base.open_voxels] * 3 + [base.microstructure.fluid])
 
 
 def _without(base: FlowField, speed: float) -> NDArray[np.float32]:

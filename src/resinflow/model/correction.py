@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
 from resinflow.core.flow import Base
 from resinflow.core.microstructure import AXES, Axis
-from resinflow.model.conditioning import Conditions, build_conditions
+from resinflow.model.conditioning import Conditions, build_conditions, defined_voxels
 from resinflow.model.config import InputConfig
 
 Array = NDArray[np.floating]
@@ -83,8 +83,7 @@ def dimensional(start: StartFlows, axis: Axis, conditions: Conditions, outputs: 
     """
     corrections = outputs if conditions.offset is None else outputs + conditions.offset
     units = np.array([conditions.speed] * 3 + [conditions.drop], dtype=corrections.dtype).reshape(1, 4, 1, 1, 1)
-    defined = np.stack([start.base.open_voxels] * 3 + [start.base.microstructure.fluid])
-    return _turned_back(units * corrections, axis) * defined
+    return _turned_back(units * corrections, axis) * defined_voxels(start.base)
 
 
 def corrected_flow(
