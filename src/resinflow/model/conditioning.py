@@ -129,7 +129,7 @@ def build_target(truth: FlowField, base: FlowField, conditions: Conditions) -> N
 
 
 def defined_voxels(base: FlowField) -> NDArray[np.bool_]:
-    """Return where a correction to the base flow is defined, (4, nz, ny, nx): velocity in open voxels, pressure in the fluid."""
+    """Return where a correction to the base flow is defined, (4, nz, ny, nx): velocity in open voxels, pressure in fluid."""
     return np.stack([base.open_voxels] * 3 + [base.microstructure.fluid])
 
 
