@@ -23,10 +23,10 @@ from study import Setting, Study, load_study
 from study_run import run_study
 from study_table import Row, markdown, read_rows, save_rows
 
-from resinflow.core import InvalidInputError
-from resinflow.data import open_flows
-from resinflow.model.conditioning import rms_speed
-from resinflow.workflows.evaluation_options import Split
+from resinflow.data.open import open_flows
+from resinflow.evaluate.options import Split
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.features import rms_speed
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ablation.yaml"

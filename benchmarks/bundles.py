@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from resinflow.core import InvalidInputError
-from resinflow.data import load_generation_config
 from resinflow.data.generate import draw_medium
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.data.recipe import load_generation_config
+from resinflow.flow.errors import InvalidInputError
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 SHAPE, EXTENT = (11, 64, 64), (50e-6, 50e-6, 50e-6)
 FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7)

@@ -36,7 +36,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 def measure_generation(arguments: argparse.Namespace) -> None:
     """Samples a minute of a local cluster, start of the workers apart."""
-    from resinflow.data import generate, load_generation_config
+    from resinflow.data.generate import generate
+    from resinflow.data.recipe import load_generation_config
 
     config = load_generation_config(arguments.recipe).model_copy(update={"samples": arguments.samples or 200})
     times: list[float] = []
@@ -87,7 +88,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def loading_rate(place: str, samples: int, workers: int) -> tuple[float, float]:
     """Samples a second that reach the training process (start of the workers apart), and its own ms of CPU a sample."""
-    from resinflow.data import open_flows
+    from resinflow.data.open import open_flows
     from resinflow.train.loading import FlowDataModule, LoadingConfig
 
     loading = LoadingConfig(keep_in_memory=False, workers=workers)
@@ -106,11 +107,11 @@ def training_rate(place: str, batches: int = 5) -> tuple[float, float]:
     """Samples a second, and ms of CPU a sample, of forward and backward pass of stage 1 of the model `small` on one core."""
     import torch
 
-    from resinflow.data import open_flows
-    from resinflow.model.networks import LatentDiffusion
-    from resinflow.train.config import load_training_config
+    from resinflow.data.open import open_flows
+    from resinflow.presets.latent.networks import LatentDiffusion
+    from resinflow.presets.latent.recipe import load_training_config
+    from resinflow.presets.latent.stages import Vae3dStage
     from resinflow.train.loading import FlowDataModule
-    from resinflow.train.modules import Vae3dStage
 
     torch.set_num_threads(1)
     config = load_training_config(ROOT / "recipes" / "small.yaml")
@@ -153,7 +154,7 @@ def anonymous_bytes() -> int:
 
 def make_published(folder: Path, samples: int, shape: tuple[int, int, int]) -> None:
     """Random values in the published layout, written sample by sample."""
-    from resinflow.data.tensors import write_tensor
+    from resinflow.data.published.tensors import write_tensor
 
     (folder / "x").mkdir(parents=True)
     slices, height, width = shape
@@ -177,8 +178,10 @@ def make_published(folder: Path, samples: int, shape: tuple[int, int, int]) -> N
 
 def run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
     """One step of the conversion in this process: print its seconds and the peak of its memory."""
-    from resinflow.data import FlowStore, export_published, import_published
-    from resinflow.data.tensors import open_tensor
+    from resinflow.data.published.read import import_published
+    from resinflow.data.published.tensors import open_tensor
+    from resinflow.data.published.write import export_published
+    from resinflow.data.store import FlowStore
 
     samples, shape = arguments.samples or 64, (arguments.slices, arguments.size, arguments.size)
     if step == "make":

@@ -22,13 +22,14 @@ from study import REFERENCE, Setting, Study, Variant, load_study
 from study_run import read_seconds
 from study_table import Row, markdown
 
-from resinflow.core import InvalidInputError
-from resinflow.data import open_flows
-from resinflow.train import STAGES, TrainingConfig
+from resinflow.data.open import open_flows
+from resinflow.evaluate.methods import GRID
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import TrainingConfig
 from resinflow.train.history import read_history
+from resinflow.train.stage import STAGES
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import new_figure
-from resinflow.workflows.methods import GRID
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,9 +23,9 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resinflow.model.paper_config import PaperConfig
-from resinflow.model.paper_system import PaperSystem
-from resinflow.nn.paper.unet import sinusoid
+from resinflow.presets.paper.networks.system import PaperSystem
+from resinflow.presets.paper.networks.unet import sinusoid
+from resinflow.presets.paper.recipe import PaperConfig
 
 DDIM_STEPS = 50
 

@@ -24,12 +24,12 @@ def run_step(size: int, slices: int, checkpointing: bool) -> dict[str, float]:
     """Make one optimiser step of stage 1 with batch 1 and return its numbers."""
     import torch
 
-    from resinflow.model.paper_system import PaperSystem
-    from resinflow.nn.paper.vae import ResidualBlock
-    from resinflow.train.gradients import checkpoint_activations
-    from resinflow.train.paper_config import PaperModelConfig, PaperVae3dConfig
-    from resinflow.train.paper_dataset import PaperBatch
-    from resinflow.train.paper_modules import PaperVae3dStage
+    from resinflow.presets.paper.data import PaperBatch
+    from resinflow.presets.paper.networks.system import PaperSystem
+    from resinflow.presets.paper.networks.vae import ResidualBlock
+    from resinflow.presets.paper.recipe import PaperModelConfig, PaperVae3dConfig
+    from resinflow.presets.paper.stages import PaperVae3dStage
+    from resinflow.train.fit import checkpoint_activations
 
     torch.manual_seed(0)
     system = PaperSystem(PaperModelConfig().config(unet=None))

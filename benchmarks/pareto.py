@@ -29,10 +29,11 @@ from rich.console import Console
 from stopwatch import Seconds, timed
 
 if TYPE_CHECKING:
-    from resinflow.core import FlowField
-    from resinflow.data import FlowStore, Sample
-    from resinflow.media import Fibres
-    from resinflow.model import FlowPredictor
+    from resinflow.data.source import Sample
+    from resinflow.data.store import FlowStore
+    from resinflow.flow.field import FlowField
+    from resinflow.media.fibres import Fibres
+    from resinflow.presets.latent.predictor import FlowPredictor
 
 ROOT = Path(__file__).parents[1]
 GRID_TOLERANCES = (1e-1, 1e-2, 1e-4)
@@ -61,10 +62,9 @@ class Way:
 
 def fibres_of(store: FlowStore, index: int) -> Fibres:
     """The fibres of a sample, drawn again from the recipe as the data set drew them."""
-    from resinflow.core import InvalidInputError
-    from resinflow.data import GenerationConfig
-    from resinflow.data.config import completed_recipe
     from resinflow.data.generate import draw_medium
+    from resinflow.data.recipe import GenerationConfig, completed_recipe
+    from resinflow.flow.errors import InvalidInputError
 
     config = GenerationConfig.model_validate(completed_recipe(store.attributes["recipe"]))
     wanted = store.microstructure(index).fingerprint
@@ -92,8 +92,10 @@ def drive_of(medium: Medium) -> dict[str, float]:
 
 def solver_ways() -> list[Way]:
     """The flows that need no training."""
-    from resinflow.data.coarsen import solve_refined
-    from resinflow.stokes import grid_flow, planar_flow, response_flow
+    from resinflow.stokes.finer import solve_refined
+    from resinflow.stokes.planar import planar_flow
+    from resinflow.stokes.response import response_flow
+    from resinflow.stokes.stored import grid_flow
 
     def on_grid(solver: Callable[..., FlowField], **options: Any) -> Callable[[Medium], tuple[FlowField, Seconds]]:
         return lambda medium: timed(lambda: solver(medium.sample.truth.microstructure, **drive_of(medium), **options))
@@ -118,8 +120,7 @@ def solver_ways() -> list[Way]:
 
 def model_ways(model: FlowPredictor, samples: Sequence[int], steps: Sequence[int]) -> list[Way]:
     """The model with every number of samples and steps; the flows it starts from are solved, and timed, once a medium."""
-    from resinflow.model import StartFlows
-    from resinflow.registry import solve_start_flows
+    from resinflow.models.start import StartFlows, solve_start_flows
 
     latest: list[tuple[Medium, StartFlows, Seconds]] = []
 
@@ -149,7 +150,7 @@ def model_ways(model: FlowPredictor, samples: Sequence[int], steps: Sequence[int
 
 def measure(ways: Sequence[Way], media: Iterator[Medium], total: int, console: Console) -> list[Point]:
     """Run every way on every medium; the first medium once more before, so that all is compiled and loaded."""
-    from resinflow.evaluate import compare
+    from resinflow.evaluate.metrics import compare
 
     found: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for number, medium in enumerate(media):
@@ -187,9 +188,9 @@ def main() -> None:
     if os.environ.get("NUMBA_NUM_THREADS") != "1":  # read when numba and torch are loaded: begin again
         os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         os.execv(sys.executable, [sys.executable, *sys.argv])
-    from resinflow.data import FlowStore
-    from resinflow.model import FlowPredictor
-    from resinflow.registry import load_model
+    from resinflow.data.store import FlowStore
+    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.load import load_model
 
     console = Console(width=132)
     store, ways = FlowStore.open(options.data), solver_ways()

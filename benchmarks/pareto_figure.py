@@ -36,7 +36,7 @@ class Point:
 
 def write_csv(points: Sequence[Point], path: Path) -> None:
     """One row a point."""
-    from resinflow.core.files import replacing
+    from resinflow.flow.atomic import replacing
 
     names = list(Point.__dataclass_fields__)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

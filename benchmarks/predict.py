@@ -32,9 +32,11 @@ from solver import peak_bytes
 from stopwatch import Seconds, Stopwatch, timed
 
 if TYPE_CHECKING:
-    from resinflow.core import FlowField, Microstructure
-    from resinflow.media import Fibres
-    from resinflow.model import FlowPredictor, StartFlows
+    from resinflow.flow.field import FlowField
+    from resinflow.flow.microstructure import Microstructure
+    from resinflow.media.fibres import Fibres
+    from resinflow.models.start import StartFlows
+    from resinflow.presets.latent.predictor import FlowPredictor
 
 VOXEL = 50e-6 / 64
 LAYERS, DEPTH = 11, 50e-6
@@ -59,7 +61,7 @@ Row = dict[str, Any]
 
 def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
     """Fibres and their medium on the stored grid."""
-    from resinflow.media import draw_fibres
+    from resinflow.media.bundles import draw_fibres
 
     fibres = draw_fibres((LAYERS, size, size), (DEPTH, size * VOXEL, size * VOXEL), seed=seed, volume_fraction=FRACTION)
     return fibres, fibres.microstructure((LAYERS, size, size))
@@ -68,10 +70,14 @@ def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
 def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
     import resinflow.model
-    from resinflow.model import PRESETS, FlowPredictor, FlowSolvers, StartFlows
-    from resinflow.model.networks import LatentDiffusion
-    from resinflow.registry import solve_base
-    from resinflow.stokes import planar_flow, project
+    from resinflow.models.correction import FlowSolvers
+    from resinflow.models.start import StartFlows
+    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.recipe import PRESETS
+    from resinflow.presets.latent.networks import LatentDiffusion
+    from resinflow.models.start import solve_base
+    from resinflow.stokes.certify import project
+    from resinflow.stokes.planar import planar_flow
 
     def start(micro: Microstructure, *, base: Any, **drive: Any) -> StartFlows:
         with watch.timing("planar"):
@@ -88,7 +94,7 @@ def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
         config = PRESETS["small"]
         model = FlowPredictor("small, untrained", config, LatentDiffusion(config), solvers=solvers)
     else:
-        shipped = Path(resinflow.model.__file__).parent / "weights" / name
+        shipped = Path(resinflow..__file__).parent / "weights" / name
         model = FlowPredictor.load(Path(name) if Path(name).is_dir() else shipped, solvers)
     for part, network in (
         ("encoder", model.networks.vae.encoder_2d),
@@ -146,7 +152,7 @@ def measure_prediction(size: int, options: argparse.Namespace) -> Row:
 
 def measure_grid(size: int, options: argparse.Namespace) -> Row:
     """The solver on the stored grid, with the fibre surfaces."""
-    from resinflow.stokes import grid_flow
+    from resinflow.stokes.stored import grid_flow
 
     grid_flow(bundle(SMALL_CASE)[1])
     micro = bundle(size)[1]
@@ -155,7 +161,7 @@ def measure_grid(size: int, options: argparse.Namespace) -> Row:
 
 def measure_refined(size: int, options: argparse.Namespace) -> Row:
     """The solver on the refined grid, averaged onto the stored one: what the model's truth is made by."""
-    from resinflow.data.coarsen import solve_refined
+    from resinflow.stokes.finer import solve_refined
 
     drive: Any = {"wall_rule": "surface", "pressure_drop": 1e5, "viscosity": 0.1, "tolerance": TOLERANCE}
     solve_refined(*bundle(SMALL_CASE), REFINEMENT, **drive)
@@ -173,9 +179,9 @@ def measure_paper(size: int, options: argparse.Namespace) -> Row:
     """A prediction of the preset ``paper`` by DDIM of some steps, and the time of one denoiser call."""
     from paper import random_system
 
-    from resinflow.model import PaperPredictor
-    from resinflow.model.paper_config import PaperConfig
-    from resinflow.stokes import planar_flow
+    from resinflow.presets.paper.predictor import PaperPredictor
+    from resinflow.presets.paper.recipe import PaperConfig
+    from resinflow.stokes.planar import planar_flow
 
     system, watch = random_system(PaperConfig()), Stopwatch()
     if system.model is None:

@@ -21,15 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from resinflow.core import FlowField, SolverReport
-from resinflow.core.surface import refined_medium
-from resinflow.data import FlowStore, Sample
-from resinflow.data.faces import recover_faces
-from resinflow.model import StartFlows
-from resinflow.registry import load_model
+from resinflow.data.source import Sample
+from resinflow.data.store import FlowStore
+from resinflow.flow.field import FlowField
+from resinflow.flow.grid import recover_faces
+from resinflow.flow.report import SolverReport
+from resinflow.flow.surface import refined_medium
+from resinflow.models.start import StartFlows
+from resinflow.presets.load import load_model
 from resinflow.stokes.certify import drive_of
-from resinflow.stokes.posed import PosedStokes, posed_stokes
-from resinflow.workflows.trust import FACTORS
+from resinflow.stokes.finer import FACTORS
+from resinflow.stokes.solve import PosedStokes, posed_stokes
 
 ROOT = Path(__file__).parents[1]
 TOLERANCES = (1e-2, 3e-3, 1e-3, 1e-4)

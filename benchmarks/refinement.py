@@ -22,12 +22,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.data import load_generation_config
-from resinflow.data.coarsen import coarse_grain
 from resinflow.data.generate import draw_medium
-from resinflow.media import Fibres
-from resinflow.stokes import fit_to_mask, solve
+from resinflow.data.recipe import load_generation_config
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.fibres import Fibres
+from resinflow.stokes.finer import coarse_grain
+from resinflow.stokes.solve import solve
+from resinflow.stokes.stored import fit_to_mask
 
 ROOT = Path(__file__).parents[1]
 DEPTHS, PLANES = (1, 2, 3), (1, 2, 3, 4)

@@ -46,7 +46,7 @@ FIELD_BYTES = 56  # a voxel of a flow field: velocity, staggered velocity and pr
 
 def medium(case: str, seed: int = 1) -> Any:
     """The microstructure of a case."""
-    from resinflow.media import BundleSettings, fibre_bundle
+    from resinflow.media.bundles import BundleSettings, fibre_bundle
 
     cube = case.startswith("c")
     count = int(case.removeprefix("c"))
@@ -56,7 +56,7 @@ def medium(case: str, seed: int = 1) -> Any:
 
 def load(path: str) -> Any:
     """Read a microstructure that the parent process wrote."""
-    from resinflow.core import Microstructure
+    from resinflow.flow.microstructure import Microstructure
 
     with np.load(path) as file:
         dz, dy, dx = (float(step) for step in file["spacing"])
@@ -88,7 +88,7 @@ def repeat(work: Any, repeats: int) -> tuple[float, float, Any]:
 
 def measure_own(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Row of this solver."""
-    from resinflow.stokes import solve
+    from resinflow.stokes.solve import solve
 
     solve(medium("12"), tolerance=TOLERANCE, threads=threads)
     micro = load(path)
@@ -126,7 +126,7 @@ def measure_baseline(path: str, threads: int, repeats: int) -> dict[str, Any]:
 
 def measure_reference(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """K of the discrete problem to 1e-9."""
-    from resinflow.stokes import solve
+    from resinflow.stokes.solve import solve
 
     return {"permeability": solve(load(path), tolerance=1e-9, threads=threads, wall_rule=RULE).permeability}
 
@@ -138,8 +138,10 @@ def steps(flow: Any) -> int:
 
 def measure_starts(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Iterations to 1 %, 0.1 % and 0.01 % of K from several starts, and the response flow's time and K."""
-    from resinflow.stokes import planar_flow, response_flow, solve
     from resinflow.stokes.certify import project
+    from resinflow.stokes.planar import planar_flow
+    from resinflow.stokes.response import response_flow
+    from resinflow.stokes.solve import solve
 
     micro = load(path)
     response_flow(medium("12"), threads=threads)

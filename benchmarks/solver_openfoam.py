@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import Microstructure
-from resinflow.stokes.pores import find_pores
+from resinflow.flow.microstructure import Microstructure
+from resinflow.stokes.problem.pores import find_pores
 
 PRESSURE_DROP = 1e-3
 SETTLED, SETTLED_STEPS = 1e-6, 30

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
-from resinflow.stokes.grid import FLOW, Faces, Grid
-from resinflow.stokes.walls import WallRule
+from resinflow.stokes.problem.mask import FLOW, Faces, Grid, WallRule
 
 PLAIN_WALL = 2.0
 CORNER_WALL = 1.0

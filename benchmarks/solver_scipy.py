@@ -16,10 +16,9 @@ from scipy.sparse import csr_array, csr_matrix, dia_array
 from scipy.sparse.csgraph import connected_components
 from solver_operators import StokesSystem, assemble
 
-from resinflow.core import Microstructure
-from resinflow.stokes.grid import FLOW, build_grid
-from resinflow.stokes.pores import find_pores
-from resinflow.stokes.walls import WallRule
+from resinflow.flow.microstructure import Microstructure
+from resinflow.stokes.problem.mask import FLOW, WallRule, build_grid
+from resinflow.stokes.problem.pores import find_pores
 
 _RESPONSE_TOLERANCE = 1e-2
 """The response only weights a preconditioner and a start field: a loose solve is enough."""

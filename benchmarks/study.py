@@ -18,13 +18,12 @@ from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.core import InvalidInputError
-from resinflow.data.config import read_config
-from resinflow.model.config import ModelConfig
-from resinflow.train import STAGES, StageName, TrainingConfig
-from resinflow.train.config import MACHINE_OPTIONS
-from resinflow.train.search_plan import with_options
-from resinflow.workflows.evaluation_options import SourceOptions, Split
+from resinflow.evaluate.options import SourceOptions, Split
+from resinflow.flow.config import read_config
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
+from resinflow.search.search_plan import with_options
+from resinflow.train.stage import MACHINE_OPTIONS, STAGES, StageName
 
 DENOISER_OPTIONS = frozenset({"denoiser_blocks", "denoiser_couples_slices", "process", "bridge_noise"})
 """Options of the model that the two stages of the VAE do not know."""

@@ -19,22 +19,25 @@ import torch
 from safetensors.torch import load_file
 from study import REFERENCE, Setting, Study, Variant
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
-from resinflow.data import open_flows
-from resinflow.evaluate import Score, compare
+from resinflow.data.open import open_flows
+from resinflow.evaluate.evaluation import chosen_samples, evaluate_model, open_source
+from resinflow.evaluate.methods import DIFFUSION, draw
+from resinflow.evaluate.metrics import compare
+from resinflow.evaluate.options import EvaluationOptions
 from resinflow.evaluate.records import save_scores
-from resinflow.model import FlowPredictor
-from resinflow.model.networks import LatentDiffusion, save_weights
-from resinflow.registry import load_model
-from resinflow.train import STAGES, StageName, TrainingConfig, train_stage
-from resinflow.train.claim import claim_run
+from resinflow.evaluate.scores import Score
+from resinflow.flow.atomic import replacing
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.directory import save_weights
+from resinflow.presets.latent.networks import LatentDiffusion
+from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.latent.run import train_stage
+from resinflow.presets.load import load_model
+from resinflow.search.search_objective import check_start
 from resinflow.train.history import METRICS
-from resinflow.train.places import MODEL, weights_of
-from resinflow.train.search_objective import check_start
-from resinflow.workflows.evaluating import chosen_samples, evaluate_model, open_source
-from resinflow.workflows.evaluation_options import EvaluationOptions
-from resinflow.workflows.methods import DIFFUSION, draw
+from resinflow.train.run import MODEL, claim_run, weights_of
+from resinflow.train.stage import STAGES, StageName
 
 SECONDS = "cpu-seconds.json"
 """CPU seconds of every stage, in the folder of a variant; those of a copied stage are the reference's."""

@@ -13,12 +13,13 @@ import torch
 from study import REFERENCE, Setting, Study, Variant
 from study_run import read_seconds
 
-from resinflow.core.files import replacing
-from resinflow.evaluate.evaluation import PLANAR
+from resinflow.evaluate.methods import CEILING, CROSS, DIFFUSION, GRID
 from resinflow.evaluate.records import write_csv
-from resinflow.model.networks import LatentDiffusion
-from resinflow.train import STAGES, TrainingConfig
-from resinflow.workflows.methods import CEILING, CROSS, DIFFUSION, GRID
+from resinflow.evaluate.scores import PLANAR
+from resinflow.flow.atomic import replacing
+from resinflow.presets.latent.networks import LatentDiffusion
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.train.stage import STAGES
 
 Row = dict[str, Any]
 """Numbers of one model by name; None where there is none."""

@@ -12,8 +12,8 @@ import sys
 import numpy as np
 
 from resinflow import stokes
-from resinflow.core import Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 PIXELS = (64, 128, 256)
 REFERENCE = 512

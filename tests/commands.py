@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.cli import main
+from resinflow.cli.app import main
 
 
 def run(*arguments: str | Path) -> None:

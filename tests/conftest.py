@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.data import FlowStore, GenerationConfig, generate
+from resinflow.data.generate import generate
+from resinflow.data.recipe import GenerationConfig
+from resinflow.data.store import FlowStore
 
 TINY_RECIPE = {
     "samples": 8,
@@ -49,7 +51,9 @@ TINY_TRAINING = {
 @pytest.fixture(scope="session")
 def tiny_run(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory in which all three stages of a very small model are trained; tests only read it."""
-    from resinflow.train import STAGES, TrainingConfig, train_stage
+    from resinflow.presets.latent.recipe import TrainingConfig
+    from resinflow.presets.latent.run import train_stage
+    from resinflow.train.stage import STAGES
 
     run: Path = tmp_path_factory.mktemp("run")
     for stage in STAGES:

@@ -15,11 +15,12 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore
-from resinflow.model.config import ModelConfig
-from resinflow.train import STAGES, TrainingConfig, train_stage
-from resinflow.train.places import MODEL, weights_of
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
+from resinflow.presets.latent.run import train_stage
+from resinflow.train.run import MODEL, weights_of
+from resinflow.train.stage import STAGES
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
@@ -188,8 +189,10 @@ def test_a_study_runs_and_its_table_has_every_variant(
 
 
 def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore, finished: tuple[Path, list[str]]) -> None:
-    from resinflow import compare, load_model
-    from resinflow.model import FlowPredictor, StartFlows
+    from resinflow.evaluate.metrics import compare
+    from resinflow.models.start import StartFlows
+    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.load import load_model
 
     out, _ = finished
     sample = tiny_store.sample(int(tiny_store.indices("test")[0]))
@@ -254,7 +257,7 @@ def test_more_samples_than_there_are_is_refused(tiny_store: FlowStore, tmp_path:
 
 
 def test_a_limited_training_sees_the_first_samples_alone(tiny_store: FlowStore) -> None:
-    from resinflow.model.config import InputConfig
+    from resinflow.models.features import InputConfig
     from resinflow.train.loading import FlowDataModule
 
     inputs = InputConfig(base="response")

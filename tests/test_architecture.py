@@ -219,7 +219,7 @@ def test_importing_a_torch_free_part_loads_neither_torch_nor_figures(part):
 
 
 def test_the_help_of_the_command_line_loads_neither_torch_nor_figures():
-    pytest.importorskip("resinflow.cli")
+    pytest.importorskip("resinflow.cli.app")
     run = "import sys; sys.argv = ['resinflow', '--help']; from resinflow.cli import main"
     statement = f"{run}\ntry:\n    main()\nexcept SystemExit:\n    pass"
     assert not modules_loaded_by(statement) & HEAVY

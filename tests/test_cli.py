@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from resinflow.cli import main
-from resinflow.core import FlowField
-from resinflow.data import FlowStore
-from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, save_stack
+from resinflow.cli.app import main
+from resinflow.data.store import FlowStore
+from resinflow.flow.field import FlowField
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.media.micrograph import draw_micrograph, save_stack
 from tests.commands import refusal, run
 
 SHARED = Path(__file__).parents[1].parent / "shared"

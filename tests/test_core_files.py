@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
+from resinflow.flow.atomic import replacing
+from resinflow.flow.errors import InvalidInputError
 
 
 def write_folder(path, **files):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 
 SHAPE = (2, 3, 4)
 FACES = ((2, 3, 5), (2, 4, 4), (3, 3, 4))

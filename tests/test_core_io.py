@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport, SolverReport
-from resinflow.core import io as core_io
-from resinflow.core.formats import FORMATS
+from resinflow.flow import field as core_io
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.files import FORMATS
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport, SolverReport
 
 SUFFIXES = tuple(FORMATS)
 SINGLE_FILES = tuple(suffix for suffix in SUFFIXES if suffix != ".zarr")

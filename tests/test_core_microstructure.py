@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError, Microstructure
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
 
 SPACING = (4e-6, 1e-6, 0.5e-6)
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from resinflow.core import InvalidInputError, ModelReport, SolverReport
-from resinflow.core.report import report_from_dict, report_to_dict
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.report import ModelReport, SolverReport, report_from_dict, report_to_dict
 
 REPORTS = [
     SolverReport("converged", 12, 1e-9, (1.0, 0.1, 1e-9), 1e-6, 1e-12, 0.5, ("few voxels between fibres",)),

@@ -2,8 +2,7 @@
 
 import pytest
 
-from resinflow.core import DARCY, format_permeability
-from resinflow.core.units import format_length
+from resinflow.flow.numbers import DARCY, format_length, format_permeability
 
 
 def test_one_darcy_follows_from_its_definition():

@@ -10,12 +10,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from resinflow.cli import main
-from resinflow.data import FlowStore, export_published, load_generation_config, open_flows
+from resinflow.cli.app import main
+from resinflow.cli.console import Pace, showing_pace
 from resinflow.data.generate import make_sample
+from resinflow.data.open import open_flows
+from resinflow.data.published.write import export_published
+from resinflow.data.recipe import load_generation_config
+from resinflow.data.store import FlowStore
 from resinflow.data.summary import QUANTITIES, sample_numbers, summarise
 from resinflow.view.histograms import Histogram, histogram_figure
-from resinflow.workflows.data_progress import Pace, showing_pace
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("data-*.yaml"))
 
@@ -142,7 +145,7 @@ def test_pace_counts_this_run_alone() -> None:
 
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resinflow.workflows.data_progress._INTERVAL", 0.0)
+    monkeypatch.setattr("resinflow.cli.console._INTERVAL", 0.0)
     written = io.StringIO()
     times = iter([0.0, 6.0, 12.0])
     with showing_pace(Console(file=written, width=120), "samples", Pace(clock=lambda: next(times))) as show:

@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resinflow.core import Microstructure
-from resinflow.data import FlowStore, canonical_fingerprint, check_store, export_published, import_published
-from resinflow.data.faces import divergence, recover_faces
-from resinflow.data.split import assign_splits
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.stokes import solve
+from resinflow.data.check import check_store
+from resinflow.data.division import assign_splits, canonical_fingerprint
+from resinflow.data.published.read import import_published
+from resinflow.data.published.write import export_published
+from resinflow.data.store import FlowStore
+from resinflow.flow.grid import divergence, recover_faces
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.stokes.solve import solve
 
 SAMPLE = 3
 

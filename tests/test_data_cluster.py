@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore, GenerationConfig, generate, load_generation_config
-from resinflow.data.workers import run_on_workers
+from resinflow.data.generate import generate, run_on_workers
+from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
 from tests.conftest import TINY_RECIPE
 from tests.test_data_store import RECIPE_TEXT, contents
 
@@ -104,7 +105,7 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
+    monkeypatch.setattr("resinflow.data.generate._PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
         generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.core.surface import surface_distance, with_surface
-from resinflow.data import GenerationConfig, generate
 from resinflow.data.check import check_store
-from resinflow.data.coarsen import coarse_grain, solve_refined
-from resinflow.data.faces import divergence
-from resinflow.media import BundleSettings, Fibres, draw_fibres
-from resinflow.stokes import fit_to_mask, grid_flow, solve
+from resinflow.data.generate import generate
+from resinflow.data.recipe import GenerationConfig
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.grid import divergence
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.surface import surface_distance, with_surface
+from resinflow.media.bundles import BundleSettings, draw_fibres
+from resinflow.media.fibres import Fibres
+from resinflow.stokes.finer import coarse_grain, solve_refined
+from resinflow.stokes.solve import solve
+from resinflow.stokes.stored import fit_to_mask, grid_flow
 from tests.conftest import TINY_RECIPE
 
 SHAPE = (4, 24, 24)

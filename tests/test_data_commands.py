@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.cli import main
-from resinflow.data import FlowStore
+from resinflow.cli.app import main
 from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS
+from resinflow.data.store import FlowStore
 from tests.test_data_download import RecordServer, names, server, zipped  # noqa: F401 (server is a fixture)
 from tests.test_data_store import contents
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.core import InvalidInputError
-from resinflow.data import archives, download
-from resinflow.data.archives import unpack_zip
-from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS, DownloadError, Record, download_record
+from resinflow.data import download
+from resinflow.data import download as archives
+from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS, DownloadError, Record, download_record, unpack_zip
+from resinflow.flow.errors import InvalidInputError
 
 RECORD = Record("42")
 CONTENT = bytes(range(256)) * 8192  # 2 MiB

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore, draw_splits, export_published, import_published
-from resinflow.data.rotate import turn_x_onto_y, turn_y_onto_x
-from resinflow.data.tensors import open_tensor, write_tensor
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.stokes import planar_flow, solve
+from resinflow.data.division import draw_splits
+from resinflow.data.mirror import turn_x_onto_y, turn_y_onto_x
+from resinflow.data.published.read import import_published
+from resinflow.data.published.tensors import open_tensor, write_tensor
+from resinflow.data.published.write import export_published
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.stokes.planar import planar_flow
+from resinflow.stokes.solve import solve
 from tests.test_data_store import contents
 
 DRIVE = {"pressure_drop": 1e5, "viscosity": 0.1}

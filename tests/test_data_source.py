@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import InvalidInputError
-from resinflow.data import (
-    FlowStore,
-    PublishedFlows,
-    compute_statistics,
-    draw_splits,
-    export_published,
-    import_published,
-    open_flows,
-)
-from resinflow.data.derived import DERIVED
-from resinflow.train.claim import data_fingerprint
+from resinflow.data.division import draw_splits
+from resinflow.data.open import open_flows
+from resinflow.data.published.flows import PublishedFlows
+from resinflow.data.published.read import DERIVED, import_published
+from resinflow.data.published.write import export_published
+from resinflow.data.source import data_fingerprint
+from resinflow.data.statistics import compute_statistics
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
 
 DRIVE = {"pressure_drop": 1e5, "viscosity": 0.1}
 
@@ -83,7 +80,7 @@ def test_a_medium_with_flow_along_both_axes_stands_in_one_split(published: Publi
 
 
 def test_training_reads_the_published_layout_as_its_store(published: PublishedFlows, converted: FlowStore) -> None:
-    from resinflow.model.config import InputConfig
+    from resinflow.models.features import InputConfig
     from resinflow.train.loading import FlowDataset
 
     inputs = InputConfig(base="response")
@@ -110,7 +107,7 @@ def test_solved_flows_are_taken_from_the_cache_folder(
     def refuse(*arguments: object) -> None:
         raise RuntimeError("solved again")
 
-    monkeypatch.setattr("resinflow.data.derived.derive_flows", refuse)
+    monkeypatch.setattr("resinflow.data.published.read.derive_flows", refuse)
     again = open_flows(folder, **DRIVE, cache=cache).sample(4)
     np.testing.assert_array_equal(first.response.velocity, again.response.velocity)
     with pytest.raises(RuntimeError, match="solved again"):  # the cache knows what it was solved for
@@ -129,7 +126,7 @@ def test_what_resinflow_published_is_opened_without_a_solve(
     tiny_store: FlowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_published(tiny_store, tmp_path / "own")
-    monkeypatch.delattr("resinflow.data.derived.planar_flow")
+    monkeypatch.delattr("resinflow.data.published.read.planar_flow")
     source = open_flows(tmp_path / "own")
     assert source.attributes["splits"] == tiny_store.attributes["splits"]
     for name in (*DERIVED, "fingerprint", "permeability"):

@@ -13,18 +13,16 @@ import numpy as np
 import pytest
 import xarray
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.data import (
-    FlowStore,
-    GenerationConfig,
-    canonical_fingerprint,
-    check_store,
-    compute_statistics,
-    draw_splits,
-    generate,
-    load_generation_config,
-)
-from resinflow.stokes import planar_flow, solve
+from resinflow.data.check import check_store
+from resinflow.data.division import canonical_fingerprint, draw_splits
+from resinflow.data.generate import generate
+from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.statistics import compute_statistics
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.stokes.planar import planar_flow
+from resinflow.stokes.solve import solve
 from tests.conftest import TINY_RECIPE
 
 RECIPE_TEXT = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from resinflow.diffusion import Bridge
+from resinflow.diffusion.bridge import Bridge
 
 
 def generators(count: int, seed: int = 0) -> list[torch.Generator]:

@@ -7,10 +7,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from resinflow.core import InvalidInputError
-from resinflow.core.spread import REACH, RelativeSpread, Spread
-from resinflow.evaluate.calibration import fit_relative_spread, fit_spread, gaussian_crps, score_spread
 from resinflow.evaluate.roc import roc_area, roc_curve
+from resinflow.evaluate.spread import fit_relative_spread, fit_spread, gaussian_crps, score_spread
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.report import REACH, RelativeSpread, Spread
 
 
 def overconfident_ensembles(cases: int, factor: float, floor: float, members: int = 6, seed: int = 0):

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.evaluate import diagnose
-from resinflow.evaluate.collapse import judge, mean_spectrum, pooled, radial_spectrum
+from resinflow.evaluate.collapse import diagnose, judge, mean_spectrum, pooled, radial_spectrum
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 
 
 def swirling(shape: tuple[int, int, int] = (4, 48, 48), seed: int = 0) -> FlowField:

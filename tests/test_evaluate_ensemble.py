@@ -2,17 +2,19 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.evaluate import (
+from resinflow.evaluate.ensemble import (
     coverage,
     crps,
     interval_coverage,
+    mean_ranks,
     nominal_coverage,
     rank_shares,
     score_ensemble,
     spread_skill,
 )
-from resinflow.evaluate.ensemble import mean_ranks
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 
 
 def test_crps_is_the_double_sum_of_its_definition():

@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.evaluate import Evaluation, Score, compare, describe_sample, score_ensemble
+from resinflow.evaluate.ensemble import score_ensemble
+from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.records import evaluation_rows, evaluation_summary, write_csv, write_json
-from resinflow.evaluate.report import compose_report, html_page, markdown_page
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
+from resinflow.evaluate.scores import Evaluation, Score, describe_sample
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.view.page import compose_report, html_page, markdown_page
 
 
 def truth(seed: int) -> FlowField:

@@ -4,13 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.evaluate import (
-    estimate_fibre_diameter,
-    fibre_diameter_warning,
-    gebart_permeability,
-    gebart_warning,
-)
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
+from resinflow.media.sections import estimate_fibre_diameter
 
 
 @pytest.mark.parametrize(("fraction", "drag"), [(0.3, 96.793), (0.4, 185.771), (0.5, 382.223)])

@@ -4,9 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
-from resinflow.evaluate import compare
-from resinflow.evaluate.metrics import mean_absolute_error, pressure_error, root_mean_square_error, top_speed_iou
+from resinflow.evaluate.metrics import compare, mean_absolute_error, pressure_error, root_mean_square_error, top_speed_iou
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
 
 
 def channel(nz=3, ny=20, nx=12, wall=3, pressure_drop=100.0, viscosity=0.2):

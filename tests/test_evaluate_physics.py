@@ -3,10 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.core.microstructure import Axis
-from resinflow.evaluate import check_physics
-from resinflow.evaluate.physics import divergence_at_centres, divergence_on_faces, flow_rate_variation, flow_rates
+from resinflow.evaluate.conservation import (
+    check_physics,
+    divergence_at_centres,
+    divergence_on_faces,
+    flow_rate_variation,
+    flow_rates,
+)
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Axis, Microstructure
 
 SPACING = (4e-6, 1e-6, 2e-6)
 

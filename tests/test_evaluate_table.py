@@ -7,9 +7,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.evaluate import ResultRow, Score, compare, component_table, evaluation_table, result_table, save_scores, summary
-from resinflow.evaluate.table import cost_rows, ensemble_rows
+from resinflow.evaluate.metrics import compare
+from resinflow.evaluate.records import save_scores
+from resinflow.evaluate.scores import Score
+from resinflow.evaluate.tables import (
+    ResultRow,
+    component_table,
+    cost_rows,
+    ensemble_rows,
+    evaluation_table,
+    result_table,
+    summary,
+)
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 
 
 def truth(nz=3):

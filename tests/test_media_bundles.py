@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from resinflow.core import InvalidInputError
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.errors import InvalidInputError
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 EXTENT = (50e-6, 50e-6, 50e-6)
 

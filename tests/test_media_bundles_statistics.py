@@ -7,17 +7,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError
-from resinflow.media import (
-    BundleSettings,
-    Fibres,
-    Wave,
-    bundle_statistics,
-    draw_fibres,
-    fibre_bundle,
-    hard_disc_nearest_neighbour,
-)
-from resinflow.media.statistics import fibre_fraction
+from resinflow.flow.errors import InvalidInputError
+from resinflow.media.arrangement import bundle_statistics, fibre_fraction, hard_disc_nearest_neighbour
+from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle
+from resinflow.media.fibres import Fibres, Wave
 
 SHAPE, EXTENT = (11, 64, 64), (50e-6, 50e-6, 50e-6)
 GAP = 0.5e-6

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError
+from resinflow.flow.errors import InvalidInputError
 from resinflow.media.cases import (
     array_permeability,
     duct_permeability,

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from resinflow.core import InvalidInputError
+from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import fibre_bundle
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.micrograph import draw_micrograph, save_stack

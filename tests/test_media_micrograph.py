@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError
+from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import fibre_bundle
 from resinflow.media.images import read_stack
 from resinflow.media.micrograph import draw_micrograph, save_stack

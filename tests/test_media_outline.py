@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resinflow.core import Microstructure
-from resinflow.core.surface import surface_distance, with_surface
-from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, from_image
-from resinflow.media.outline import outline_distance
-from resinflow.stokes import solve
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.surface import surface_distance, with_surface
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.media.distance import outline_distance
+from resinflow.media.images import from_image
+from resinflow.media.micrograph import draw_micrograph
+from resinflow.stokes.solve import solve
 
 PIXEL = 50e-6 / 64
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from resinflow.core import InvalidInputError
+from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.images import read_stack
 from resinflow.media.micrograph import draw_micrograph

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import FlowField, Microstructure, ModelReport
 from resinflow.data.check_flow import passable_voxels
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model import FlowPredictor, FlowSolvers, ModelConfig, StartFlows
-from resinflow.model.conditioning import rms_speed
-from resinflow.model.networks import LatentDiffusion
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.correction import FlowSolvers
+from resinflow.models.features import rms_speed
+from resinflow.models.start import StartFlows, solve_start_flows
 from resinflow.nn.blocks import FOLD
-from resinflow.registry import solve_start_flows
-from resinflow.stokes import project
+from resinflow.presets.latent.networks import LatentDiffusion
+from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.recipe import ModelConfig
+from resinflow.stokes.certify import project
 
 VOXEL = 50e-6 / 64
 DEPTH_VOXEL = 50e-6 / 11

@@ -9,18 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
-from resinflow.core.report import report_from_dict, report_to_dict
-from resinflow.core.spread import REACH, RelativeSpread, Spread
-from resinflow.model.calibration import FEATURES, Calibration, calibrated, permeability_features
-from resinflow.model.calibration_file import (
-    CALIBRATION,
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import REACH, ModelReport, RelativeSpread, Spread, report_from_dict, report_to_dict
+from resinflow.models.calibration import (
+    FEATURES,
+    Calibration,
     CalibrationDocument,
+    calibrated,
     load_calibration,
+    permeability_features,
     save_calibration,
     weights_fingerprint,
 )
-from resinflow.model.directory import WEIGHTS
+from resinflow.models.directory import CALIBRATION, WEIGHTS
 
 LAWS = Calibration(
     samples=4,

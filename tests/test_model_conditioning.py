@@ -8,15 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.core.microstructure import Axis
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import CHANNELS, GEOMETRY_CHANNELS, TARGETS, Learns, build_conditions, build_target
-from resinflow.model.config import InputConfig
-from resinflow.model.correction import conditions_of, dimensional
-from resinflow.model.symmetry import Mirror, mirror_fields, mirror_pair
-from resinflow.registry import solve_start_flows
-from resinflow.stokes import solve
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Axis, Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.correction import conditions_of, dimensional
+from resinflow.models.features import (
+    CHANNELS,
+    GEOMETRY_CHANNELS,
+    TARGETS,
+    InputConfig,
+    Learns,
+    Mirror,
+    build_conditions,
+    build_target,
+    mirror_fields,
+    mirror_pair,
+)
+from resinflow.models.start import solve_start_flows
+from resinflow.stokes.solve import solve
 
 _AXES = {"z": 0, "y": 1, "x": 2}
 

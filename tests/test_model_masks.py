@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import Microstructure
 from resinflow.data.check_flow import passable_voxels
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import CHANNELS, build_conditions, build_target
-from resinflow.model.masks import fluid_mask, open_mask, target_mask
-from resinflow.registry import solve_start_flows
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.features import CHANNELS, build_conditions, build_target, fluid_mask, open_mask, target_mask
+from resinflow.models.start import solve_start_flows
 
 
 @pytest.fixture(scope="module")

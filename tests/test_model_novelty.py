@@ -8,11 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError, Microstructure, ModelReport
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import Conditions, build_conditions
-from resinflow.model.novelty import DESCRIPTORS, Novelty, describe_conditions, fit_novelty, with_novelty
-from resinflow.stokes import planar_flow, response_flow
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.features import Conditions, build_conditions
+from resinflow.models.novelty import DESCRIPTORS, Novelty, describe_conditions, fit_novelty, with_novelty
+from resinflow.stokes.planar import planar_flow
+from resinflow.stokes.response import response_flow
 
 DEPTH = 15e-6
 

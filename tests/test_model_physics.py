@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.evaluate.physics import divergence_at_centres, flow_rate_variation
-from resinflow.model.physics import (
+from resinflow.evaluate.conservation import divergence_at_centres, flow_rate_variation
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.models.physics import (
     LOSSES,
     dimensionless,
     divergence,

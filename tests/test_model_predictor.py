@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError, Microstructure, ModelReport
 from resinflow.data.check_flow import passable_voxels
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model import FlowPredictor, StartFlows
-from resinflow.registry import load_model, solve_start_flows
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.start import StartFlows, solve_start_flows
+from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.load import load_model
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,20 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from resinflow.cli import main
-from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.cli.app import main
 from resinflow.diffusion.ddpm import NoiseSchedule
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model import PaperPredictor, StartFlows
-from resinflow.model.paper_config import PaperConfig, UNetConfig, VaeConfig
-from resinflow.model.paper_system import PaperSystem, slice_distance
-from resinflow.model.published import convert_published
-from resinflow.registry import load_model
-from resinflow.stokes import planar_flow
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.start import StartFlows
+from resinflow.presets.load import load_model
+from resinflow.presets.paper.convert import convert_published
+from resinflow.presets.paper.networks.system import PaperSystem, slice_distance
+from resinflow.presets.paper.predictor import PaperPredictor
+from resinflow.presets.paper.recipe import PaperConfig, UNetConfig, VaeConfig
+from resinflow.stokes.planar import planar_flow
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 STEPS = 40

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.data import GenerationConfig, load_generation_config
-from resinflow.data.coarsen import solve_refined
-from resinflow.evaluate import compare
-from resinflow.media import BundleSettings, draw_fibres
-from resinflow.model import FlowPredictor
-from resinflow.registry import load_model, solve_start_flows
-from resinflow.stokes import certify
-from resinflow.train import TrainingConfig, load_training_config, on_machine
-from resinflow.train.config import StageName
+from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.evaluate.metrics import compare
+from resinflow.media.bundles import BundleSettings, draw_fibres
+from resinflow.models.start import solve_start_flows
+from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
+from resinflow.presets.load import load_model
+from resinflow.presets.training import on_machine
+from resinflow.stokes.certify import certify
+from resinflow.stokes.finer import solve_refined
+from resinflow.train.stage import StageName
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,16 +12,18 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from resinflow.core import InvalidInputError, Microstructure, MissingDependencyError, ModelReport
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model import FlowSolvers
-from resinflow.model.conditioning import CHANNELS, TARGETS
-from resinflow.model.voxel import VoxelPredictor, is_voxel_model
-from resinflow.model.voxel_config import VoxelConfig
-from resinflow.model.voxel_networks import VoxelNetwork
+from resinflow.flow.errors import InvalidInputError, MissingDependencyError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.correction import FlowSolvers
+from resinflow.models.features import CHANNELS, TARGETS
+from resinflow.models.start import solve_start_flows
 from resinflow.nn.unet3d import UNet3d
-from resinflow.registry import solve_start_flows
-from resinflow.stokes import project
+from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.predictor import VoxelPredictor, is_voxel_model
+from resinflow.presets.direct.recipe import VoxelConfig
+from resinflow.stokes.certify import project
 
 SOLVERS = FlowSolvers(solve_start_flows, project)
 UNET = {"kind": "unet", "block": 2, "widths": [8, 12], "blocks": [1, 1]}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from resinflow.nn import Denoiser, DualBranchVAE
 from resinflow.nn.blocks import ChannelNorm, Trunk, fold, unfold
+from resinflow.nn.denoiser import Denoiser
+from resinflow.nn.vae import DualBranchVAE
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_the_denoiser_knows_the_noise_level() -> None:
 
 
 def test_kl_of_a_standard_normal_posterior_is_zero_and_grows_with_the_mean(vae: DualBranchVAE) -> None:
-    from resinflow.nn import Posterior
+    from resinflow.nn.vae import Posterior
 
     zero = torch.zeros(1, 2, 1, 2, 2)
     assert Posterior(zero, zero).kl() == 0

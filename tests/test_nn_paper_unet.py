@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.nn.paper import UNet
-from resinflow.nn.paper.unet import sinusoid
+from resinflow.presets.paper.networks.unet import UNet, sinusoid
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 GOLDEN = REFERENCE / "golden"

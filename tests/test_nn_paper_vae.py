@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from resinflow.nn.dual_vae import Posterior
-from resinflow.nn.paper import DualBranchVAE
-from resinflow.nn.paper.upsampling import UpsampledConv
-from resinflow.nn.paper.vae import Decoder, Encoder
+from resinflow.nn.vae import Posterior
+from resinflow.presets.paper.networks.upsampling import UpsampledConv
+from resinflow.presets.paper.networks.vae import Decoder, DualBranchVAE, Encoder
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 GOLDEN = REFERENCE / "golden"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.core import FlowField
+from resinflow.flow.field import FlowField
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resinflow import stokes
-from resinflow.core import FlowField, Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.cases import plane_channel
 from resinflow.stokes.certify import certify, project
 

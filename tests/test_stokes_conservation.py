@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core.microstructure import AXES
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.microstructure import AXES
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 CONDITIONS = [("pressure", "symmetry"), ("pressure", "periodic"), ("pressure", "no-slip"), ("periodic", "symmetry")]
 COMPONENTS = ("x", "y", "z")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.cases import fibre_array, plane_channel, rectangular_duct
-from resinflow.stokes.estimate import gap_statistics, richardson
-from resinflow.stokes.gaps import NO_GAP, voxel_gaps
+from resinflow.stokes.estimate import NO_GAP, gap_statistics, richardson, voxel_gaps
 
 
 def test_gap_of_a_voxel_is_its_shortest_run_between_walls():

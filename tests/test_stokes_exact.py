@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import Microstructure
+from resinflow.flow.microstructure import Microstructure
 from resinflow.media.cases import plane_channel, rectangular_duct
 
 TIGHT = 1e-12

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 CUBIC = (1e-6, 1e-6, 1e-6)
 

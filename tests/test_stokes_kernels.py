@@ -7,13 +7,15 @@ import pytest
 from benchmarks.solver_operators import assemble
 
 from resinflow import stokes
-from resinflow.core import Microstructure
-from resinflow.stokes import compiled
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.grid import build_grid
-from resinflow.stokes.problem import Drive, pose, to_flow, to_state
-from resinflow.stokes.rows import Rows, pair_up
-from resinflow.stokes.system import PRESSURE, build_system
+from resinflow.flow.drive import Drive
+from resinflow.flow.microstructure import Microstructure
+from resinflow.stokes.algebra import pool as compiled
+from resinflow.stokes.algebra.level import Rows, pair_up
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.problem.mask import build_grid
+from resinflow.stokes.problem.pose import pose
+from resinflow.stokes.problem.problem import to_flow, to_state
+from resinflow.stokes.problem.system import PRESSURE, build_system
 
 SIDES = [("pressure", "symmetry"), ("pressure", "periodic"), ("pressure", "no-slip"), ("periodic", "periodic")]
 SHAPES = [(3, 7, 8), (1, 9, 5), (4, 1, 6), (1, 1, 7), (5, 4, 1), (2, 2, 3), (1, 1, 1)]

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import ConvergenceError, InvalidInputError, Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.multigrid import Multigrid, Tuning
-from resinflow.stokes.problem import Drive, pose
+from resinflow.flow.drive import Drive
+from resinflow.flow.errors import ConvergenceError, InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.stokes.algebra.multigrid import Multigrid, Tuning
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.stencil import BLOCKED
+from resinflow.stokes.algebra.twoscale import DARCY_TUNING, VISCOUS_TUNING, TwoScale
+from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.solve import SMALLEST_TOLERANCE
-from resinflow.stokes.stencil import BLOCKED
-from resinflow.stokes.twoscale import DARCY_TUNING, VISCOUS_TUNING, TwoScale
 
 GLASS = BundleSettings(volume_fraction=0.5, diameter=11e-6)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.core.microstructure import AXES
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import AXES, Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 
 TIGHT = 1e-12
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.problem import Drive, pose
-from resinflow.stokes.system import PRESSURE
+from resinflow.flow.drive import Drive
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.problem.pose import pose
+from resinflow.stokes.problem.system import PRESSURE
 
 GLASS = BundleSettings(volume_fraction=0.5, diameter=12e-6)
 

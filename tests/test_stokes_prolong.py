@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.core.surface import refined_medium
-from resinflow.media import BundleSettings
-from resinflow.media.bundles import draw_fibres
-from resinflow.stokes.posed import posed_stokes
-from resinflow.stokes.problem import Drive
+from resinflow.flow.drive import Drive
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.surface import refined_medium
+from resinflow.media.bundles import BundleSettings, draw_fibres
+from resinflow.stokes.solve import posed_stokes
 
 SHAPE, FACTORS = (4, 32, 32), (2, 2, 2)
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.cases import fibre_array, rectangular_duct
-from resinflow.stokes.cutcell import cut_faces
+from resinflow.stokes.problem.cutcell import cut_faces
 
 STEP = 1e-6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resinflow.stokes.surroundings import surroundings
+from resinflow.stokes.problem.surroundings import surroundings
 
 SPACING = (2.0, 1.0, 0.5)
 SHAPE = (9, 24, 30)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.cases import fibre_array
 from resinflow.stokes.tensor import permeability_tensor
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from resinflow.stokes.walls import MASK_RULE
-from resinflow.verify import Check, arrays, channels, ducts, orders, tensor
+from resinflow.stokes.problem.mask import MASK_RULE
+from resinflow.stokes.verify import Check, arrays, channels, ducts, orders, tensor
 
 
 @pytest.mark.parametrize("part", [channels, ducts, tensor], ids=lambda part: part.__name__)

@@ -18,11 +18,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from resinflow.nn.blocks import Trunk
-from resinflow.train.config import StageConfig
+from resinflow.train.data import StageData, sample_generator
+from resinflow.train.fit import fit_stage
 from resinflow.train.history import read_history
-from resinflow.train.reproducible import StageData
-from resinflow.train.seeding import sample_generator
-from resinflow.train.trainer import fit_stage
+from resinflow.train.stage import StageConfig
 
 Batch = tuple[Tensor, Tensor]
 

@@ -16,26 +16,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.data import FlowStore, Sample, open_flows
-from resinflow.data.faces import recover_faces
-from resinflow.media import BundleSettings, fibre_bundle
-from resinflow.model.conditioning import CHANNELS, build_conditions, build_target
-from resinflow.model.config import InputConfig
-from resinflow.stokes import planar_flow, response_flow, solve
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.problem import Drive, pose, to_state
-from resinflow.stokes.refine import momentum_residual
-from resinflow.train.loading import (
-    MIRRORS,
-    FlowDataModule,
-    FlowDataset,
-    LoadingConfig,
-    drawn_mirrors,
-    keeps_in_memory,
-    mirrored_pair,
-)
-from resinflow.train.reproducible import Share, SharedSampler
+from resinflow.data.open import open_flows
+from resinflow.data.source import Sample
+from resinflow.data.store import FlowStore
+from resinflow.flow.drive import Drive
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.grid import recover_faces
+from resinflow.flow.microstructure import Microstructure
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.models.features import CHANNELS, MIRRORS, InputConfig, build_conditions, build_target
+from resinflow.stokes.algebra.outer import momentum_residual
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.planar import planar_flow
+from resinflow.stokes.problem.pose import pose
+from resinflow.stokes.problem.problem import to_state
+from resinflow.stokes.response import response_flow
+from resinflow.stokes.solve import solve
+from resinflow.train.data import Share, SharedSampler
+from resinflow.train.loading import FlowDataModule, FlowDataset, LoadingConfig, drawn_mirrors, keeps_in_memory, mirrored_pair
 
 PRESSURE_GAIN = 10.0
 INPUTS = InputConfig(base="response")

@@ -14,19 +14,21 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore, export_published, open_flows
+from resinflow.data.open import open_flows
+from resinflow.data.published.write import export_published
+from resinflow.data.store import FlowStore
 from resinflow.diffusion.ddpm import NoiseSchedule
-from resinflow.model import PaperPredictor, StartFlows
-from resinflow.model.paper_system import PaperSystem, flattened
-from resinflow.model.physics import dimensionless, physics_losses, rms_speed
-from resinflow.registry import load_model
-from resinflow.train.config import STAGES
-from resinflow.train.paper_config import PaperModelConfig, PaperTrainingConfig, load_paper_config
-from resinflow.train.paper_dataset import PaperBatch, mirrored, read_sample, velocity_factors
-from resinflow.train.paper_diffusion import PaperDiffusionStage
-from resinflow.train.paper_modules import PaperVae2dStage, PaperVae3dStage
-from resinflow.train.paper_run import train_paper_stage
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.physics import dimensionless, physics_losses, rms_speed
+from resinflow.models.start import StartFlows
+from resinflow.presets.load import load_model
+from resinflow.presets.paper.data import PaperBatch, mirrored, read_sample, velocity_factors
+from resinflow.presets.paper.networks.system import PaperSystem, flattened
+from resinflow.presets.paper.predictor import PaperPredictor
+from resinflow.presets.paper.recipe import PaperModelConfig, PaperTrainingConfig, load_paper_config
+from resinflow.presets.paper.run import train_paper_stage
+from resinflow.presets.paper.stages import PaperDiffusionStage, PaperVae2dStage, PaperVae3dStage
+from resinflow.train.stage import STAGES
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 PUBLISHED = ("paper-vae3d.yaml", "paper-vae2d.yaml", "paper-diffusion.yaml")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.data import FlowStore, export_published, open_flows
-from resinflow.model.paper_config import PaperConfig, UNetConfig
-from resinflow.stokes import planar_flow
-from resinflow.train.paper_dataset import PaperDataset, mirrored, padded, read_sample, velocity_factors
+from resinflow.data.open import open_flows
+from resinflow.data.published.write import export_published
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.microstructure import Microstructure
+from resinflow.presets.paper.data import PaperDataset, mirrored, padded, read_sample, velocity_factors
+from resinflow.presets.paper.recipe import PaperConfig, UNetConfig
+from resinflow.stokes.planar import planar_flow
 
 
 @pytest.mark.parametrize("mirror", ["x", "y", "z"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resinflow.train.paper_losses import LOSSES, alignment, annealed, component_error, normalised_mae, relative_error
+from resinflow.presets.paper.losses import LOSSES, alignment, annealed, component_error, normalised_mae, relative_error
 
 
 def fields(seed: int, shape: tuple[int, ...] = (2, 3, 4, 5, 6)) -> Tensor:

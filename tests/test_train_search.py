@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import resinflow.train.search
 from optuna.trial import TrialState
 
-import resinflow.train.search
-from resinflow.core import InvalidInputError
-from resinflow.train import TrainingConfig
-from resinflow.train.search import TrialSetup, prepare_search, run_search
-from resinflow.train.search_config import SearchConfig
-from resinflow.train.search_jobs import run_search_jobs
-from resinflow.train.search_plan import SearchPlan, plan_search
-from resinflow.train.search_points import DEATHS, POINT
-from resinflow.train.search_sampler import TrialSeededSampler
-from resinflow.train.search_storage import Heartbeat
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.search.search import TrialSetup, prepare_search, run_search
+from resinflow.search.search_config import SearchConfig
+from resinflow.search.search_jobs import run_search_jobs
+from resinflow.search.search_plan import SearchPlan, plan_search
+from resinflow.search.search_points import DEATHS, POINT
+from resinflow.search.search_sampler import TrialSeededSampler
+from resinflow.search.search_storage import Heartbeat
 
 RATES = [1e-4, 1e-3, 1e-2]
 BLOCKS = [[1, 1, 1, 1], [2, 2, 2, 2]]
@@ -88,7 +88,7 @@ def table(path: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figure where many trials would draw it many times."""
-    monkeypatch.setattr(resinflow.train.search, "write_figure", lambda plan, rows, path: None)
+    monkeypatch.setattr(resinflow.search.search, "write_figure", lambda plan, rows, path: None)
 
 
 def test_a_grid_tries_every_combination_once_and_ranks_them(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_another_search_of_the_same_name_in_a_shared_storage_is_refused(tmp_path
 def test_a_storage_that_cannot_be_used_is_refused_in_one_line(
     tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resinflow.train.search_storage._OPENINGS", 1)
+    monkeypatch.setattr("resinflow.search.search_storage._OPENINGS", 1)
     with pytest.raises(InvalidInputError, match="the storage cannot be used") as caught:
         run_search(plan_of(GRID), bowl, tmp_path, storage=storage)
     assert "\n" not in str(caught.value)

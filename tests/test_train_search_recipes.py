@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from resinflow.core import InvalidInputError
-from resinflow.train import TrainingConfig
-from resinflow.train.paper_config import PaperTrainingConfig
-from resinflow.train.search_config import SearchConfig, load_search_config
-from resinflow.train.search_plan import load_search, plan_search
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.paper.recipe import PaperTrainingConfig
+from resinflow.search.search_config import SearchConfig, load_search_config
+from resinflow.search.search_plan import load_search, plan_search
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 RATE = {"diffusion.learning_rate": {"values": [1e-4, 1e-3]}}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from resinflow.cli import main
-from resinflow.data import FlowStore
-from resinflow.train import best_validation_loss
-from resinflow.train.run import train_stage
+from resinflow.cli.app import main
+from resinflow.data.store import FlowStore
+from resinflow.presets.latent.run import train_stage
+from resinflow.train.history import best_validation_loss
 from tests.conftest import TINY_TRAINING
 
 
@@ -93,7 +93,7 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(
             raise KeyboardInterrupt
         return train_stage(stage, data, run, recipe, **options)
 
-    monkeypatch.setattr("resinflow.train.search_objective.train_recipe", interrupted)
+    monkeypatch.setattr("resinflow.search.search_objective.train_recipe", interrupted)
     command = ["search", str(recipe), "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]
     with pytest.raises(SystemExit, match="130"):
         main(command)

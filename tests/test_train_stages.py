@@ -11,13 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore
-from resinflow.media import fibre_bundle
-from resinflow.registry import load_model
-from resinflow.train import STAGES, TrainingConfig, load_recipe, load_training_config, train_stage
-from resinflow.train.losses import masked_rmse, velocity_error
-from resinflow.train.modules import Vae3dStage
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.media.bundles import fibre_bundle
+from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
+from resinflow.presets.latent.run import train_stage
+from resinflow.presets.latent.stages import Vae3dStage
+from resinflow.presets.load import load_model
+from resinflow.presets.training import load_recipe
+from resinflow.train.flow_stage import masked_rmse, velocity_error
+from resinflow.train.stage import STAGES
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 
 CONFIG = TrainingConfig.model_validate(TINY_TRAINING)

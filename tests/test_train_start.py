@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore
-from resinflow.registry import load_model, model_directory
-from resinflow.train import TrainingConfig, load_recipe, train_recipe, train_stage
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.latent.run import train_stage
+from resinflow.presets.load import load_model, model_directory
+from resinflow.presets.training import load_recipe, train_recipe
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 
 RECIPES = Path(__file__).parents[1] / "recipes"

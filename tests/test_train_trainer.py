@@ -23,20 +23,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore, canonical_fingerprint, open_flows
-from resinflow.model.conditioning import CHANNELS
-from resinflow.model.config import ModelConfig
-from resinflow.model.networks import LatentDiffusion
+from resinflow.data.division import Fold, FoldedFlows, canonical_fingerprint
+from resinflow.data.open import open_flows
+from resinflow.data.store import FlowStore
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.features import CHANNELS
 from resinflow.nn.blocks import ResidualBlock
-from resinflow.train import STAGES, Fold, TrainingConfig, best_validation_loss, fit_stage, train_stage
-from resinflow.train.compiling import compile_networks, explained_compiler_errors
-from resinflow.train.config import StageConfig
-from resinflow.train.fold import FoldedFlows
-from resinflow.train.gradients import checkpoint_activations
-from resinflow.train.history import read_history, write_log
-from resinflow.train.reproducible import Share, SharedSampler, StageData, reproducible_loader
-from resinflow.train.seeding import sample_generator
+from resinflow.presets.latent.networks import LatentDiffusion
+from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
+from resinflow.presets.latent.run import train_stage
+from resinflow.train.data import Share, SharedSampler, StageData, reproducible_loader, sample_generator
+from resinflow.train.fit import checkpoint_activations, compile_networks, explained_compiler_errors, fit_stage
+from resinflow.train.history import best_validation_loss, read_history, write_log
+from resinflow.train.stage import STAGES, StageConfig
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
@@ -495,7 +494,7 @@ def test_copies_of_a_medium_fall_into_one_fold(tiny_store: FlowStore) -> None:
             return np.concatenate([2 * numbers, 2 * numbers + 1])
 
         def microstructure(self, index: int) -> Any:
-            from resinflow.core import Microstructure
+            from resinflow.flow.microstructure import Microstructure
 
             medium = tiny_store.microstructure(index // 2)
             return medium if index % 2 == 0 else Microstructure(medium.fluid[:, ::-1].copy(), medium.spacing)

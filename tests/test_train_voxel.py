@@ -12,20 +12,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore
-from resinflow.model.masks import open_mask, target_mask
-from resinflow.model.voxel import VoxelPredictor, is_voxel_model
-from resinflow.model.voxel_networks import VoxelNetwork
-from resinflow.train import TrainingConfig, load_recipe, on_machine, train_recipe
+from resinflow.data.store import FlowStore
+from resinflow.evaluate.methods import methods_of
+from resinflow.evaluate.options import EvaluationOptions
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.features import open_mask, target_mask
+from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.predictor import VoxelPredictor, is_voxel_model
+from resinflow.presets.direct.recipe import VoxelTrainingConfig
+from resinflow.presets.direct.run import DirectStage, train_direct
+from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.paper.recipe import PaperTrainingConfig
+from resinflow.presets.training import load_recipe, on_machine, stage_options, train_recipe
+from resinflow.train.flow_stage import flow_rate_error, masked_rmse
 from resinflow.train.loading import FlowDataset
-from resinflow.train.losses import flow_rate_error, masked_rmse
-from resinflow.train.paper_config import PaperTrainingConfig
-from resinflow.train.presets import stage_options
-from resinflow.train.voxel_config import VoxelTrainingConfig
-from resinflow.train.voxel_run import DirectStage, train_direct
-from resinflow.workflows.evaluation_options import EvaluationOptions
-from resinflow.workflows.methods import methods_of
 from tests.commands import refusal, run
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -208,7 +208,7 @@ def test_the_command_line_trains_the_stage_and_refuses_mistakes_in_one_line(
 def test_an_evaluation_takes_the_model_as_a_baseline_of_one_sample(
     finished: Path, tiny_run: Path, tiny_store: FlowStore
 ) -> None:
-    from resinflow.registry import load_model
+    from resinflow.presets.load import load_model
 
     options = EvaluationOptions(model=str(tiny_run / "model"), baseline=[f"U-Net={finished / 'model'}"], samples=3)
     row = next(method for method in methods_of(load_model(tiny_run / "model"), options) if method.name == "U-Net")

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.view import comparison_figure, flow_figure
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 from resinflow.view.comparison import compose_comparison
-from resinflow.view.figures import compose_flow
+from resinflow.view.figures import comparison_figure, compose_flow, flow_figure
 from resinflow.view.panels import slice_fields
 from resinflow.view.scales import diverging, for_component, scales_of, sequential, unit_for
 

@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from resinflow.core import MissingDependencyError
-from resinflow.view import render_flow
+from resinflow.flow.errors import MissingDependencyError
+from resinflow.view.render import render_flow
 from tests.test_view_render import graphics, pyvista, uniform_flow  # noqa: F401
 
 

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, MissingDependencyError
+from resinflow.flow.errors import InvalidInputError, MissingDependencyError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
 from resinflow.view.napari_layers import napari_layers, open_in_napari
 
 

@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, MissingDependencyError
-from resinflow.core.microstructure import Axis
-from resinflow.view import render_flow
+from resinflow.flow.errors import InvalidInputError, MissingDependencyError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Axis, Microstructure
 from resinflow.view.geometry import fibre_surface, speed_cuts, trace_streamlines
+from resinflow.view.render import render_flow
 
 
 @pytest.fixture(scope="module")

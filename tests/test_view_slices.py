@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.view import slices_figure
-from resinflow.view.slices import compose_slices
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.view.slices import compose_slices, slices_figure
 
 
 def channel(slices=5, shape=(12, 18)):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.core import InvalidInputError
-from resinflow.view.training import compose_training
+from resinflow.flow.errors import InvalidInputError
+from resinflow.view.training_figure import compose_training
 from resinflow.view.training_log import Series, TrainingLog, best_epoch, read_training_log
 
 SHIPPED = Path(__file__).parents[1] / "src" / "resinflow" / "model" / "weights" / "small"

@@ -12,20 +12,18 @@ import numpy as np
 import pytest
 import zarr
 
-from resinflow.data import FlowStore
-from resinflow.data.split import describe_splits
+from resinflow.data.division import describe_splits
+from resinflow.data.store import FlowStore
+from resinflow.evaluate import evaluation as evaluating
+from resinflow.evaluate.calibrate import collect_cases, fit_calibration
+from resinflow.evaluate.options import CalibrationOptions, EvaluationOptions, SourceOptions
 from resinflow.evaluate.records import save_scores
-from resinflow.evaluate.report import compose_report, markdown_page
-from resinflow.evaluate.spread_table import spread_rows
-from resinflow.evaluate.table import summary
-from resinflow.model.calibration import FEATURES
-from resinflow.model.calibration_file import CALIBRATION, load_calibration
-from resinflow.registry import load_model
-from resinflow.view.calibration import compose_calibration
-from resinflow.workflows import evaluating
-from resinflow.workflows.calibrating import collect_cases, fit_calibration
-from resinflow.workflows.calibration_options import CalibrationOptions
-from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
+from resinflow.evaluate.tables import spread_rows, summary
+from resinflow.models.calibration import FEATURES, load_calibration
+from resinflow.models.directory import CALIBRATION
+from resinflow.presets.load import load_model
+from resinflow.view.page import compose_report, markdown_page
+from resinflow.view.uncertainty import compose_calibration
 from tests.commands import refusal, run
 
 

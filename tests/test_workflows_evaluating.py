@@ -14,16 +14,19 @@ import pytest
 import torch
 from torch import nn
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.data import FlowStore, GenerationConfig, generate
-from resinflow.model.paper import PaperPredictor
-from resinflow.model.paper_config import PaperConfig, UNetConfig, VaeConfig
-from resinflow.model.paper_system import PaperSystem
-from resinflow.registry import load_model
-from resinflow.stokes import grid_flow
-from resinflow.workflows.evaluating import evaluate_model, summarised
-from resinflow.workflows.evaluation_options import EvaluationOptions, SourceOptions
-from resinflow.workflows.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
+from resinflow.data.generate import generate
+from resinflow.data.recipe import GenerationConfig
+from resinflow.data.store import FlowStore
+from resinflow.evaluate.evaluation import evaluate_model, summarised
+from resinflow.evaluate.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
+from resinflow.evaluate.options import EvaluationOptions, SourceOptions
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.presets.load import load_model
+from resinflow.presets.paper.networks.system import PaperSystem
+from resinflow.presets.paper.predictor import PaperPredictor
+from resinflow.presets.paper.recipe import PaperConfig, UNetConfig, VaeConfig
+from resinflow.stokes.stored import grid_flow
 from tests.commands import refusal, run
 from tests.conftest import TINY_RECIPE
 

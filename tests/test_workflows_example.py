@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from resinflow.media import dice
-from resinflow.workflows.example import EXAMPLE_OPTIONS, draw_example, example_medium, example_path
-from resinflow.workflows.medium import is_extruded, read_medium
+from resinflow.cli.medium import is_extruded, read_medium
+from resinflow.media.example import EXAMPLE_OPTIONS, draw_example, example_medium, example_path
+from resinflow.media.segment import dice
 
 
 def test_the_embedded_stack_is_what_the_generator_draws(tmp_path: Path) -> None:

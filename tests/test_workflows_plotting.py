@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.core import FlowField
+from resinflow.cli import viewing
+from resinflow.cli.plotting import with_distinct_names
+from resinflow.flow.field import FlowField
 from resinflow.view.training_log import read_training_log
-from resinflow.workflows import viewing
-from resinflow.workflows.plotting import with_distinct_names
 from tests.commands import refusal, run
 from tests.test_view_render import graphics, pyvista, uniform_flow  # noqa: F401
 

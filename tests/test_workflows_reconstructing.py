@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.core import InvalidInputError
-from resinflow.data import FlowStore
-from resinflow.evaluate import compare, diagnose
-from resinflow.model.branches import branches_of
-from resinflow.model.conditioning import PLANAR
-from resinflow.registry import load_model
+from resinflow.data.store import FlowStore
+from resinflow.evaluate.collapse import diagnose
+from resinflow.evaluate.methods import start_of
+from resinflow.evaluate.metrics import compare
+from resinflow.evaluate.options import Mode
+from resinflow.evaluate.reconstruct import reconstruct_samples, reconstructed, shown
+from resinflow.flow.errors import InvalidInputError
+from resinflow.models.features import PLANAR
+from resinflow.presets.branches import branches_of
+from resinflow.presets.load import load_model
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
-from resinflow.workflows.evaluation_options import Mode
-from resinflow.workflows.methods import start_of
-from resinflow.workflows.reconstructing import reconstruct_samples, reconstructed, shown
 from tests.test_workflows_evaluating import PNG, refusal, run, save_paper_model
 
 

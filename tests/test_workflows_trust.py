@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.core import FlowField, InvalidInputError, Microstructure, ModelReport, SolverReport
 from resinflow.data.check_flow import passable_voxels
-from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, save_stack
-from resinflow.stokes.problem import Drive
-from resinflow.workflows.trust import certified, refine_flow, solve_finer
+from resinflow.flow.drive import Drive
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.field import FlowField
+from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport, SolverReport
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.media.micrograph import draw_micrograph, save_stack
+from resinflow.stokes.finer import certified, refine_flow, solve_finer
 from tests.commands import refusal, run
 
 SETTINGS = BundleSettings(volume_fraction=0.4, diameter=8e-6, misalignment=8)

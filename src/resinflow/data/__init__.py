@@ -1,28 +1,35 @@
-"""Data sets of microstructures with their flows: store, generation, split, statistics, validator, published layout."""
+"""Data sets of solved flows: generation, stores, division, checks."""
 
 from resinflow.data.check import Fault, check_store
-from resinflow.data.config import GenerationConfig, load_generation_config
-from resinflow.data.exporting import export_published
+from resinflow.data.division import SPLITS, Fold, FoldedFlows, canonical_fingerprint, draw_splits, open_folded
 from resinflow.data.generate import generate
-from resinflow.data.importing import import_published
-from resinflow.data.published import PublishedFlows
-from resinflow.data.sample import Sample
-from resinflow.data.source import FlowSource, open_flows
-from resinflow.data.split import SPLITS, canonical_fingerprint, draw_splits
+from resinflow.data.open import open_flows
+from resinflow.data.published.flows import PublishedFlows
+from resinflow.data.published.read import import_published
+from resinflow.data.published.write import export_published
+from resinflow.data.recipe import GenerationConfig, completed_recipe, load_generation_config
+from resinflow.data.source import FlowSource, Sample, data_fingerprint
 from resinflow.data.statistics import compute_statistics, measure_statistics
 from resinflow.data.store import FlowStore
+from resinflow.data.summary import QUANTITIES, DataSummary, summarise
 
 __all__ = [
-    "SPLITS",
+    "DataSummary",
     "Fault",
     "FlowSource",
     "FlowStore",
+    "Fold",
+    "FoldedFlows",
     "GenerationConfig",
     "PublishedFlows",
+    "QUANTITIES",
+    "SPLITS",
     "Sample",
     "canonical_fingerprint",
     "check_store",
+    "completed_recipe",
     "compute_statistics",
+    "data_fingerprint",
     "draw_splits",
     "export_published",
     "generate",
@@ -30,4 +37,6 @@ __all__ = [
     "load_generation_config",
     "measure_statistics",
     "open_flows",
+    "open_folded",
+    "summarise",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from resinflow.core import InvalidInputError
 from resinflow.data.check_flow import check_flows, check_medium
+from resinflow.data.division import SPLITS, assign_splits, canonical_fingerprint, shares_of
 from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
-from resinflow.data.split import SPLITS, assign_splits, canonical_fingerprint, shares_of
 from resinflow.data.store import FlowStore
+from resinflow.flow import InvalidInputError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = 
     Checked: the schema; of every sample that it is there and readable, that all numbers are finite, that mask and spacing are
     those of its fingerprint and of the recipe, no flow in the fibres, divergence and flux, the level of the pressure, K; of
     the whole that no medium is there twice, and that the splits hold every sample once and no medium in two parts. Flows that
-    resinflow solved are checked to rounding (:mod:`resinflow.data.faces`); converted ones, which other solvers made on other
+    resinflow solved are checked to rounding (:mod:`resinflow.flow.grid`); converted ones, which other solvers made on other
     grids, to a few percent.
 
     Args:

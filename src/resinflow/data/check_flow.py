@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.core import Microstructure
-from resinflow.data.faces import divergence, recover_faces
+from resinflow.flow import Microstructure, divergence, recover_faces
 
 Values = Mapping[str, NDArray[Any]]
 Found = list[tuple[str, str]]

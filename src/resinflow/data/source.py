@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -9,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.data.config import read_config
-from resinflow.data.layout import is_published
-from resinflow.data.published import PublishedFlows
-from resinflow.data.sample import Sample
-from resinflow.data.store import FlowStore, locate
+from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
 
 
 class FlowSource(Protocol):
@@ -79,43 +78,92 @@ class SourceConfig(BaseModel):
     cache: str | None = None
 
 
-def open_flows(
-    path: str | Path,
-    *,
-    pressure_drop: float | None = None,
-    viscosity: float | None = None,
-    density: float | None = None,
-    cache: str | Path | None = None,
-) -> FlowSource:
-    """Open a store (folder or URL), a folder in the published layout, or what a YAML file (:class:`SourceConfig`) names.
+MEDIUM_FIELDS = ("fluid", "spacing", "signed_distance")
+"""Fields that make a medium; the last one may be absent."""
+SAMPLE_FIELDS = (
+    "velocity",
+    "pressure",
+    "planar_velocity",
+    "planar_pressure",
+    "response_velocity",
+    "response_pressure",
+)
+"""Fields that, beside the medium, make a :class:`Sample`."""
+GRID_SAMPLE_FIELDS = ("grid_velocity", "grid_pressure")
+"""Fields that a data set solved on a finer grid has besides."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One medium with its flow and the flows that a model starts from or is compared with.
+
+    Attributes:
+        truth: the flow, solved on the stored grid or on a finer one.
+        planar: each slice by itself.
+        response: Darcy's law with the local Stokes response.
+        grid: the solver's flow on the stored grid, where the truth comes from a finer one.
+    """
+
+    truth: FlowField
+    planar: FlowField
+    response: FlowField
+    grid: FlowField | None = None
+
+    def base(self, kind: Base) -> FlowField:
+        """Return the flow that a model corrects: the planar flow, the response flow, or the solver's on the stored grid.
+
+        Raises:
+            InvalidInputError: no flow on the stored grid beside the truth, since the truth itself was solved there.
+        """
+        if kind != "grid":
+            return {"planar": self.planar, "response": self.response}[kind]
+        if self.grid is None:
+            raise InvalidInputError(
+                "the data set's flows were solved on its own grid, so that the model's base, the flow on that grid, would be "
+                "the answer; needed: a data set with a refinement, or a model with base: response."
+            )
+        return self.grid
+
+
+def medium_from_fields(values: Mapping[str, Any], provenance: Mapping[str, Any] | None = None) -> Microstructure:
+    """Return the medium of a sample from its fields ``MEDIUM_FIELDS``."""
+    dz, dy, dx = (float(edge) for edge in values["spacing"])
+    return Microstructure(values["fluid"], (dz, dy, dx), values.get("signed_distance"), provenance or {})
+
+
+def sample_from_fields(values: Mapping[str, NDArray[Any]], micro: Microstructure, attributes: Mapping[str, Any]) -> Sample:
+    """Return a sample from its fields ``SAMPLE_FIELDS`` as they are stored.
 
     Args:
-        path: the data set.
-        pressure_drop: Pa; needed for a published folder that resinflow did not write, and for nothing else.
-        viscosity: Pa s, likewise.
-        density: kg/m^3, likewise, if its pressure is kinematic.
-        cache: folder for flows that a published folder lacks and the solver adds; None: memory alone.
-
-    Raises:
-        InvalidInputError: neither layout, a damaged data set or YAML file, or options that contradict the data set.
+        values: arrays by field name, those of ``GRID_SAMPLE_FIELDS`` where the data set has them; ``pressure`` is kinematic
+            where the attributes hold ``density``.
+        micro: the medium.
+        attributes: ``pressure_drop`` (Pa), ``viscosity`` (Pa s), optionally ``density`` (kg/m^3).
     """
-    place = locate(path)
-    if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):
-        config = read_config(place, SourceConfig)
-        named = locate(config.path)
-        return open_flows(
-            named if isinstance(named, str) else place.parent / named,
-            pressure_drop=config.pressure_drop if pressure_drop is None else pressure_drop,
-            viscosity=config.viscosity if viscosity is None else viscosity,
-            density=config.density if density is None else density,
-            cache=place.parent / config.cache if cache is None and config.cache is not None else cache,
+    planar = values["planar_velocity"]
+    flows = {
+        "": values["velocity"],
+        "planar_": np.concatenate([planar, np.zeros_like(planar[:1])]),
+        "response_": values["response_velocity"],
+    }
+    if "grid_velocity" in values:
+        flows["grid_"] = values["grid_velocity"]
+    truth, flat, response, *grid = (
+        FlowField(
+            micro,
+            velocity,
+            values[f"{prefix}pressure"] * (1.0 if prefix else attributes.get("density", 1.0)),
+            axis="x",
+            pressure_drop=attributes["pressure_drop"],
+            viscosity=attributes["viscosity"],
         )
-    if isinstance(place, Path) and is_published(place):
-        return PublishedFlows(place, pressure_drop=pressure_drop, viscosity=viscosity, density=density, cache=cache)
-    store = FlowStore.open(place)
-    for name, value in (("pressure_drop", pressure_drop), ("viscosity", viscosity), ("density", density)):
-        if value is not None and value != store.attributes.get(name):
-            raise InvalidInputError(
-                f"{path} says {name} {store.attributes.get(name)}, the call {value}; needed: the same, or leave it out."
-            )
-    return store
+        for prefix, velocity in flows.items()
+    )
+    return Sample(truth, flat, response, *grid)
+
+
+def data_fingerprint(source: FlowSource) -> str:
+    """Return one sha256 over the fingerprints of all media of a data set and its splits."""
+    digest = hashlib.sha256(source.read("fingerprint").tobytes())
+    digest.update(json.dumps(source.attributes.get("splits"), sort_keys=True).encode())
+    return digest.hexdigest()

@@ -16,9 +16,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, MissingDependencyError
-from resinflow.core.files import replacing
-from resinflow.data.sample import (
+from resinflow.data.division import indices_of
+from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
+from resinflow.data.source import (
     GRID_SAMPLE_FIELDS,
     MEDIUM_FIELDS,
     SAMPLE_FIELDS,
@@ -26,8 +26,7 @@ from resinflow.data.sample import (
     medium_from_fields,
     sample_from_fields,
 )
-from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
-from resinflow.data.split import indices_of
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, MissingDependencyError, replacing
 
 
 @dataclass(frozen=True)
@@ -328,7 +327,7 @@ def _advice(path: Path) -> str:
     """What to do with a path that is no data set of ours."""
     if (path / "x" / "domain.pt").is_file() or (path / "y" / "domain.pt").is_file():
         return (
-            "it is in the published layout: read it with resinflow.data.open_flows, "
+            "it is in the published layout: read it with resinflow.data.open.open_flows, "
             f"or convert it with: resinflow data convert {path} {path.name}.zarr --derive."
         )
     return f"make one with: resinflow data generate RECIPE {path}."

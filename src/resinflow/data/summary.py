@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField
-from resinflow.data.sample import Sample
-from resinflow.data.source import FlowSource
-from resinflow.data.split import SPLITS
+from resinflow.data.division import SPLITS
+from resinflow.data.source import FlowSource, Sample
+from resinflow.flow import FlowField
 
 
 class Quantity(NamedTuple):

@@ -1,7 +1,7 @@
-"""Noise schedules, losses and samplers, thin over diffusers; no network is known here."""
+"""Processes of diffusion models: the bridge, noise levels, DDPM."""
 
 from resinflow.diffusion.bridge import Bridge, BridgeDraw
-from resinflow.diffusion.ddpm import NoiseSchedule, sample_ddim, sample_ddpm
-from resinflow.diffusion.noising import Noising
+from resinflow.diffusion.ddpm import CLIP, Draw, NoiseSchedule, sample_ddim, sample_ddpm
+from resinflow.diffusion.levels import Noising
 
-__all__ = ["Bridge", "BridgeDraw", "NoiseSchedule", "Noising", "sample_ddim", "sample_ddpm"]
+__all__ = ["Bridge", "BridgeDraw", "CLIP", "Draw", "NoiseSchedule", "Noising", "sample_ddim", "sample_ddpm"]

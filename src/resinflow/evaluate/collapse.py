@@ -9,11 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField
-from resinflow.core.flow import COMPONENTS
-from resinflow.core.microstructure import Axis
+from resinflow.evaluate.conservation import ratio, rms
 from resinflow.evaluate.metrics import check_comparable
-from resinflow.evaluate.ratios import ratio, rms
+from resinflow.flow import COMPONENTS, Axis, FlowField
 
 ABSENT = 1e-3
 """Of the RMS speed: a component below it is absent from the true flow, and nothing can collapse."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError
 from resinflow.evaluate.spread_scores import FlowSpread
+from resinflow.flow import FlowField, InvalidInputError
 
 _NESTED = ("ranks", "drawn", "calibrated")
 

@@ -1,110 +1,161 @@
-"""What an evaluation found: the scores of every method on every sample of a split, and what each sample is like."""
+"""Evaluation of a model over a split of a data set, beside what it must beat."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint, open_flows
+from resinflow.evaluate.ensemble import score_ensemble
+from resinflow.evaluate.methods import DIFFUSION, Method, methods_of
+from resinflow.evaluate.metrics import compare
+from resinflow.evaluate.options import EvaluationOptions, SourceOptions, Surfaces
+from resinflow.evaluate.resources import memory_peak, reset_memory_peak
+from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
+from resinflow.evaluate.spread_scores import score_flow_spread
+from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
+from resinflow.models import Calibration, calibrated
+from resinflow.presets import load_branched_model
+from resinflow.stokes import grid_flow
 
-from resinflow.core import FlowField
-from resinflow.evaluate.ensemble import EnsembleScores
-from resinflow.evaluate.metrics import Comparison
-
-PLANAR = "planar flow"
-"""The method that every model must beat: its own input."""
-_ENSEMBLE = ("crps", "normalised_crps", "coverage", "nominal_coverage", "spread_skill", "samples")
+_PARAMETERS = ("misalignment", "volume_fraction", "diameter")
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What a sample is like, to see on which media a method errs.
+def evaluate_model(
+    source_options: SourceOptions, options: EvaluationOptions, watch: Callable[[int, int], None] | None = None
+) -> tuple[Evaluation, list[Method]]:
+    """Return the scores of every method on every sample of a split, and the methods.
 
-    Attributes:
-        index: its number in the data set.
-        porosity: fluid volume over box volume.
-        cross_flow: RMS vz over RMS vx of the true flow; 0 where planar flow is exact.
-        parameters: what the recipe drew for it (e.g. ``misalignment`` in degrees), where the data set holds it.
+    Methods: zero velocity; the planar flow; the response flow; the solver on the stored grid, where the truth comes from a
+    finer one; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch
+    without diffusion); the latent diffusion model, once for every choice of its sampler; the VAE's reconstruction D3D(E3D) of
+    the truth, the ceiling; and, where asked for, other models and the solver.
+
+    Raises:
+        InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
+            whose media the model was trained on under another split.
     """
+    predictor = load_branched_model(options.model)
+    source = open_source(source_options)
+    refuse_leak(predictor.log, source)
+    indices = chosen_samples(source, options.split, source_options.limit)
+    methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)
+    calibration: Calibration | None = getattr(predictor, "calibration", None)  # not every kind of model has one
+    scores: dict[str, list[Score]] = {method.name: [] for method in methods}
+    traits: list[Traits] = []
+    warnings: Counter[str] = Counter()
+    for done, index in enumerate(indices, start=1):
+        sample = _sample(source, index, options.surfaces)
+        traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
+        for method in methods:
+            own = calibration if method.name.startswith(DIFFUSION) else None
+            score, flow = _score(method, sample, own, predictor.base)
+            scores[method.name].append(score)
+            warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
+        if watch:
+            watch(done, len(indices))
+    main = next(method.name for method in methods if method.name.startswith(DIFFUSION))
+    notes = (
+        *(("the fibre surfaces are estimated from the masks",) if options.surfaces == "estimated" else ()),
+        *summarised(warnings),
+    )
+    return Evaluation(predictor.name, Path(source.path).name, options.split, traits, scores, main, notes), methods
 
-    index: int
-    porosity: float
-    cross_flow: float
-    parameters: Mapping[str, float] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, float]:
-        """Return all numbers flat by name."""
-        return {"porosity": self.porosity, "cross_flow": self.cross_flow, **self.parameters}
+def open_source(options: SourceOptions) -> FlowSource:
+    """Open the data set of the options, in either layout."""
+    return open_flows(options.data, pressure_drop=options.pressure_drop, viscosity=options.viscosity, density=options.density)
 
 
-@dataclass(frozen=True)
-class Score:
-    """One method on one sample.
+def chosen_samples(source: FlowSource, split: str, limit: int | None) -> list[int]:
+    """Return the first ``limit`` samples of a split.
 
-    Attributes:
-        comparison: errors of its flow.
-        ensemble: calibration of its samples, None for a single flow.
-        peak_memory: largest resident memory of the process while it ran, bytes; None if nothing ran or nobody measured.
+    Raises:
+        InvalidInputError: unknown split, a limit below 1, or a split without samples.
     """
-
-    comparison: Comparison
-    ensemble: EnsembleScores | None = None
-    peak_memory: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all numbers flat by name; None for those that do not exist."""
-        ensemble: dict[str, Any] = dict.fromkeys(_ENSEMBLE)
-        if self.ensemble is not None:
-            ensemble |= self.ensemble.to_dict()
-        return {**self.comparison.to_dict(), **ensemble, "peak_memory": self.peak_memory}
+    if limit is not None and limit < 1:
+        raise InvalidInputError(f"--limit is {limit}; needed: at least 1.")
+    indices = [int(index) for index in source.indices(split)[:limit]]
+    if not indices:
+        raise InvalidInputError(f"the {split} split of {source.path} is empty; needed: at least one sample.")
+    return indices
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores by method, one a sample, in the order of ``traits``.
+def _sample(source: FlowSource, index: int, surfaces: Surfaces) -> Sample:
+    """One sample with what is to be known of its surfaces."""
+    sample = source.sample(index)
+    return known_by_mask(sample) if surfaces == "estimated" else sample
 
-    Attributes:
-        model: name of the model.
-        data: name of the data set.
-        split: its part.
-        traits: of every sample.
-        scores: method to scores.
-        main: the method that the evaluation is about.
-        notes: what a careful reader must know.
+
+def summarised(warnings: Counter[str]) -> Iterable[str]:
+    """Yield warnings that differ in their numbers alone once, with how often they came."""
+    kinds: dict[str, list[str]] = {}
+    for warning in warnings:
+        kinds.setdefault(re.sub(r"\d[\d.e+-]*", "#", warning), []).append(warning)
+    for alike in kinds.values():
+        times = sum(warnings[warning] for warning in alike)
+        yield alike[0] if times == 1 else f"{alike[0]} ({times} flows{', with other numbers' if len(alike) > 1 else ''})"
+
+
+def _score(method: Method, sample: Sample, calibration: Calibration | None, base: Base) -> tuple[Score, FlowField]:
+    measured = method.works and reset_memory_peak()
+    outcome = method.run(sample)
+    peak = memory_peak() if measured else None
+    ensemble = None
+    if outcome.members is not None:
+        ensemble = score_ensemble(outcome.members, sample.truth)
+        ensemble = replace(ensemble, drawn=score_flow_spread(outcome.flow, sample.truth))
+        if calibration is not None:
+            flow = calibrated(outcome.flow, calibration, sample.base(base))
+            ensemble = replace(ensemble, calibrated=score_flow_spread(flow, sample.truth))
+    return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
+
+
+def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
+    """What the recipe drew for a sample; nothing in a data set that does not hold it."""
+    found = {}
+    for name in _PARAMETERS:
+        try:
+            found[name] = float(source.read(name, index))
+        except InvalidInputError:
+            continue
+    return found
+
+
+def refuse_leak(log: dict, source: FlowSource) -> None:
+    """Refuse a data set of the model's own recipe with another split than the one that the model was trained with.
+
+    Raises:
+        InvalidInputError: its test split may hold training samples.
     """
-
-    model: str
-    data: str
-    split: str
-    traits: Sequence[Traits]
-    scores: Mapping[str, Sequence[Score]]
-    main: str
-    notes: tuple[str, ...] = ()
-
-    def column(self, method: str, name: str) -> NDArray[np.float64]:
-        """Return number ``name`` of :meth:`Score.to_dict` of every sample, NaN where it does not exist."""
-        values = [score.to_dict()[name] for score in self.scores[method]]
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-    def worse_than_planar(self) -> dict[str, int]:
-        """Return, by method, on how many samples its velocity error is above that of the planar flow."""
-        bar = self.column(PLANAR, "relative_l2")
-        return {name: int((self.column(name, "relative_l2") > bar).sum()) for name in self.scores if name != PLANAR}
-
-    def ranked(self) -> NDArray[np.int64]:
-        """Return the places of the samples from the best to the worst by the velocity error of the main method."""
-        return np.argsort(self.column(self.main, "relative_l2"), kind="stable")
-
-    def ensembles(self) -> dict[str, list[EnsembleScores]]:
-        """Return the methods that gave several samples, with their calibration."""
-        found = {name: [score.ensemble for score in scores if score.ensemble] for name, scores in self.scores.items()}
-        return {name: scores for name, scores in found.items() if scores}
+    trained = log.get("data", {})
+    recipes = [recipe and completed_recipe(recipe) for recipe in (trained.get("recipe"), source.attributes.get("recipe"))]
+    same_recipe = bool(recipes[0]) and recipes[0] == recipes[1]
+    if same_recipe and trained.get("fingerprint") != data_fingerprint(source):
+        raise InvalidInputError(
+            f"{source.path} follows the recipe of the model's training data but differs from it, so its test split may hold "
+            "training samples; generate it again with the recipe and this version."
+        )
 
 
-def describe_sample(truth: FlowField, index: int, parameters: Mapping[str, float] | None = None) -> Traits:
-    """Return the traits of a sample with its true flow along x."""
-    micro = truth.microstructure
-    along, across = (float(np.sqrt((truth.velocity[k][micro.fluid] ** 2).mean(dtype=np.float64))) for k in (0, 2))
-    return Traits(index, micro.porosity, across / along if along > 0.0 else float("nan"), parameters or {})
+def known_by_mask(sample: Sample) -> Sample:
+    """Return the sample with its mask for a medium: the same truth, the flow on the stored grid from estimated surfaces.
+
+    Planar and response flow know the mask alone as they are.
+
+    Raises:
+        InvalidInputError: with the estimated surfaces nothing percolates.
+    """
+    truth = sample.truth
+    micro = Microstructure(truth.microstructure.fluid, truth.microstructure.spacing)
+
+    def of_mask(flow: FlowField) -> FlowField:
+        return replace(flow, microstructure=micro)
+
+    grid = None
+    if sample.grid is not None:
+        grid = grid_flow(micro, axis=truth.axis, pressure_drop=truth.pressure_drop, viscosity=truth.viscosity)
+    return Sample(of_mask(truth), of_mask(sample.planar), of_mask(sample.response), grid)

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError
-from resinflow.core.flow import COMPONENTS
-from resinflow.evaluate.physics import PhysicsCheck, check_physics
-from resinflow.evaluate.ratios import ratio
+from resinflow.evaluate.conservation import PhysicsCheck, check_physics, ratio
+from resinflow.flow import COMPONENTS, FlowField, InvalidInputError
 
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""

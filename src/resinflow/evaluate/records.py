@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
 from resinflow.evaluate.ensemble import mean_ranks
-from resinflow.evaluate.evaluation import Evaluation
-from resinflow.evaluate.table import Scored, summary
+from resinflow.evaluate.scores import Evaluation
+from resinflow.evaluate.tables import Scored, summary
+from resinflow.flow import InvalidInputError, replacing
 
 SUFFIXES = (".json", ".csv")
 

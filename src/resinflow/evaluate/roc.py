@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from resinflow.core import InvalidInputError
+from resinflow.flow import InvalidInputError
 
 
 def roc_curve(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

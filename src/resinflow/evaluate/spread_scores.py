@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from resinflow.core import FlowField, InvalidInputError
-from resinflow.core.spread import LEVEL, REACH
-from resinflow.evaluate.calibration import SpreadScores, score_spread
 from resinflow.evaluate.metrics import check_comparable
+from resinflow.evaluate.spread import SpreadScores, score_spread
+from resinflow.flow import LEVEL, REACH, FlowField, InvalidInputError
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, LEVEL, 0.95)
 """Probabilities of the central intervals of a reliability diagram."""

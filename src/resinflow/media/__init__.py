@@ -1,16 +1,33 @@
-"""Where microstructures come from: random fibre bundles, and images and stacks of real ones."""
+"""Microstructures: random fibre bundles, images and stacks, known media, and what is plausible for them."""
 
+from resinflow.media.arrangement import BundleStatistics, bundle_statistics, hard_disc_nearest_neighbour
 from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, provenance_of
-from resinflow.media.fibres import Fibres, Wave
+from resinflow.media.cases import (
+    Arrangement,
+    Direction,
+    ReferenceCase,
+    fibre_array,
+    plane_channel,
+    rectangular_duct,
+    table_fractions,
+)
+from resinflow.media.example import EXAMPLE_OPTIONS, example_path
+from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.micrograph import draw_micrograph, save_stack
+from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
+from resinflow.media.sections import estimate_fibre_diameter
 from resinflow.media.segment import Segmentation, SegmentationSettings, dice, segment
-from resinflow.media.statistics import BundleStatistics, bundle_statistics, hard_disc_nearest_neighbour
 
 __all__ = [
+    "Arrangement",
+    "BoxBoundary",
     "BundleSettings",
     "BundleStatistics",
+    "Direction",
+    "EXAMPLE_OPTIONS",
     "Fibres",
+    "ReferenceCase",
     "Segmentation",
     "SegmentationSettings",
     "Wave",
@@ -18,11 +35,20 @@ __all__ = [
     "dice",
     "draw_fibres",
     "draw_micrograph",
+    "estimate_fibre_diameter",
+    "example_path",
+    "fibre_array",
     "fibre_bundle",
+    "fibre_diameter_warning",
     "from_image",
+    "gebart_permeability",
+    "gebart_warning",
     "hard_disc_nearest_neighbour",
+    "plane_channel",
     "provenance_of",
     "read_stack",
+    "rectangular_duct",
     "save_stack",
     "segment",
+    "table_fractions",
 ]

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import InvalidInputError, Microstructure
+from resinflow.flow import InvalidInputError, Microstructure
 from resinflow.media.fibres import STRAIGHT, BoxBoundary, Fibres, Wave, medium_of
 
 _LARGEST_GROWTH = 0.01  # of the diameter: the gaps keep their minimum, since the relaxation leaves room for it
@@ -189,7 +189,7 @@ def _relaxed_fibres(
     The cell is the box, or a wider one whose edges do not show in the box. Also returns by how much (m) the radii may grow
     later; ``room`` is what the first attempt returned.
     """
-    from resinflow.media.relaxation import relax  # brings the compiler, which not every user of media needs
+    from resinflow.media.relaxation import relax
 
     depth, height, width = extent
     periodic = settings.boundary == "periodic"

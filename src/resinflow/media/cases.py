@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.core.flow import Boundary, Lateral
-from resinflow.core.microstructure import AXES, Axis
+from resinflow.flow import AXES, Axis, Boundary, InvalidInputError, Lateral, Microstructure
 
 Arrangement = Literal["square", "hexagonal"]
 Direction = Literal["transverse", "longitudinal"]

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import InvalidInputError, Microstructure
+from resinflow.flow import InvalidInputError, Microstructure
 
 Array = NDArray[np.float64]
 BoxBoundary = Literal["cut", "periodic"]
@@ -134,7 +134,7 @@ class Fibres:
         Args:
             shape: voxels (nz, ny, nx) of the box.
         """
-        from resinflow.media.distance import distance_to_fibres  # brings the compiler, which not every user of media needs
+        from resinflow.media.distance import distance_to_fibres
 
         z, y, x = (
             np.asarray((np.arange(count) + 0.5) * (edge / count), dtype=np.float64)

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import InvalidInputError, Microstructure, ResinflowError
-from resinflow.media.outline import outline_distance
+from resinflow.flow import InvalidInputError, Microstructure, ResinflowError
+from resinflow.media.distance import outline_distance
 from resinflow.media.segment import SegmentationSettings, segment
 
 _TIFF = (".tif", ".tiff")
@@ -46,7 +46,7 @@ def from_image(
 
     Returns:
         The medium with spacing (depth / nz, pixel_size, pixel_size). One that was segmented has the signed distance to the
-        fibre surfaces, which the greys tell to a tenth of a pixel or so (:func:`resinflow.media.outline.outline_distance`); a
+        fibre surfaces, which the greys tell to a tenth of a pixel or so (:func:`resinflow.media.distance.outline_distance`); a
         mask tells no more than its pixels. The medium's provenance holds the file's name, the sizes, whether
         it was extruded, and the segmentation's settings and findings.
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.core import InvalidInputError, Microstructure
-from resinflow.core.files import replacing
+from resinflow.flow import InvalidInputError, Microstructure, replacing
 
 _SUFFIXES = (".tif", ".tiff")
 _STEP_OVERSHOOT = 0.2420  # peak of sigma^2 |d2/dx2| of a unit step blurred by sigma: 1 / sqrt(2 pi e)

@@ -1,4 +1,4 @@
-"""Pushing overlapping fibres apart until none overlaps: the compiled loop behind :func:`resinflow.media.fibre_bundle`.
+"""Pushing overlapping fibres apart until none overlaps: the compiled loop behind :func:`resinflow.media.bundles.fibre_bundle`.
 
 Random insertion alone jams at a fraction of 0.55; relaxation of the two end points of every axis goes beyond. The pairs that
 can touch are kept in a list (Verlet, Phys. Rev. 159 (1967) 98), which is made anew before any other pair could have come into

@@ -14,15 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from resinflow.core import InvalidInputError
-from resinflow.media.morphology import (
-    on_border,
-    opening,
-    page_depth,
-    page_opening,
-    split_objects,
-    without_small_holes,
-)
+from resinflow.flow import InvalidInputError
+from resinflow.media.sections import on_border, opening, page_depth, page_opening, split_objects, without_small_holes
 
 Polarity = Literal["dark", "bright"]
 Floats = NDArray[np.float64]

@@ -1,6 +1,9 @@
-"""Networks in plain PyTorch: they know tensors, not resin."""
+"""Building blocks of networks: autoencoder, denoiser, U-Net, staggered fields."""
 
+from resinflow.nn.blocks import ResidualBlock
 from resinflow.nn.denoiser import Denoiser
-from resinflow.nn.dual_vae import DualBranchVAE, Posterior
+from resinflow.nn.staggered import as_staggered
+from resinflow.nn.unet3d import UNet3d
+from resinflow.nn.vae import DualBranchVAE, Posterior
 
-__all__ = ["Denoiser", "DualBranchVAE", "Posterior"]
+__all__ = ["Denoiser", "DualBranchVAE", "Posterior", "ResidualBlock", "UNet3d", "as_staggered"]

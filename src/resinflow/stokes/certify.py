@@ -15,17 +15,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField
-from resinflow.core.report import Certificate
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.grid import FLOW
-from resinflow.stokes.posed import PosedStokes, posed_stokes
-from resinflow.stokes.problem import Drive, to_flow, to_state
-from resinflow.stokes.refine import momentum_residual
-from resinflow.stokes.refine import project as make_admissible
-from resinflow.stokes.system import PRESSURE, StokesSystem
-from resinflow.stokes.twoscale import TwoScale
-from resinflow.stokes.walls import MASK_RULE, WallRule
+from resinflow.flow import Certificate, Drive, FlowField
+from resinflow.stokes.algebra.outer import momentum_residual
+from resinflow.stokes.algebra.outer import project as make_admissible
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.twoscale import TwoScale
+from resinflow.stokes.problem.mask import FLOW, MASK_RULE, WallRule
+from resinflow.stokes.problem.problem import to_flow, to_state
+from resinflow.stokes.problem.system import PRESSURE, StokesSystem
+from resinflow.stokes.solve import PosedStokes, posed_stokes
 
 State = NDArray[np.float64]
 

@@ -6,10 +6,8 @@ import time
 
 import numpy as np
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure, SolverReport
-from resinflow.core.microstructure import Axis
+from resinflow.flow import Axis, Drive, FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.stokes.estimate import warn_of_narrow_gaps
-from resinflow.stokes.problem import Drive
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve_discrete
 
 

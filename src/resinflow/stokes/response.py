@@ -6,14 +6,13 @@ import time
 
 import numpy as np
 
-from resinflow.core import ConvergenceError, FlowField, Microstructure, SolverReport
-from resinflow.core.flow import Boundary, Lateral
-from resinflow.core.microstructure import Axis
-from resinflow.stokes.compiled import Team
-from resinflow.stokes.problem import Drive, pose, still, to_flow
-from resinflow.stokes.refine import energy_error, respond
-from resinflow.stokes.twoscale import TwoScale
-from resinflow.stokes.walls import MASK_RULE, WallRule
+from resinflow.flow import Axis, Boundary, ConvergenceError, Drive, FlowField, Lateral, Microstructure, SolverReport
+from resinflow.stokes.algebra.outer import energy_error, respond
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.twoscale import TwoScale
+from resinflow.stokes.problem.mask import MASK_RULE, WallRule
+from resinflow.stokes.problem.pose import pose
+from resinflow.stokes.problem.problem import still, to_flow
 
 _FLUX_TOLERANCE = 1e-8
 _RESPONSE_TOLERANCE = 1e-6

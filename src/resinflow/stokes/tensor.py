@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import Microstructure
-from resinflow.core.flow import COMPONENTS
-from resinflow.core.microstructure import AXES
+from resinflow.flow import AXES, COMPONENTS, Microstructure
+from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
-from resinflow.stokes.walls import MASK_RULE, WallRule
 
 
 def permeability_tensor(

@@ -1,23 +1,44 @@
-"""Training of the three stages of every preset with Lightning: 3-D branch, 2-D branch, latent diffusion."""
+"""The engine that trains one stage of any preset."""
 
-from resinflow.train.config import STAGES, StageName, TrainingConfig, load_training_config
-from resinflow.train.fold import Fold
-from resinflow.train.history import best_validation_loss
-from resinflow.train.presets import Recipe, load_recipe, on_machine, train_recipe
-from resinflow.train.run import train_stage
-from resinflow.train.trainer import fit_stage
+from resinflow.train.checkpoints import LAST
+from resinflow.train.data import StageData, sample_generator
+from resinflow.train.fit import checkpoint_activations, fit_stage
+from resinflow.train.flow_stage import FlowStageConfig, Stage, flow_rate_error, masked_rmse, velocity_error
+from resinflow.train.history import best_validation_loss, write_log
+from resinflow.train.loading import Batch, FlowDataModule, LoadingConfig, measure_target_scale
+from resinflow.train.run import CLAIM, MODEL, claim_run, read_claim, result_of, weights_before, weights_of
+from resinflow.train.stage import MACHINE_OPTIONS, STAGES, Part, Positive, StageConfig, StageName, TrainedStage, Weight
 
 __all__ = [
+    "Batch",
+    "CLAIM",
+    "FlowDataModule",
+    "FlowStageConfig",
+    "LAST",
+    "LoadingConfig",
+    "MACHINE_OPTIONS",
+    "MODEL",
+    "Part",
+    "Positive",
     "STAGES",
-    "Fold",
-    "Recipe",
+    "Stage",
+    "StageConfig",
+    "StageData",
     "StageName",
-    "TrainingConfig",
+    "TrainedStage",
+    "Weight",
     "best_validation_loss",
+    "checkpoint_activations",
+    "claim_run",
     "fit_stage",
-    "load_recipe",
-    "load_training_config",
-    "on_machine",
-    "train_recipe",
-    "train_stage",
+    "flow_rate_error",
+    "masked_rmse",
+    "measure_target_scale",
+    "read_claim",
+    "result_of",
+    "sample_generator",
+    "velocity_error",
+    "weights_before",
+    "weights_of",
+    "write_log",
 ]

@@ -10,8 +10,7 @@ import lightning as L
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
+from resinflow.flow import InvalidInputError, replacing
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _MONITOR = "validation_loss"

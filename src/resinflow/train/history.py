@@ -22,10 +22,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
-from resinflow.train.config import STAGES
-from resinflow.train.voxel_config import DIRECT
+from resinflow.flow import InvalidInputError, replacing
+from resinflow.presets import DIRECT
+from resinflow.train.stage import STAGES
 
 LOG = "log.json"
 METRICS = Path("history") / "metrics.csv"

@@ -1,6 +1,6 @@
 """Training data: conditions and targets of a split, mirrored at random by the exact symmetries.
 
-Samples come from any source (:class:`resinflow.data.FlowSource`): a store on disk or object storage, or the published layout.
+Samples come from any source (:class:`resinflow.data.source.FlowSource`): a store on disk or object storage, or the published layout.
 Small splits stay in memory; larger ones are read again in every epoch, ahead of the training step, by worker processes. What a
 sample looks like depends on the seed, the epoch and its number alone: neither on the workers, nor on what is kept, nor on
 how often a run was interrupted.
@@ -20,13 +20,31 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from resinflow.core import InvalidInputError
 from resinflow.data import FlowSource
-from resinflow.model.conditioning import CHANNELS, TARGETS, build_target
-from resinflow.model.config import InputConfig
-from resinflow.model.correction import StartFlows, conditions_of
-from resinflow.model.symmetry import MIRRORS, Mirror, mirror_pair
-from resinflow.train.reproducible import Place, Share, SharedSampler
+from resinflow.flow import InvalidInputError
+from resinflow.models import (
+    CHANNELS,
+    MIRRORS,
+    TARGETS,
+    InputConfig,
+    Mirror,
+    StartFlows,
+    build_target,
+    conditions_of,
+    mirror_pair,
+    target_mask,
+)
+from resinflow.train.data import Place, Share, SharedSampler
+
+
+def measure_target_scale(samples: FlowDataModule) -> torch.Tensor:
+    """Return the root mean square of the target per channel, over the training split and where it is defined."""
+    squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(len(TARGETS))
+    for conditions, target in samples.train_dataloader():
+        squares += target.square().sum(dim=(0, 2, 3, 4))
+        voxels += target_mask(conditions).sum(dim=(0, 2, 3, 4))
+    return (squares / voxels).sqrt().clamp_min(1e-9)
+
 
 Batch = tuple[Tensor, Tensor]
 """Conditions (B, C, D, H, W) and unscaled targets (B, 4, D, H, W)."""

@@ -1,158 +1,110 @@
-"""One run directory holds a training run; every stage resumes where it was and starts where the one before it ended."""
+"""What a run directory belongs to: one recipe, one data set, one fold, one start. Written on first use, compared ever after."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback
+from pydantic import BaseModel, ValidationError
 
-from resinflow.data import FlowSource
-from resinflow.model.conditioning import TARGETS
-from resinflow.model.masks import target_mask
-from resinflow.model.networks import LatentDiffusion, load_weights, save_weights
-from resinflow.model.predictor import FlowPredictor
-from resinflow.model.sampling import process_of
-from resinflow.nn.blocks import ResidualBlock
-from resinflow.train.checkpoints import LAST
-from resinflow.train.claim import claim_run, data_fingerprint
-from resinflow.train.config import STAGES, StageConfig, StageName, TrainingConfig
-from resinflow.train.fold import Fold, open_folded
-from resinflow.train.gradients import checkpoint_activations
-from resinflow.train.history import write_log
-from resinflow.train.loading import FlowDataModule, LoadingConfig
-from resinflow.train.modules import DiffusionStage, Stage, Vae2dStage, Vae3dStage
-from resinflow.train.places import MODEL, result_of, weights_before, weights_of
-from resinflow.train.starting import StartModel, open_start
-from resinflow.train.trainer import fit_stage
+from resinflow.data import FlowSource, Fold, data_fingerprint
+from resinflow.flow import InvalidInputError, replacing
+from resinflow.train.stage import MACHINE_OPTIONS, STAGES, StageName
+
+CLAIM = "run.json"
 
 
-def train_stage(
-    stage: StageName,
-    data: str | Path,
-    run: str | Path,
-    config: TrainingConfig,
-    *,
-    callbacks: Sequence[Callback] = (),
-    fold: Fold | None = None,
-    start: Path | None = None,
-) -> Path:
-    """Train one stage in the run directory and return the file of its weights (after ``diffusion``: the model directory).
+def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None, *, start: str | None = None) -> None:
+    """Write the run's recipe, data, fold and the sha256 of the weights it starts from on first use; refuse others afterwards.
 
-    Interrupted at any moment, the same command goes on from the last finished epoch; a finished stage is left as it is.
-
-    Args:
-        stage: ``vae3d``, ``vae2d`` or ``diffusion``, in this order.
-        data: a data set with splits and statistics.
-        run: the run directory, made if absent.
-        config: the recipe; it must be that of the run directory.
-        callbacks: further Lightning callbacks, e.g. to prune a trial; what they raise reaches the caller.
-        fold: divide training and validation samples anew for cross-validation; all stages of a run have the same.
-        start: directory of a trained model to go on from. Any stage may then be the first: a stage whose predecessor the run
-            has not trained takes all networks, and the scale of the target, from there.
+    A recipe that differs in :data:`~resinflow.train.stage.MACHINE_OPTIONS` alone is the same one, and options that did not
+    exist when the run was begun count as their defaults.
 
     Raises:
-        InvalidInputError: another recipe, data set, fold or start than the run's, an earlier stage missing, data without
-            statistics, a starting model with other networks than the recipe's, or fewer training samples than the recipe asks
-            for.
-        KeyboardInterrupt: stopped by the user or the queueing system.
+        InvalidInputError: the directory belongs to another recipe, data set, fold or starting model.
     """
-    run = Path(run)
-    source = open_folded(data, fold)
-    begun = open_start(start, config.model)
-    claim_run(run, config, source, fold, start=begun.story["sha256"] if begun else None)
-    folder = run / stage
-    result = result_of(run, stage)
-    if weights_of(run, stage).is_file():
-        return result
-    networks = _networks_before(stage, run, config, begun)
-    seed = config.seed + STAGES.index(stage)
-    L.seed_everything(seed, verbose=False)
-    options: StageConfig = getattr(config, stage)
-    loading = LoadingConfig(workers=options.workers)
-    batch = options.batch_size // options.devices
-    samples = FlowDataModule(source, batch, seed=seed, loading=loading, inputs=config.model, samples=config.samples)
-    if not (folder / LAST).is_file():  # else the checkpoint holds the scales
-        if stage == "vae3d" and begun is None:
-            networks.target_scale.copy_(measure_target_scale(samples))
-        if stage == "diffusion":
-            networks.latent_scale.copy_(_latent_scale(networks, samples, options.precision))
-    if options.gradient_checkpointing:
-        checkpoint_activations(networks, ResidualBlock)
-    _write_log(run, config, source, begun)
-    fit_stage(folder, _module(stage, networks, config), samples, options, callbacks=callbacks, seed=seed)
-    _save(stage, run, config, source, networks, begun)
-    return result
-
-
-@rank_zero_only
-def _save(
-    stage: StageName,
-    run: Path,
-    config: TrainingConfig,
-    source: FlowSource,
-    networks: LatentDiffusion,
-    begun: StartModel | None,
-) -> None:
-    """Write the weights of a finished stage last: where they are, all else is."""
-    log = _write_log(run, config, source, begun)
-    if stage == "diffusion":
-        FlowPredictor(config.name, config.model, networks, log).save(run / MODEL)
-    save_weights(networks, weights_of(run, stage))
-
-
-def _networks_before(stage: StageName, run: Path, config: TrainingConfig, begun: StartModel | None) -> LatentDiffusion:
-    torch.manual_seed(config.seed)
-    networks = LatentDiffusion(config.model)
-    before = weights_before(run, stage, begun.weights if begun else None)
-    if before is not None:
-        load_weights(networks, before)
-    return networks
-
-
-def _module(stage: StageName, networks: LatentDiffusion, config: TrainingConfig) -> Stage:
-    if stage == "vae3d":
-        return Vae3dStage(networks, config.vae3d)
-    if stage == "vae2d":
-        return Vae2dStage(networks, config.vae2d)
-    return DiffusionStage(networks, config.diffusion, process_of(config.model))
-
-
-def measure_target_scale(samples: FlowDataModule) -> torch.Tensor:
-    """Return the root mean square of the target per channel, over the training split and where it is defined."""
-    squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(len(TARGETS))
-    for conditions, target in samples.train_dataloader():
-        squares += target.square().sum(dim=(0, 2, 3, 4))
-        voxels += target_mask(conditions).sum(dim=(0, 2, 3, 4))
-    return (squares / voxels).sqrt().clamp_min(1e-9)
-
-
-def _latent_scale(networks: LatentDiffusion, samples: FlowDataModule, precision: str) -> torch.Tensor:
-    """Standard deviation of encoder_3d's latent per channel over the training split, computed where the stage will train."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    networks.to(device)
-    squares, count = torch.zeros_like(networks.latent_scale), 0
-    reduced = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
-    with torch.inference_mode(), reduced:
-        for batch in samples.train_dataloader():
-            conditions, target = (tensor.to(device) for tensor in batch)
-            latent = networks.vae.encode_3d(networks.scaled(target), conditions).mean.float()
-            squares += latent.square().sum(dim=(0, 2, 3, 4))
-            count += latent[:, 0].numel()
-    networks.cpu()
-    return (squares / count).sqrt().clamp_min(1e-3).cpu()
-
-
-@rank_zero_only
-def _write_log(run: Path, config: TrainingConfig, source: FlowSource, begun: StartModel | None) -> dict[str, Any]:
-    """Write and return the story of the run: its recipe, its data, every stage's history, and the story of its start."""
-    data = {
-        "fingerprint": data_fingerprint(source),
-        "recipe": source.attributes.get("recipe"),
-        "statistics": source.statistics,
+    claim = {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": data_fingerprint(source),
+        "fold": asdict(fold) if fold is not None else None,
+        "start": start,
     }
-    return write_log(run, config.model_dump(mode="json"), data, begun.story if begun else None)
+    path = run / CLAIM
+    if not path.is_file():
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
+        return
+    found = read_claim(path)
+    same = {
+        "recipe": _same_recipe(found.get("recipe"), recipe),
+        "data set": found.get("data") == claim["data"],
+        "fold": found.get("fold") == claim["fold"],
+        "starting model": found.get("start") == start,
+    }
+    for name, agrees in same.items():
+        if not agrees:
+            raise InvalidInputError(f"{run} was started with another {name}; needed: the same, or another run directory.")
+
+
+def read_claim(path: Path) -> Mapping[str, Any]:
+    """Return what a run directory was begun with: recipe, data, fold and start.
+
+    Raises:
+        InvalidInputError: a damaged file.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidInputError(f"{path} is damaged; needed: the file as written. Copy it again, or use another run directory.")
+    return found
+
+
+def _same_recipe(found: Any, recipe: BaseModel) -> bool:
+    try:
+        begun = type(recipe).model_validate(found)
+    except ValidationError:
+        return False
+    return _computed(begun.model_dump(mode="json")) == _computed(recipe.model_dump(mode="json"))
+
+
+def _computed(values: Any) -> Any:
+    """The part of a recipe that decides what is computed."""
+    if isinstance(values, dict):
+        return {name: _computed(value) for name, value in values.items() if name not in MACHINE_OPTIONS}
+    return values
+
+
+MODEL = "model"
+_WEIGHTS = "networks.safetensors"
+
+
+def weights_of(run: Path, stage: StageName) -> Path:
+    """Return the file of a stage's weights; a stage is finished when it is there."""
+    return run / stage / _WEIGHTS
+
+
+def result_of(run: Path, stage: StageName) -> Path:
+    """Return what a finished stage gives its user: its weights, the last one the model directory."""
+    return run / MODEL if stage == STAGES[-1] else weights_of(run, stage)
+
+
+def weights_before(run: Path, stage: StageName, start: Path | None = None) -> Path | None:
+    """Return the weights that a stage starts from: those of the stage before, else ``start``; None: from nothing.
+
+    Raises:
+        InvalidInputError: the stage before is not finished, and there is no start.
+    """
+    place = STAGES.index(stage)
+    if place == 0:
+        return start
+    before = STAGES[place - 1]
+    if weights_of(run, before).is_file():
+        return weights_of(run, before)
+    if start is None:
+        raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
+    return start

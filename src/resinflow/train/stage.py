@@ -4,14 +4,68 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import lightning as L
 import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from resinflow.train.config import StageConfig
 from resinflow.train.muon import Muon
+
+StageName = Literal["vae3d", "vae2d", "diffusion"]
+STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
+"""The stages of every preset in their order; each has a folder of its name in the run directory."""
+
+Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class StageConfig(BaseModel):
+    """Options that every stage of every preset has.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: samples a batch, over all devices together.
+        accumulate: batches a step of the optimiser; their mean gradient is clipped once.
+        learning_rate: peak of the schedule.
+        weight_decay: decoupled weight decay.
+        gradient_clip: largest norm of a step's gradient; ``null`` for no limit.
+        patience: epochs without a smaller validation loss after which the stage ends; ``null`` to train all epochs.
+        keep: which weights the stage hands on: those of the ``last`` epoch, or of the ``best`` one by validation loss.
+        precision: Lightning's precision, ``bf16-mixed`` or ``32-true``.
+        gradient_checkpointing: compute activations again in the backward pass instead of keeping them: less memory, more time.
+        compile: translate the networks with torch.compile.
+        devices: GPUs of this machine (or processes, where there is none) that share every batch.
+        workers: processes that read samples, per device; 0 reads in the training process, ``null`` lets the data decide.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Positive = 20
+    batch_size: Positive = 4
+    accumulate: Positive = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Weight = 1e-3
+    gradient_clip: Annotated[float, Field(gt=0)] | None = 1.0
+    patience: Positive | None = None
+    keep: Literal["last", "best"] = "last"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    devices: Positive = 1
+    workers: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _devices_share_the_batch(self) -> Self:
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of devices {self.devices}; needed: equal shares")
+        return self
+
+
+MACHINE_OPTIONS = frozenset({"gradient_checkpointing", "compile", "devices", "workers"})
+"""Options that say how a machine computes a stage, not what is computed: a run may go on with others."""
+
 
 Part = Literal["train", "validation"]
 

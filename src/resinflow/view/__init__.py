@@ -1,8 +1,42 @@
-"""Pictures of a flow: maps of slices by matplotlib, 3-D pictures and pages by pyvista, layers for napari; training curves."""
+"""Figures, 3-D scenes, pages."""
 
+from resinflow.view.evaluation import write_figure
 from resinflow.view.figures import comparison_figure, flow_figure
-from resinflow.view.napari_layers import napari_layers
-from resinflow.view.render import render_flow
-from resinflow.view.slices import slices_figure
+from resinflow.view.histograms import Histogram, histogram_figure
+from resinflow.view.napari_layers import napari_layers, open_in_napari
+from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
+from resinflow.view.page import check_folder, worse_line, write_report
+from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
+from resinflow.view.render import SCENE_SUFFIXES, render_flow
+from resinflow.view.slices import Field, slices_figure
+from resinflow.view.training_figure import compose_training
+from resinflow.view.training_log import TrainingLog, read_training_log
+from resinflow.view.uncertainty import compose_novelty
 
-__all__ = ["comparison_figure", "flow_figure", "napari_layers", "render_flow", "slices_figure"]
+__all__ = [
+    "FIGURE_SUFFIXES",
+    "Field",
+    "Histogram",
+    "SCENE_SUFFIXES",
+    "TrainingLog",
+    "check_folder",
+    "checked_target",
+    "comparison_figure",
+    "compose_diagnosis",
+    "compose_latents",
+    "compose_novelty",
+    "compose_reconstruction",
+    "compose_slices",
+    "compose_training",
+    "flow_figure",
+    "histogram_figure",
+    "napari_layers",
+    "open_in_napari",
+    "read_training_log",
+    "render_flow",
+    "save_figure",
+    "slices_figure",
+    "worse_line",
+    "write_figure",
+    "write_report",
+]

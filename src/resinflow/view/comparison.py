@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField
-from resinflow.evaluate.metrics import Comparison, check_comparable, compare
+from resinflow.evaluate import Comparison, check_comparable, compare
+from resinflow.flow import FlowField
 from resinflow.view.panels import (
     add_colour_bar,
     add_headline,
@@ -28,6 +28,7 @@ from resinflow.view.wording import describe_permeability, describe_problem, scor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 _SIDE = 2.0  # inches: a square panel
 _NAME_OFFSET = -40.0  # points: a row's name stands left of the ticks and their label
 
@@ -37,7 +38,7 @@ Fields = dict[str, NDArray[np.float64]]
 def compose_comparison(
     prediction: FlowField, truth: FlowField | None = None, planar: FlowField | None = None, slice_index: int | None = None
 ) -> Figure:
-    """Return the figure that :func:`resinflow.view.comparison_figure` writes, for a prediction with at least one other flow.
+    """Return the figure that :func:`resinflow.view.figures.comparison_figure` writes, for a prediction with at least one other flow.
 
     Raises:
         InvalidInputError: flows of different problems or a slice that does not exist.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resinflow.evaluate.evaluation import Evaluation
+from resinflow.evaluate import Evaluation
 from resinflow.view.panels import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 RESOLUTION = 130  # dots per inch
 _AT_REST = "zero"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resinflow.core import FlowField
+from resinflow.flow import FlowField
 from resinflow.view.comparison import compose_comparison
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import (
@@ -26,6 +26,7 @@ from resinflow.view.wording import describe_permeability, describe_problem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 _SIDE = 2.9  # inches: a square panel
 

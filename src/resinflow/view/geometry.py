@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.core import FlowField, Microstructure
-from resinflow.core.flow import COMPONENTS
-from resinflow.core.microstructure import AXES
+from resinflow.flow import AXES, COMPONENTS, FlowField, Microstructure
 from resinflow.view.panels import MICROMETRE
 
 _SMOOTHING = 0.7  # voxels: rounds the staircase of a mask

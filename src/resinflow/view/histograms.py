@@ -16,6 +16,7 @@ from resinflow.view.panels import new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
 _BINS = 20
 _COLUMNS = 3
 _LABEL = 9  # points

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError, MissingDependencyError
-from resinflow.core.flow import COMPONENTS
+from resinflow.flow import COMPONENTS, FlowField, InvalidInputError, MissingDependencyError
 from resinflow.view.panels import FIBRE_GREY, MICROMETRE, slice_fields
 from resinflow.view.scales import SPREAD, ColourScale, scales_of, sequential
 

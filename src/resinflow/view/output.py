@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resinflow.core import InvalidInputError
-from resinflow.core.files import replacing
+from resinflow.flow import InvalidInputError, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 _RESOLUTION = 160  # dots per inch

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField, InvalidInputError, Microstructure
-from resinflow.core.flow import COMPONENTS
+from resinflow.flow import COMPONENTS, FlowField, InvalidInputError, Microstructure
 from resinflow.view.scales import ColourScale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+
 
 FIBRE_GREY = "#9a9a9a"
 FLUID_BLUE = "#e3eef7"

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.core import FlowField
-from resinflow.core.flow import COMPONENTS
-from resinflow.core.microstructure import Axis
-from resinflow.evaluate.collapse import Diagnosis, mean_spectrum
-from resinflow.evaluate.metrics import check_comparable
+from resinflow.evaluate import Diagnosis, check_comparable, mean_spectrum
+from resinflow.flow import COMPONENTS, Axis, FlowField
 from resinflow.view.panels import (
     add_colour_bar,
     checked_slice,
@@ -29,6 +26,7 @@ from resinflow.view.wording import describe_problem
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 _SIDE = 2.2  # inches: a square panel
 _SMALL_SIDE = 1.3

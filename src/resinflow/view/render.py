@@ -10,13 +10,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from resinflow.core import FlowField, InvalidInputError, MissingDependencyError
-from resinflow.core.files import replacing
+from resinflow.flow import FlowField, InvalidInputError, MissingDependencyError, replacing
 from resinflow.view.geometry import direction_arrow, fibre_surface, speed_cuts, trace_streamlines
-from resinflow.view.html import scene_page
 from resinflow.view.output import checked_target
 from resinflow.view.panels import FIBRE_GREY, MICROMETRE
 from resinflow.view.scales import SEQUENTIAL, sequential, unit_for
+from resinflow.view.scene_page import scene_page
 from resinflow.view.wording import describe_drive, describe_permeability
 
 Scene = Literal["streamlines", "speed"]

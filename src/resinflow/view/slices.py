@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from resinflow.core import FlowField, InvalidInputError
-from resinflow.core.units import format_length
+from resinflow.flow import FlowField, InvalidInputError, format_length
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import add_colour_bar, draw_field, new_figure, panel_size, slice_fields, style_axes
 from resinflow.view.scales import scales_of
@@ -17,6 +16,7 @@ from resinflow.view.wording import describe_drive, describe_permeability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 Field = Literal["speed", "vx", "vy", "vz", "pressure"]
 _SYMBOLS = {"speed": "|v|", "pressure": "p"}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resinflow.core import InvalidInputError
+from resinflow.flow import InvalidInputError
 
 LOGS = ("log.json", "model/log.json", "vae_log.json")
 """Where a run directory, a model directory or a published folder has its log, in this order."""

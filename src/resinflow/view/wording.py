@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from resinflow.core import DARCY, FlowField
-from resinflow.core.units import format_length
-from resinflow.evaluate.metrics import Comparison
+from resinflow.evaluate import Comparison
+from resinflow.flow import DARCY, FlowField, format_length
 from resinflow.view.scales import PRESSURE_UNITS, unit_for
 
 

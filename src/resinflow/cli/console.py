@@ -1,0 +1,142 @@
+"""What the commands print: the medium, the table, plausibility, warnings. Progress shows on terminals only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from resinflow.cli.medium import is_extruded
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, format_length, format_permeability
+from resinflow.media import estimate_fibre_diameter, gebart_permeability, gebart_warning
+
+
+def make_console() -> Console:
+    """Return a console that wraps nothing when its output goes to a file."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=140)
+
+
+@contextmanager
+def working(console: Console, what: str) -> Iterator[None]:
+    """Show on a terminal what is being done."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+@contextmanager
+def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, all) that drives a progress bar with rate and remaining time on a terminal."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def print_medium(console: Console, micro: Microstructure, source: str) -> None:
+    """Print size, voxel size, fibre fraction and, for extruded media, what that means."""
+    console.print(f"{source}: {micro.describe()}")
+    if is_extruded(micro):
+        console.print(
+            "All slices are alike (a single image is extruded along z): the planar flow is then exact and vz is zero; "
+            "3-D effects need a stack."
+        )
+
+
+def print_plausibility(console: Console, flow: FlowField) -> None:
+    """Print K in all units beside Gebart's value for the same fibre fraction and diameter, with a warning if far apart."""
+    micro = flow.microstructure
+    console.print(f"K{flow.axis}{flow.axis} = {format_permeability(flow.permeability)}")
+    diameter = estimate_fibre_diameter(micro)
+    if diameter is None or flow.permeability <= 0:
+        return
+    try:
+        gebart = gebart_permeability(micro.fibre_fraction, diameter)
+    except InvalidInputError:  # a fraction beyond the closest packing has no Gebart value
+        return
+    console.print(
+        f"Gebart (hexagonal array of the same fraction, fibres of {format_length(diameter)}): {format_permeability(gebart)}"
+    )
+    warning = gebart_warning(flow.permeability, micro.fibre_fraction, diameter)
+    if warning:
+        console.print(f"warning: {warning}", style="yellow")
+
+
+def print_warnings(console: Console, flows: Sequence[FlowField]) -> None:
+    """Print what the reports of ``flows`` warn of, each once."""
+    found = [warning for flow in flows if flow.report is not None for warning in flow.report.warnings]
+    for warning in dict.fromkeys(found):
+        console.print(f"note: {warning}", style="yellow")
+
+
+def save_all(console: Console, flow: FlowField, paths: Sequence[Path]) -> None:
+    """Save ``flow`` to every path and say so."""
+    for path in paths:
+        console.print(f"wrote {flow.save(path)}")
+
+
+_INTERVAL = 60.0
+"""Seconds between two lines of a log."""
+
+
+class Pace:
+    """Rate and remaining time, counted from the first report on: what an earlier run left is not this one's work."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+        self._last = (0.0, 0, 0)
+
+    def note(self, done: int, total: int) -> None:
+        """Take note of the numbers of finished and of all samples."""
+        now = self._clock()
+        self._first = self._first or (now, done)
+        self._last = (now, done, total)
+
+    @property
+    def made(self) -> int:
+        """Samples of this run."""
+        return self._last[1] - self._first[1] if self._first else 0
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first to the last report."""
+        return self._last[0] - self._first[0] if self._first else 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Samples a minute; None before the first one."""
+        return 60 * self.made / self.seconds if self.made and self.seconds > 0 else None
+
+    def describe(self) -> str:
+        """Return rate and remaining time in words; empty before the first sample."""
+        if self.rate is None:
+            return ""
+        minutes = (self._last[2] - self._last[1]) / self.rate
+        return f"{self.rate:.0f} a minute, {f'{minutes:.0f} min' if minutes >= 1 else f'{60 * minutes:.0f} s'} left"
+
+
+@contextmanager
+def showing_pace(console: Console, what: str, pace: Pace) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, all) that keeps ``pace`` and shows it."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[rate]}"))
+    printed = [time.monotonic()]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None, rate="")
+
+        def show(done: int, total: int) -> None:
+            pace.note(done, total)
+            rate = pace.rate
+            progress.update(task, completed=done, total=total, rate="" if rate is None else f"{rate:.0f}/min")
+            if not console.is_terminal and time.monotonic() - printed[0] >= _INTERVAL and done < total:
+                printed[0] = time.monotonic()
+                console.print(f"{done} of {total} {what}: {pace.describe()}")
+
+        yield show

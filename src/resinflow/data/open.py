@@ -1,0 +1,53 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resinflow.data.published.flows import PublishedFlows
+from resinflow.data.published.layout import is_published
+from resinflow.data.source import FlowSource, SourceConfig
+from resinflow.data.store import FlowStore, locate
+from resinflow.flow import InvalidInputError, read_config
+
+
+def open_flows(
+    path: str | Path,
+    *,
+    pressure_drop: float | None = None,
+    viscosity: float | None = None,
+    density: float | None = None,
+    cache: str | Path | None = None,
+) -> FlowSource:
+    """Open a store (folder or URL), a folder in the published layout, or what a YAML file (:class:`SourceConfig`) names.
+
+    Args:
+        path: the data set.
+        pressure_drop: Pa; needed for a published folder that resinflow did not write, and for nothing else.
+        viscosity: Pa s, likewise.
+        density: kg/m^3, likewise, if its pressure is kinematic.
+        cache: folder for flows that a published folder lacks and the solver adds; None: memory alone.
+
+    Raises:
+        InvalidInputError: neither layout, a damaged data set or YAML file, or options that contradict the data set.
+    """
+    place = locate(path)
+    if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):
+        config = read_config(place, SourceConfig)
+        named = locate(config.path)
+        return open_flows(
+            named if isinstance(named, str) else place.parent / named,
+            pressure_drop=config.pressure_drop if pressure_drop is None else pressure_drop,
+            viscosity=config.viscosity if viscosity is None else viscosity,
+            density=config.density if density is None else density,
+            cache=place.parent / config.cache if cache is None and config.cache is not None else cache,
+        )
+    if isinstance(place, Path) and is_published(place):
+        return PublishedFlows(place, pressure_drop=pressure_drop, viscosity=viscosity, density=density, cache=cache)
+    store = FlowStore.open(place)
+    for name, value in (("pressure_drop", pressure_drop), ("viscosity", viscosity), ("density", density)):
+        if value is not None and value != store.attributes.get(name):
+            raise InvalidInputError(
+                f"{path} says {name} {store.attributes.get(name)}, the call {value}; needed: the same, or leave it out."
+            )
+    return store

@@ -1,0 +1,89 @@
+"""What a generated data set is asked to be, read from a YAML recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import to_jsonable_python
+
+from resinflow.data.division import SPLITS
+from resinflow.flow import read_config
+from resinflow.media import BoxBoundary
+from resinflow.stokes import MASK_RULE, WallRule
+
+Range = tuple[float, float]
+"""Lower and upper end; every sample draws uniformly between them."""
+Refinement = Annotated[int, Field(ge=1, le=8)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GenerationConfig(BaseModel):
+    """A recipe for a data set of random fibre bundles and their flows along x; lengths in m, angles in degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: Annotated[int, Field(ge=1)]
+    seed: int = 2024
+    shape: tuple[int, int, int] = (11, 64, 64)
+    """Voxels (nz, ny, nx)."""
+    width: Annotated[float, Field(gt=0, lt=1e-2)] = 50e-6
+    """Edge of the square box in the slice plane."""
+    depth: Range = (50e-6, 50e-6)
+    volume_fraction: Range = (0.3, 0.6)
+    diameter: Range = (8e-6, 15e-6)
+    diameter_scatter: Range = (0.0, 0.1)
+    misalignment: Range = (0.0, 15.0)
+    minimum_gap: Annotated[float, Field(ge=0)] = 0.5e-6
+    waviness: Range = (0.0, 0.0)
+    """Largest angle between the axes of a bundle and their mean direction."""
+    wavelength: Range = (100e-6, 100e-6)
+    boundary: BoxBoundary = "cut"
+    """``cut``: the box is cut from a wider bundle; ``periodic``: the bundle repeats in the slice plane."""
+    strict_gap: bool = False
+    """Whether tilted fibres keep the minimum gap without exception (:class:`resinflow.media.bundles.BundleSettings`)."""
+    refinement: tuple[Refinement, Refinement, Refinement] = (1, 1, 1)
+    """The flow is solved on a grid finer by these factors (z, y, x) and averaged onto the stored one."""
+    wall_rule: WallRule = MASK_RULE
+    """Walls of the solved flow: ``plain`` and ``gap`` take the mask, ``surface`` the exact signed distance."""
+    pressure_drop: Annotated[float, Field(gt=0)] = 1e5
+    viscosity: Annotated[float, Field(gt=0)] = 0.1
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    split: tuple[Share, Share, Share] = (SPLITS["train"], SPLITS["validation"], SPLITS["test"])
+    """Shares of training, validation and test."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for name in ("depth", "volume_fraction", "diameter", "diameter_scatter", "misalignment", "waviness", "wavelength"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} runs from {low} to {high}; needed: lower end first")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_a_whole(self) -> Self:
+        if abs(sum(self.split) - 1) > 1e-9:
+            raise ValueError(f"split is {list(self.split)}, which sums to {sum(self.split):g}; needed: shares that sum to 1")
+        return self
+
+    @property
+    def solved_as_stored(self) -> bool:
+        """Whether the flow is solved on the stored mask itself."""
+        return self.refinement == (1, 1, 1) and self.wall_rule != "surface"
+
+
+def load_generation_config(path: str | Path) -> GenerationConfig:
+    """Return the recipe in the YAML file ``path``.
+
+    Raises:
+        InvalidInputError: no such file, no YAML mapping, an unknown key or a value out of range.
+    """
+    return read_config(Path(path), GenerationConfig)
+
+
+def completed_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored recipe with the options that came later: their defaults are what was done before them."""
+    defaults = {name: field.default for name, field in GenerationConfig.model_fields.items() if not field.is_required()}
+    return {**to_jsonable_python(defaults), **recipe}

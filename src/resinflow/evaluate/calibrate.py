@@ -1,0 +1,183 @@
+"""Calibration of a model on the validation split: how large its errors are, and which media it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from resinflow.cli import counting, make_console
+from resinflow.data import FlowSource, data_fingerprint
+from resinflow.evaluate.evaluation import chosen_samples, open_source, refuse_leak
+from resinflow.evaluate.familiarity import descriptors_of
+from resinflow.evaluate.methods import Outcome, Predictor, draw
+from resinflow.evaluate.options import CalibrationOptions, SourceOptions
+from resinflow.evaluate.spread import SpreadScores, fit_relative_spread, fit_spread, score_spread
+from resinflow.evaluate.tables import TextTable, terminal_table
+from resinflow.flow import FlowField, InvalidInputError
+from resinflow.models import (
+    FEATURES,
+    Calibration,
+    CalibrationDocument,
+    Novelty,
+    fit_novelty,
+    permeability_features,
+    rms_speed,
+    save_calibration,
+    weights_fingerprint,
+)
+from resinflow.presets import load_model
+
+SPLIT = "validation"
+"""Never the training split, whose errors are smaller, nor the test split, on which the calibration is judged."""
+_VOXELS = 2000
+"""Voxels of each medium that the fit sees, drawn at random: neighbours err alike, more of them tell nothing new."""
+_FIELDS = ("along the flow", "across", "vz", "pressure")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prediction beside its truth, in the units of the calibration.
+
+    Attributes:
+        drawn: (4, voxels), deviation between the samples: along the flow, across, vz, pressure; zero for a single sample.
+        errors: (4, voxels), truth minus mean.
+        features: of K (:func:`resinflow.models.calibration.permeability_features`).
+        permeability_error: true K over predicted K, minus 1.
+    """
+
+    drawn: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    features: NDArray[np.float64]
+    permeability_error: float
+
+
+def calibrate_and_print(directory: Path, source_options: SourceOptions, options: CalibrationOptions) -> None:
+    """Fit calibration and novelty of the model in ``directory``, write its ``calibration.json``, and print what came out.
+
+    Raises:
+        InvalidInputError: no model directory, a data set of another split than the training's, or too few samples; nothing is
+            written then.
+    """
+    console = make_console()
+    if not directory.is_dir():
+        raise InvalidInputError(f"{directory} is no folder; needed: a model directory, where calibration.json is written.")
+    predictor = load_model(directory)
+    source = open_source(source_options)
+    refuse_leak(predictor.log, source)
+    indices = chosen_samples(source, SPLIT, source_options.limit)
+    with counting(console, f"{SPLIT} split") as watch:
+        cases, samples = collect_cases(predictor, source, indices, options, watch)
+    calibration = fit_calibration(cases, samples)
+    with counting(console, "training media") as watch:
+        known = descriptors_of(predictor, source, chosen_samples(source, "train", source_options.limit), watch)
+    novelty = fit_novelty(known)
+    document = CalibrationDocument(
+        weights=weights_fingerprint(directory),
+        data=data_fingerprint(source),
+        split=SPLIT,
+        cases=len(cases),
+        calibration=calibration,
+        novelty=novelty,
+    )
+    _print_fit(console, calibration, cases)
+    _print_novelty(console, novelty, descriptors_of(predictor, source, indices))
+    console.print(f"wrote {save_calibration(directory, document)}")
+
+
+def collect_cases(
+    predictor: Predictor,
+    source: FlowSource,
+    indices: Sequence[int],
+    options: CalibrationOptions,
+    watch: Callable[[int, int], None] | None = None,
+) -> tuple[list[Case], int]:
+    """Return a case for every sample of a data set, and the number of samples that each prediction had."""
+    cases, counts = [], set()
+    for done, index in enumerate(indices, start=1):
+        sample = source.sample(index)
+        outcome = draw(predictor, sample, options.samples, options.seed)
+        counts.add(1 if outcome.members is None else len(outcome.members))
+        cases.append(_case(outcome, sample.truth, sample.base(predictor.base), np.random.default_rng(index)))
+        if watch:
+            watch(done, len(indices))
+    return cases, counts.pop()
+
+
+def fit_calibration(cases: Sequence[Case], samples: int) -> Calibration:
+    """Return the laws of minimum CRPS over all cases, with 90 % of them in their central 90 % intervals.
+
+    Raises:
+        InvalidInputError: too few cases.
+    """
+    drawn = np.stack([case.drawn for case in cases], axis=1)  # (4, cases, voxels)
+    errors = np.stack([case.errors for case in cases], axis=1)
+    along, across, normal, pressure = (fit_spread(*pair) for pair in zip(drawn, errors, strict=True))
+    features = np.stack([case.features for case in cases])
+    relative = np.array([case.permeability_error for case in cases])
+    return Calibration(samples, along, across, normal, pressure, fit_relative_spread(features, relative))
+
+
+def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Generator) -> Case:
+    flow = outcome.flow
+    fluid = np.flatnonzero(truth.microstructure.fluid)
+    picked = rng.choice(fluid, _VOXELS, replace=fluid.size < _VOXELS)
+    units = np.array([rms_speed(flow)] * 3 + [flow.pressure_drop])[:, None]
+    if units[0] == 0.0 or flow.permeability == 0.0:
+        raise InvalidInputError("the model predicts no flow at all; needed: a trained model.")
+
+    def at(velocity: NDArray[np.floating] | None, pressure: NDArray[np.floating] | None) -> NDArray[np.float64]:
+        """Values of the four fields at the picked voxels, zero where there is none."""
+        parts = [np.zeros((3, _VOXELS)) if velocity is None else velocity.reshape(3, -1)[:, picked]]
+        parts += [np.zeros((1, _VOXELS)) if pressure is None else pressure.reshape(1, -1)[:, picked]]
+        return np.concatenate(parts).astype(np.float64)
+
+    return Case(
+        drawn=at(flow.velocity_std, flow.pressure_std) / units,
+        errors=(at(truth.velocity, truth.pressure) - at(flow.velocity, flow.pressure)) / units,
+        features=permeability_features(flow, base),
+        permeability_error=truth.permeability / flow.permeability - 1.0,
+    )
+
+
+def _print_fit(console: Console, calibration: Calibration, cases: Sequence[Case]) -> None:
+    rows = []
+    laws = (calibration.along, calibration.across, calibration.normal, calibration.pressure)
+    for place, (name, law) in enumerate(zip(_FIELDS, laws, strict=True)):
+        drawn, errors = (np.stack([getattr(case, field)[place] for case in cases]) for field in ("drawn", "errors"))
+        rows += _before_and_after(name, score_spread(drawn, errors), score_spread(law.deviation(drawn), errors))
+        rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
+    features = np.stack([case.features for case in cases])
+    relative = np.array([case.permeability_error for case in cases])
+    several = calibration.samples > 1
+    drawn = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
+    after = calibration.permeability.deviation(features)
+    rows += _before_and_after("K", score_spread(drawn, relative), score_spread(after, relative))
+    terms = zip(FEATURES, calibration.permeability.coefficients[1:], strict=True)
+    law = " ".join([f"{calibration.permeability.coefficients[0]:.3g}", *(f"{c:+.3g} {name}" for name, c in terms if c)])
+    rows[-1] = (*rows[-1][:-1], f"exp({law})")
+    header = ("of", "spread", "CRPS, %", "in 90 %, %", "spread/skill", "deviation s of the samples becomes")
+    caption = (
+        f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "
+        "per cent of the predicted RMS speed, of the pressure drop and of K"
+    )
+    console.print(terminal_table(TextTable(header, tuple(rows), caption, block=2, left=2)))
+
+
+def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> list[tuple[str, ...]]:
+    return [
+        (title, kind, f"{100 * scores.crps:.3g}", f"{100 * scores.coverage:.1f}", f"{scores.spread_skill:.3f}", "")
+        for title, kind, scores in ((name, "as drawn", before), ("", "calibrated", after))
+    ]
+
+
+def _print_novelty(console: Console, novelty: Novelty, descriptors: NDArray[np.float64]) -> None:
+    above = int((novelty.distances(descriptors) > novelty.threshold).sum())
+    console.print(
+        f"novelty: a distance above {novelty.threshold:.2f} is called unlike the training media; {above} of the "
+        f"{len(descriptors)} media of the {SPLIT} split are"
+    )

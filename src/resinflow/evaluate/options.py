@@ -1,0 +1,97 @@
+"""Options of `evaluate` and `reconstruct`: plain typed values, reading them loads nothing heavy. Their docs are the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "validation", "test", "all"]
+Mode = Literal["2d", "3d", "cross"]
+Surfaces = Literal["stored", "estimated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """Which samples of which data set."""
+
+    data: Path
+    """A data set: a store (.zarr) or a folder in the published layout."""
+
+    pressure_drop: float | None = None
+    """Pa; only for a published folder that does not say it."""
+
+    viscosity: float | None = None
+    """Pa s, likewise."""
+
+    density: float | None = None
+    """kg/m^3, likewise, if its pressure is kinematic."""
+
+    limit: int | None = None
+    """Only the first samples of the split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What is evaluated, and against what."""
+
+    model: str = "small"
+    """A shipped model by name, or a model directory."""
+
+    split: Split = "test"
+    """Which part of the data set."""
+
+    surfaces: Surfaces = "stored"
+    """Where the fibre surfaces cut the voxels: as the data set stores it, or as is estimated from its masks."""
+
+    samples: int | None = None
+    """Samples a prediction; by default the model's own number."""
+
+    sampler: tuple[Literal["ddim", "ddpm"], ...] = ()
+    """How a published model samples; may be repeated, a row each; by default its own way."""
+
+    steps: tuple[int, ...] = ()
+    """Denoiser calls a sample; may be repeated, a row each; ddpm always takes all steps of its schedule."""
+
+    eta: tuple[float, ...] = ()
+    """Fresh noise of ddim, 0 to 1 (1: as much as ddpm); may be repeated, a row each."""
+
+    seed: int = 0
+    """Seed of the samples."""
+
+    solver: bool = False
+    """Also solve every sample, and measure the time of the planar and the response flow."""
+
+    tolerance: float = 1e-6
+    """Of the row solver: relative error of K at which it stops."""
+
+    baseline: tuple[str, ...] = ()
+    """NAME=DIRECTORY of another model; its prediction is a further row; may be repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionOptions:
+    """What is reconstructed, and by which branches."""
+
+    model: str = "small"
+    """A shipped model by name, or a model directory."""
+
+    mode: Mode = "3d"
+    """2d: D2D(E2D) of the planar flow; 3d: D3D(E3D) of the flow; cross: D3D(E2D), the flow from the planar flow."""
+
+    sample: int | None = None
+    """One sample by its number in the data set, counted from 0."""
+
+    split: Split | None = None
+    """All samples of a part of the data set; test if neither --sample nor --split is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationOptions:
+    """How the predictions of a calibration are made."""
+
+    samples: int | None = None
+    """Samples a prediction; by default the model's own number, which is what predictions have."""
+
+    seed: int = 0
+    """Seed of the samples."""

@@ -1,0 +1,47 @@
+"""The physical values that every room speaks: microstructures, drives, flow fields, reports, and their files."""
+
+from resinflow.flow.atomic import replacing
+from resinflow.flow.config import read_config
+from resinflow.flow.drive import Boundary, Drive, Lateral
+from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
+from resinflow.flow.field import COMPONENTS, Base, FlowField
+from resinflow.flow.grid import divergence, recover_faces
+from resinflow.flow.microstructure import AXES, Axis, Microstructure
+from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability
+from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
+from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
+
+__all__ = [
+    "AXES",
+    "Axis",
+    "Base",
+    "Boundary",
+    "COMPONENTS",
+    "Certificate",
+    "ConvergenceError",
+    "DARCY",
+    "Drive",
+    "FlowField",
+    "InvalidInputError",
+    "LEVEL",
+    "Lateral",
+    "Microstructure",
+    "MissingDependencyError",
+    "ModelReport",
+    "REACH",
+    "RelativeSpread",
+    "ResinflowError",
+    "SolverReport",
+    "Spread",
+    "check_positive",
+    "divergence",
+    "format_length",
+    "format_permeability",
+    "interpolation_places",
+    "read_config",
+    "recover_faces",
+    "refined_medium",
+    "replacing",
+    "surface_distance",
+    "with_surface",
+]

@@ -1,0 +1,23 @@
+"""Errors that tell what was found, what is needed and what to do.
+
+Every error that a user can cause derives from :class:`ResinflowError`; the command line prints its message as one line and
+exits with status 2.
+"""
+
+from __future__ import annotations
+
+
+class ResinflowError(Exception):
+    """Base of all errors whose message is meant for the user as it stands."""
+
+
+class InvalidInputError(ResinflowError, ValueError):
+    """An array, file, number or option that cannot be used: the message says found versus needed."""
+
+
+class ConvergenceError(ResinflowError, RuntimeError):
+    """The solver stopped before it reached the tolerance; no field is returned."""
+
+
+class MissingDependencyError(ResinflowError, ImportError):
+    """An optional library is needed; the message names the extra that installs it."""

@@ -1,0 +1,167 @@
+"""How a flow field is laid out in a dataset: names, dimensions and units of its arrays, and its attributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.parsers.expat import ParserCreate
+
+import numpy as np
+
+from resinflow.flow.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import xarray
+
+
+SCHEMA = "resinflow-flow-1"
+GRID = ("z", "y", "x")
+VECTOR = ("component", *GRID)
+
+DIMENSIONS = {
+    "fluid": GRID,
+    "velocity": VECTOR,
+    "pressure": GRID,
+    "signed_distance": GRID,
+    "velocity_std": VECTOR,
+    "pressure_std": GRID,
+    "permeability_samples": ("sample",),
+    "face_velocity_x": ("z", "y", "x_face"),
+    "face_velocity_y": ("z", "y_face", "x"),
+    "face_velocity_z": ("z_face", "y", "x"),
+}
+UNITS = {
+    "fluid": "1",
+    "velocity": "m s-1",
+    "pressure": "Pa",
+    "signed_distance": "m",
+    "velocity_std": "m s-1",
+    "pressure_std": "Pa",
+    "permeability_samples": "m2",
+    "face_velocity_x": "m s-1",
+    "face_velocity_y": "m s-1",
+    "face_velocity_z": "m s-1",
+}
+REQUIRED_VARIABLES = ("fluid", "velocity", "pressure")
+REQUIRED_ATTRIBUTES = (
+    "spacing",
+    "axis",
+    "pressure_drop",
+    "viscosity",
+    "boundary",
+    "lateral",
+    "provenance",
+    "report",
+)
+
+
+_VTI_HEADER = "resinflow"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one suffix is written and read."""
+
+    write: Callable[[xarray.Dataset, Path], None]
+    read: Callable[[Path], xarray.Dataset]
+
+
+def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
+    dataset.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+
+
+def _read_zarr(path: Path) -> xarray.Dataset:
+    import xarray
+
+    with xarray.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as dataset:
+        return dataset.load()
+
+
+def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
+    dataset.to_netcdf(path, engine="h5netcdf")
+
+
+def _read_netcdf(path: Path) -> xarray.Dataset:
+    import h5py
+    import xarray
+
+    h5py.File(path, "r").close()  # h5netcdf's clean-up of a file that HDF5 refuses to open prints a traceback
+    with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as dataset:
+        return dataset.load()
+
+
+def _write_npz(dataset: xarray.Dataset, path: Path) -> None:
+    arrays: dict[str, Any] = {str(name): variable.values for name, variable in dataset.data_vars.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, header=np.array(json.dumps(dataset.attrs)), **arrays)
+
+
+def _read_npz(path: Path) -> xarray.Dataset:
+    import xarray
+
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # np.load leaves a bad zip open
+        attrs = json.loads(str(file["header"]))
+        variables = {name: (dims, file[name]) for name, dims in DIMENSIONS.items() if name in file}
+    return xarray.Dataset(variables, attrs=attrs)
+
+
+def _pyvista() -> Any:
+    try:
+        import pyvista
+    except ImportError:
+        raise MissingDependencyError(
+            "the .vti format needs pyvista, which is not installed; run: pip install 'resinflow[view]'."
+        ) from None
+    return pyvista
+
+
+def _write_vti(dataset: xarray.Dataset, path: Path) -> None:
+    nz, ny, nx = (dataset.sizes[name] for name in GRID)
+    dz, dy, dx = dataset.attrs["spacing"]
+    image = _pyvista().ImageData(dimensions=(nx + 1, ny + 1, nz + 1), spacing=(dx, dy, dz))
+    for name, variable in dataset.data_vars.items():
+        values = variable.values
+        if variable.dims == GRID:
+            image.cell_data[name] = values.ravel()
+        elif variable.dims == VECTOR:
+            image.cell_data[name] = np.moveaxis(values, 0, -1).reshape(-1, 3)
+        else:  # VTK image data has no place for staggered fields: they travel as flat field data
+            image.field_data[name] = values.ravel()
+    image.field_data[_VTI_HEADER] = [json.dumps(dataset.attrs)]
+    image.set_active_scalars("pressure")
+    image.set_active_vectors("velocity")
+    image.save(path)
+
+
+def _read_vti(path: Path) -> xarray.Dataset:
+    import xarray
+
+    pyvista = _pyvista()
+    with path.open("rb") as stream:
+        ParserCreate().ParseFile(stream)  # a cut file ends here: VTK would print a page about it and return an empty image
+    with pyvista.vtk_verbosity("off"), pyvista.VtkErrorCatcher(raise_errors=True, send_to_logging=False):
+        image = pyvista.get_reader(path).read()
+    attrs = json.loads(str(image.field_data[_VTI_HEADER][0]))
+    nx, ny, nz = (count - 1 for count in image.dimensions)
+    sizes = {"z": nz, "y": ny, "x": nx, "component": 3, "z_face": nz + 1, "y_face": ny + 1, "x_face": nx + 1, "sample": -1}
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {}
+    for name, dims in DIMENSIONS.items():
+        if dims == VECTOR and name in image.cell_data:
+            variables[name] = (dims, np.moveaxis(image.cell_data[name].reshape(nz, ny, nx, 3), -1, 0))
+        elif dims == GRID and name in image.cell_data:
+            variables[name] = (dims, image.cell_data[name].reshape(nz, ny, nx))
+        elif name in image.field_data:
+            variables[name] = (dims, image.field_data[name].reshape([sizes[dim] for dim in dims]))
+    return xarray.Dataset({name: (dims, np.array(values)) for name, (dims, values) in variables.items()}, attrs=attrs)
+
+
+FORMATS = {
+    ".zarr": Format(_write_zarr, _read_zarr),
+    ".nc": Format(_write_netcdf, _read_netcdf),
+    ".npz": Format(_write_npz, _read_npz),
+    ".vti": Format(_write_vti, _read_vti),
+}
+"""By suffix."""

@@ -1,0 +1,174 @@
+"""The geometry of the pore space on a voxel grid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.numbers import check_array, format_length
+
+Axis = Literal["x", "y", "z"]
+AXES: tuple[Axis, ...] = ("z", "y", "x")
+"""Array axes by name: arrays are (z, y, x), vectors are (x, y, z)."""
+
+_LARGEST_SPACING = 1e-2  # m: a voxel above a centimetre is a length given in mm or um
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Microstructure:
+    """A fibrous medium on a regular grid of box-shaped voxels.
+
+    The arrays are read-only: the mask is the object's own copy, the distance a view without a copy.
+
+    Attributes:
+        fluid: bool (nz, ny, nx), True where resin flows, False in the fibres.
+        spacing: voxel size (dz, dy, dx) in m; voxels may be anisotropic.
+        signed_distance: optional (nz, ny, nx), distance to the fibre surface in m, positive in the fluid.
+        provenance: where the geometry comes from (generator and its parameters, or file and segmentation).
+
+    Raises:
+        InvalidInputError: a wrong shape, a non-binary or NaN mask, or a spacing that cannot be metres.
+    """
+
+    fluid: NDArray[np.bool_]
+    spacing: tuple[float, float, float]
+    signed_distance: NDArray[np.floating] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fluid", _checked_mask(self.fluid))
+        object.__setattr__(self, "spacing", _checked_spacing(self.spacing))
+        object.__setattr__(self, "provenance", dict(self.provenance))
+        if self.signed_distance is not None:
+            distance = check_array("signed_distance", self.signed_distance, self.fluid.shape)
+            object.__setattr__(self, "signed_distance", distance)
+
+    def __repr__(self) -> str:
+        return f"<Microstructure: {self.describe()}>"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels (nz, ny, nx)."""
+        nz, ny, nx = self.fluid.shape
+        return nz, ny, nx
+
+    @property
+    def extent(self) -> tuple[float, float, float]:
+        """Size of the box (z, y, x) in m."""
+        nz, ny, nx = self.shape
+        dz, dy, dx = self.spacing
+        return nz * dz, ny * dy, nx * dx
+
+    @cached_property
+    def porosity(self) -> float:
+        """Fluid volume over box volume."""
+        return float(self.fluid.mean())
+
+    @property
+    def fibre_fraction(self) -> float:
+        """Fibre volume over box volume."""
+        return 1.0 - self.porosity
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 of the mask, its shape and the spacing: the identity of the discrete medium."""
+        digest = hashlib.sha256()
+        digest.update(np.asarray(self.shape, dtype="<i8").tobytes())
+        digest.update(np.asarray(self.spacing, dtype="<f8").tobytes())
+        digest.update(np.packbits(self.fluid, axis=None).tobytes())
+        return digest.hexdigest()
+
+    def percolates(self, axis: Axis = "x") -> bool:
+        """Return whether fluid voxels connected by faces join the two box faces normal to ``axis``.
+
+        Raises:
+            InvalidInputError: ``axis`` is not x, y or z.
+        """
+        from scipy import ndimage
+
+        number = AXES.index(check_axis(axis))
+        labels = np.empty(self.shape, dtype=np.int32)
+        ndimage.label(self.fluid, output=labels)  # the default structure joins voxels by faces only
+        first = np.take(labels, 0, axis=number)
+        last = np.take(labels, -1, axis=number)
+        return bool(np.intersect1d(first[first > 0], last[last > 0]).size)
+
+    def slice_at(self, index: int) -> Microstructure:
+        """Return slice ``index`` (from 0 at the bottom) as a one-slice medium of the same spacing.
+
+        Raises:
+            InvalidInputError: no such slice.
+        """
+        slices = self.shape[0]
+        if not 0 <= index < slices:
+            raise InvalidInputError(f"slice {index} was asked of a medium with {slices} slices; needed: 0 to {slices - 1}.")
+        distance = None if self.signed_distance is None else self.signed_distance[index : index + 1]
+        return Microstructure(self.fluid[index : index + 1], self.spacing, distance, {**self.provenance, "slice": index})
+
+    def describe(self) -> str:
+        """Return size, voxel size, extent and fibre fraction in one line."""
+        nz, ny, nx = self.shape
+        size = " x ".join(format_length(length) for length in reversed(self.extent))
+        voxel = " x ".join(format_length(length) for length in reversed(self.spacing))
+        return f"{nx} x {ny} x {nz} voxels of {voxel} ({size}), fibre fraction {self.fibre_fraction:.3f}"
+
+
+def check_axis(axis: Any) -> Axis:
+    """Return ``axis``, or raise InvalidInputError unless it is x, y or z."""
+    if axis not in AXES:
+        raise InvalidInputError(f"the flow axis is {axis!r}; needed: one of x, y, z.")
+    return axis
+
+
+def _checked_mask(fluid: Any) -> NDArray[np.bool_]:
+    """Return a contiguous read-only copy: neither later writes to the given array nor ours can reach each other."""
+    mask = np.asarray(fluid)
+    if mask.ndim != 3 or 0 in mask.shape:
+        advice = " Add an axis for a single slice: mask[None]." if mask.ndim == 2 else ""
+        raise InvalidInputError(
+            f"the fluid mask has shape {mask.shape}; needed: three dimensions (nz, ny, nx), each at least 1.{advice}"
+        )
+    if mask.dtype.kind not in "biuf":
+        raise InvalidInputError(f"the fluid mask holds values of type {mask.dtype}; needed: booleans, or numbers 0 and 1.")
+    if mask.dtype != np.bool_ and not ((mask == 0) | (mask == 1)).all():
+        raise InvalidInputError(_non_binary(mask))
+    mask = np.array(mask, dtype=np.bool_, order="C")
+    mask.setflags(write=False)
+    return mask
+
+
+def _non_binary(mask: NDArray[Any]) -> str:
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        return "the fluid mask holds NaN; needed: True (or 1) in the fluid, False (or 0) in the fibres."
+    values = np.unique(mask)
+    advice = (
+        f"Pass mask == {values[-1]:g} where {values[-1]:g} marks the fluid."
+        if len(values) <= 2
+        else "Segment a greyscale image first (resinflow.media.images.from_image)."
+    )
+    return (
+        f"the fluid mask holds {len(values)} different values from {values[0]:g} to {values[-1]:g}; "
+        f"needed: 0 and 1 only. {advice}"
+    )
+
+
+def _checked_spacing(spacing: Any) -> tuple[float, float, float]:
+    try:
+        values = tuple(float(value) for value in spacing)
+    except (TypeError, ValueError):
+        values = ()
+    if len(values) != 3 or not all(np.isfinite(value) and value > 0 for value in values):
+        raise InvalidInputError(f"the voxel spacing is {spacing!r}; needed: three positive lengths (dz, dy, dx) in metres.")
+    if max(values) > _LARGEST_SPACING:
+        raise InvalidInputError(
+            f"the largest voxel edge is {max(values):g} m; needed: metres, below {_LARGEST_SPACING:g}. "
+            "A pixel of 0.5 um is 0.5e-6."
+        )
+    return values[0], values[1], values[2]

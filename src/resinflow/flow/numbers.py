@@ -1,0 +1,65 @@
+"""Checks of arrays and numbers that come from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.flow.errors import InvalidInputError
+
+_KEPT = (np.dtype(np.float32), np.dtype(np.float64))
+"""Every file format that a field can be saved in holds these two exactly."""
+
+
+def check_array(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.floating]:
+    """Return ``values`` as a read-only float array of ``shape``.
+
+    float32 and float64 come back as a view without a copy (the given array stays writable for its owner); every other kind
+    of number is converted to float64.
+
+    Raises:
+        InvalidInputError: another shape, something else than real numbers, NaN or infinite values.
+    """
+    array = np.asarray(values)
+    if array.shape != shape:
+        raise InvalidInputError(f"{name} has shape {array.shape}; needed: {shape}.")
+    if array.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{name} holds values of type {array.dtype}; needed: real numbers.")
+    array = array.view() if array.dtype in _KEPT else array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InvalidInputError(f"{name} holds NaN or infinite values; needed: finite numbers everywhere.")
+    array.setflags(write=False)
+    return array
+
+
+def check_positive(name: str, value: Any, unit: str) -> float:
+    """Return ``value`` as a float, or raise InvalidInputError unless it is a finite number above zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not (np.isfinite(number) and number > 0):
+        raise InvalidInputError(f"{name} is {value!r}; needed: a positive number in {unit}.")
+    return number
+
+
+DARCY = 9.869233e-13
+"""One darcy in m^2 (cP cm/s per atm/cm, exact to seven digits)."""
+
+_UNITS = (("nm", 1e-9, 1e-7), ("um", 1e-6, 1e-3), ("mm", 1e-3, 1.0))
+"""Name, metres in one, and the length (m) below which it reads best: half a micrometre is 0.5 um, not 500 nm."""
+
+
+def format_permeability(permeability: float) -> str:
+    """Return a permeability (m^2) in m^2, um^2 and darcy, e.g. ``1.234e-12 m^2 = 1.234 um^2 = 1.25 darcy``."""
+    return f"{permeability:.4g} m^2 = {permeability * 1e12:.4g} um^2 = {permeability / DARCY:.4g} darcy"
+
+
+def format_length(length: float) -> str:
+    """Return a length (m) in the unit in which it reads best, e.g. ``0.47 um``."""
+    for name, metres, limit in _UNITS:
+        if abs(length) < limit:
+            return f"{length / metres:.4g} {name}"
+    return f"{length:.4g} m"

@@ -1,0 +1,121 @@
+"""Operations on the mask of one slice, whose objects go on beyond its borders."""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from resinflow.flow import Microstructure
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_OPENING_SLACK = 0.5  # pixels: a digital disc has corners that an exact opening would cut
+_WIDENING = 1.5
+"""Beyond a border a fibre is as far as this times the distance to the border: it grows wider by 48 degrees on both sides."""
+
+
+def on_border(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the labels that stand on the border of a page, in rising order."""
+    return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+
+
+def split_objects(page: Mask, radius: float) -> tuple[NDArray[np.integer], Floats]:
+    """Return the objects of one slice, touching ones cut at their necks by a watershed of the depth, and the depth (pixels)."""
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    depth = page_depth(page, 2 * radius)
+    smooth = ndimage.gaussian_filter(depth, 0.15 * radius)
+    seeds = peak_local_max(smooth, min_distance=max(1, round(0.6 * radius)), labels=page.astype(np.int32), exclude_border=False)
+    parts = np.zeros(page.shape, dtype=np.int32)
+    ndimage.label(page, output=parts)
+    # the peak of a small object does not count beside a larger one's: such an object is its own
+    alone = np.setdiff1d(np.arange(1, parts.max() + 1), parts[tuple(seeds.T)])
+    peaks = np.array(ndimage.maximum_position(depth, parts, alone), dtype=np.int64).reshape(-1, 2)
+    seeds = np.concatenate([seeds, peaks])
+    markers = np.zeros(page.shape, dtype=np.int32)
+    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
+    return watershed(-smooth, markers, mask=page), depth
+
+
+def without_small_holes(page: Mask, area: float) -> Mask:
+    """Return the page with the holes filled that have fewer pixels than ``area`` and do not touch the border."""
+    labels = np.zeros(page.shape, dtype=np.int32)
+    ndimage.label(~page, output=labels)
+    sizes = np.bincount(labels.ravel())
+    small = sizes < area
+    small[np.append(on_border(labels), 0)] = False  # what the border cuts goes on outside; 0 is the fibres
+    return page | small[labels]
+
+
+def page_opening(page: Mask, disc: float) -> Mask:
+    """Return the opening of a page as if fibres that a border cuts grew wider outside: a cap is a whole fibre's."""
+    margin = int(3 * disc) + 1
+    known = np.pad(np.ones(page.shape, dtype=bool), margin)
+    fibre = np.pad(page, margin)
+    to_page, to_fibre = (np.asarray(ndimage.distance_transform_edt(~area)) for area in (known, fibre))
+    grown = fibre | (~known & (to_fibre <= _WIDENING * to_page)) if page.any() else fibre
+    return opening(grown, disc)[margin:-margin, margin:-margin]
+
+
+def opening(area: Mask, disc: float) -> Mask:
+    """Return where a disc of radius ``disc`` (pixels) fits inside ``area``."""
+    core = inside_distance(area) > disc
+    return area & (inside_distance(~core) <= disc + _OPENING_SLACK) if core.any() else core
+
+
+def inside_distance(area: Mask) -> Floats:
+    """Return the distance (pixels) of ``area``'s pixels to the nearest one outside (the length if there is none), 0 outside."""
+    if area.all():
+        return np.full(area.shape, float(max(area.shape)))
+    return np.asarray(ndimage.distance_transform_edt(area), dtype=np.float64)
+
+
+def page_depth(page: Mask, reach: float) -> Floats:
+    """Return :func:`inside_distance` of a page as if what touches the border went on outside for ``reach`` pixels and more."""
+    margin = int(reach) + 1
+    return inside_distance(np.pad(page, margin, mode="edge"))[margin:-margin, margin:-margin]
+
+
+_SECTIONS = 5
+_ROUND = (0.7, 1.4)  # radius by area over radius of the largest inscribed circle, of a section of one fibre
+
+
+def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
+    """Return the median diameter (m) of the fibres that a few z slices cut whole; None if there is no such fibre.
+
+    Touching sections are parted by a watershed of their distance transform; a section counts if it stays clear of the
+    slice's border and is about round. Its diameter is the one of the circle of the same area, which is free of bias on a
+    voxel grid. Meant for fibres within some 30 degrees of z.
+    """
+    slices = np.unique(np.linspace(0, microstructure.shape[0] - 1, _SECTIONS).round().astype(int))
+    _, dy, dx = microstructure.spacing
+    diameters = [_section_diameters(~microstructure.fluid[index], dy, dx) for index in slices]
+    found = np.concatenate(diameters)
+    return float(np.median(found)) if found.size else None
+
+
+def _section_diameters(solid: NDArray[np.bool_], dy: float, dx: float) -> NDArray[np.float64]:
+    if not solid.any() or solid.all():
+        return np.empty(0)
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    depth = np.asarray(ndimage.distance_transform_edt(solid, sampling=(dy, dx)), dtype=np.float64)
+    # Maxima closer than half the largest radius belong to one fibre: a voxelised circle may have several.
+    reach = max(1, int(0.5 * depth.max() / max(dy, dx)))
+    peaks = peak_local_max(depth, min_distance=reach, labels=solid.astype(np.int32), exclude_border=False)
+    markers = np.zeros(solid.shape, dtype=np.int32)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    labels = watershed(-depth, markers, mask=solid)
+    number = np.arange(1, len(peaks) + 1)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    area = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:] * dy * dx
+    inscribed = np.asarray(ndimage.maximum(depth, labels, number), dtype=np.float64)
+    by_area = np.sqrt(area / pi)
+    whole = ~np.isin(number, border) & (by_area >= _ROUND[0] * inscribed) & (by_area <= _ROUND[1] * inscribed)
+    return 2.0 * by_area[whole]

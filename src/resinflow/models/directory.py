@@ -1,0 +1,94 @@
+"""A model directory: configuration, weights and log, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from resinflow.flow import InvalidInputError, replacing
+
+WEIGHTS, CONFIG, LOG = "model.safetensors", "config.json", "log.json"
+CALIBRATION = "calibration.json"
+"""Measured after training, of the weights beside it."""
+
+
+def write_model(directory: str | Path, module: nn.Module, document: dict[str, Any], log: dict[str, Any]) -> Path:
+    """Write the weights of ``module``, its configuration and its log to ``directory``, and return it.
+
+    A calibration that stands there belongs to other weights and goes.
+    """
+    directory = Path(directory)
+    with replacing(directory) as temporary:
+        temporary.mkdir()
+        save_weights(module, temporary / WEIGHTS)
+        (temporary / CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        (temporary / LOG).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+        (directory / CALIBRATION).unlink(missing_ok=True)
+    return directory
+
+
+def read_log(directory: Path) -> dict[str, Any]:
+    """Return the log of a model directory, empty where it has none."""
+    path = directory / LOG
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def has_schema(directory: Path, schema: str) -> bool:
+    """Return whether ``directory`` holds a model of this schema; a damaged directory does not."""
+    try:
+        document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
+    return isinstance(document, dict) and document.get("schema") == schema
+
+
+def read_document(directory: Path, schema: str, kind: type[Config]) -> tuple[str, Config, dict[str, Any]]:
+    """Return the name, the configuration and the log of the model in ``directory``.
+
+    Raises:
+        InvalidInputError: not a model directory, one of another schema, or damaged files.
+    """
+    if not (directory / CONFIG).is_file():
+        raise InvalidInputError(f"{directory} is no model; needed: a folder with {CONFIG}, {WEIGHTS} and {LOG}.")
+    try:
+        document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+        if document.get("schema") != schema:
+            raise InvalidInputError(f"{directory} has schema {document.get('schema')!r}; needed: {schema!r}.")
+        return str(document["name"]), kind.model_validate(document["config"]), read_log(directory)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, ValidationError) as error:
+        raise InvalidInputError(f"{directory}/{CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write the state of ``module`` as safetensors, whole or not at all."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(state, temporary)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from a safetensors file.
+
+    Raises:
+        InvalidInputError: missing, truncated or foreign file.
+    """
+    if not path.is_file():
+        raise InvalidInputError(f"{path} does not exist; needed: the weights (safetensors) of a trained model.")
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InvalidInputError(
+            f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again."
+        ) from None
+    except RuntimeError as error:
+        detail = str(error).splitlines()[-1].strip()
+        raise InvalidInputError(f"{path} does not fit the model's configuration: {detail}") from None

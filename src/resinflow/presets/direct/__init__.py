@@ -1,0 +1,1 @@
+"""The preset direct: one deterministic network in voxel space."""

@@ -1,0 +1,1 @@
+"""The preset paper: the published system."""

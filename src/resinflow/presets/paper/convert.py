@@ -1,0 +1,273 @@
+"""Published checkpoints become models of the preset ``paper``: everything that is legacy lives here.
+
+Three kinds are known: the VAE after stage 1, the VAE after stage 2, and the diffusion predictor with its VAE inside.
+Weights are PyTorch files (``best_model.pt``, ``vae.pt``, ``model.pt``), with ``vae_log.json`` or ``log.json`` beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from resinflow.diffusion import NoiseSchedule
+from resinflow.flow import InvalidInputError
+from resinflow.presets.paper.predictor import PaperPredictor, assembled
+from resinflow.presets.paper.recipe import PRESET, Network, PaperConfig, Precision, SamplingConfig, UNetConfig, VaeConfig
+
+WEIGHT_FILES = ("best_model.pt", "vae.pt", "model.pt")
+"""In the order of preference: the best epoch before the last one."""
+
+_ENCODER_LAYERS = {
+    **{0: "conv_in", 1: "res1_1", 2: "res1_2", 3: "down1", 4: "res2_1", 5: "res2_2", 6: "down2"},
+    **{7: "res3_1", 8: "res3_2", 9: "norm_out", 11: "conv_out"},
+}
+_DECODER_LAYERS = {
+    **{0: "conv_in", 1: "res1_1", 2: "res1_2", 4: "conv_up1", 5: "res2_1", 6: "res2_2", 8: "conv_up2"},
+    **{9: "res3_1", 10: "res3_2", 11: "norm_out", 13: "conv_out"},
+}
+_OLDER_NAME = re.compile(r"^((?:vae\.)?(encoder|decoder)_[23]d)\.layers\.(\d+)\.")
+_ATTENTION = re.compile(r"^(\d+)\.\.(\d+)$")
+_MACHINE = re.compile(r"(^|_)(path|paths|dir|directory|checkpoint|folder)$")
+"""Keys of the published logs whose values name places on the machine of the training."""
+_TRAINED: dict[str, tuple[Network, ...]] = {
+    "VAE stage 1": ("encoder_3d", "decoder_3d"),
+    "VAE stage 2": ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d"),
+    "diffusion": ("encoder_2d", "encoder_3d", "decoder_3d", "unet"),
+}
+"""A predictor saves a decoder_2d that was never loaded; stage 1 saves a 2-D branch as it was initialised."""
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """Weights by their present names, and the log beside them ({} where there is none)."""
+
+    path: Path
+    state: dict[str, Tensor]
+    log: dict[str, Any]
+
+
+def convert_published(
+    path: str | Path,
+    output: str | Path,
+    *,
+    sampler: Literal["ddim", "ddpm"] = "ddim",
+    steps: int = 50,
+    eta: float = 0.0,
+    precision: Precision = "float32",
+) -> Path:
+    """Write a published checkpoint as a model directory (``model.safetensors``, ``config.json``, ``log.json``) and return it.
+
+    Places on another machine that the published logs name are neither read nor kept.
+
+    Args:
+        path: a checkpoint, or a folder with one (``best_model.pt`` before ``vae.pt`` before ``model.pt``).
+        output: the model directory.
+        sampler: how the model samples by default: ``ddim`` or ``ddpm``.
+        steps: its denoiser calls, for DDIM.
+        eta: its fresh noise, for DDIM.
+        precision: of its networks; weights stay float32 on disk.
+
+    Raises:
+        InvalidInputError: no checkpoint there, a damaged or foreign one, no normalisation factors, or a place that cannot be
+            written.
+    """
+    try:
+        sampling = SamplingConfig(sampler=sampler, steps=steps, eta=eta, precision=precision)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InvalidInputError(f"{problem['loc'][0]} is {problem['input']!r}: {problem['msg']}.") from None
+    file = _find(Path(path))
+    raw = _present_names(_load(file))
+    if any(name.startswith("model.") for name in raw):
+        config, state, log, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
+    else:
+        config, state, log, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
+    config = config.model_copy(update={"trained": _TRAINED[stage], "sampling": sampling})
+    story = {"converted_from": {"file": file.name, "stage": stage}, "published_log": _without_places(log)}
+    return PaperPredictor(PRESET, assembled(config, state, str(file)), story).save(output)
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InvalidInputError(f"{path} does not exist; needed: a published checkpoint (.pt) or the folder of one.")
+    for name in WEIGHT_FILES:
+        if (path / name).is_file():
+            return path / name
+    raise InvalidInputError(f"{path} holds no checkpoint; needed: {', '.join(WEIGHT_FILES[:-1])} or {WEIGHT_FILES[-1]}.")
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes end in whatever error the reader stumbles over
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise InvalidInputError(
+            f"{path} cannot be read as PyTorch weights ({detail}); needed: a whole checkpoint of tensors alone. Copy it again."
+        ) from None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InvalidInputError(
+            f"{path} holds no state dict; needed: a dictionary of weights by name, as the published program saves."
+        )
+    broken = next((name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()), None)
+    if broken is not None:
+        raise InvalidInputError(f"{path} holds NaN or infinity in {broken}; needed: finite weights, e.g. of an earlier epoch.")
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _present_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the numbered layers of older checkpoints."""
+
+    def renamed(match: re.Match[str]) -> str:
+        layers = _ENCODER_LAYERS if match[2] == "encoder" else _DECODER_LAYERS
+        return f"{match[1]}.{layers.get(int(match[3]), f'layers.{match[3]}')}."
+
+    return {_OLDER_NAME.sub(renamed, name): value for name, value in state.items()}
+
+
+def _read_log(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        log = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidInputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again.") from None
+    if not isinstance(log, dict):
+        raise InvalidInputError(f"{path} holds a {type(log).__name__}; needed: a JSON object, as the published program writes.")
+    return log
+
+
+def _without_places(log: Any) -> Any:
+    if isinstance(log, dict):
+        return {key: _without_places(value) for key, value in log.items() if not _MACHINE.search(str(key))}
+    if isinstance(log, list):
+        return [_without_places(value) for value in log]
+    return log
+
+
+def _vae(found: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+    state = {f"vae.{name}": value for name, value in found.state.items()}
+    sizes = _vae_sizes(state, found.path)
+    factors = found.log.get("norm_factors")
+    log_file = found.path.with_name("vae_log.json")
+    if factors is None:
+        raise InvalidInputError(
+            f"{log_file} is missing or names no norm_factors; needed: the log that training wrote beside the weights."
+        )
+    state["norm_factors"] = _factors(factors, sizes.channels, log_file)
+    second = "lambda_cross" in found.log or "stage1_checkpoint" in found.log
+    return PaperConfig(vae=sizes, unet=None), state, found.log, "VAE stage 2" if second else "VAE stage 1"
+
+
+def _diffusion(found: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+    state = {name: value for name, value in found.state.items() if name.startswith(("model.", "vae."))}
+    rest = {name: value for name, value in found.state.items() if name not in state}
+    sizes = _vae_sizes(state, found.path)
+    try:
+        factors = rest.pop("normalizer.output.scale_factors")
+        feature_scale = float(rest.pop("normalizer.input.scale_factors").reshape(-1)[0])
+        distance = bool(rest.pop("distance_transform").reshape(-1)[0] > 0.5)
+        timesteps = len(rest["scheduler.betas"])
+    except KeyError as error:
+        raise InvalidInputError(
+            f"{found.path} lacks {error.args[0]}; needed: the state of a whole published predictor."
+        ) from None
+    _check_schedule({name.removeprefix("scheduler."): value for name, value in rest.items()}, timesteps, found.path)
+    state["norm_factors"] = _factors(factors.tolist(), sizes.channels, found.path)
+    config = PaperConfig(
+        vae=sizes,
+        unet=_unet_sizes(state, found),
+        timesteps=timesteps,
+        distance_transform=distance,
+        feature_scale=feature_scale,
+    )
+    return config, state, found.log, "diffusion"
+
+
+def _factors(values: Any, channels: int, source: Path) -> Tensor:
+    try:
+        factors = [float(value) for value in values]
+    except (TypeError, ValueError):
+        factors = []
+    if len(factors) != channels or not all(math.isfinite(value) and value > 0 for value in factors):
+        raise InvalidInputError(f"the normalisation factors in {source} are {values}; needed: {channels} positive numbers.")
+    return torch.tensor(factors, dtype=torch.float32)
+
+
+def _check_schedule(buffers: dict[str, Tensor], timesteps: int, path: Path) -> None:
+    """The schedule is computed, not stored; a checkpoint with another one would give other flows."""
+    linear = NoiseSchedule.linear(timesteps)
+    for name, values in buffers.items():
+        expected = getattr(linear, name, None)
+        if not isinstance(expected, Tensor) or not torch.allclose(values.float(), expected, rtol=1e-4, atol=1e-7):
+            raise InvalidInputError(
+                f"{path} holds {name}, which differs from the published linear schedule of {timesteps} steps; needed: that one."
+            )
+
+
+def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeConfig:
+    try:
+        inputs = state["vae.encoder_3d.conv_in.weight"]
+        widths = [state[f"vae.encoder_3d.{name}.conv1.weight"].shape[0] for name in ("res1_1", "res2_1", "res3_1")]
+        latent = state["vae.decoder_3d.conv_in.weight"].shape[1]
+    except KeyError as error:
+        some = ", ".join(sorted(state)[:2]).replace("vae.", "")
+        raise InvalidInputError(
+            f"{path} is no checkpoint of the published VAE or diffusion model: it lacks {error.args[0]} and holds {some}, ..."
+        ) from None
+    return VaeConfig(channels=inputs.shape[1], widths=(widths[0], widths[1], widths[2]), latent_channels=latent)
+
+
+def _unet_sizes(state: dict[str, Tensor], found: _Checkpoint) -> UNetConfig:
+    """Sizes as the weights have them; what weights do not tell (heads, padding) from the log or the published defaults."""
+    kwargs = found.log
+    for key in ("params", "training", "predictor", "model_kwargs"):
+        kwargs = kwargs.get(key) if isinstance(kwargs, dict) else None
+    kwargs = kwargs if isinstance(kwargs, dict) else {}
+    depth = sum(bool(re.fullmatch(r"model\.encoder\.\d+\.0\.block1\.conv\.weight", name)) for name in state)
+    levels = [level for level in range(depth) if f"model.encoder.{level}.1.norm.weight" in state]
+    _check_options(kwargs, levels, depth, found.path)
+    match = _ATTENTION.match(str(kwargs.get("attention") or ""))
+    try:
+        first = [state[f"model.encoder.{level}.0.block1.conv.weight"] for level in range(depth)]
+        times, last = state["model.time_mlp.0.weight"], state["model.final_conv.weight"]
+        return UNetConfig(
+            in_channels=first[0].shape[1],
+            out_channels=last.shape[0],
+            features=tuple(weight.shape[0] for weight in first),
+            kernel_size=last.shape[-1],
+            padding_mode=kwargs.get("padding_mode", "zeros"),
+            attention_from=levels[0] + 1 if levels else None,
+            heads=int(match[2]) if match else 2,
+            dropout=kwargs.get("dropout") or 0.0,
+            time_embedding_dim=times.shape[1],
+            time_width=times.shape[0],
+        )
+    except (KeyError, IndexError) as error:
+        raise InvalidInputError(f"{found.path} holds an incomplete U-Net (it lacks {error.args[0]}); copy it again.") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InvalidInputError(
+            f"the U-Net of {found.path} has {problem['loc'][0]} {problem['input']!r}: {problem['msg']}."
+        ) from None
+
+
+def _check_options(kwargs: dict[str, Any], levels: list[int], depth: int, path: Path) -> None:
+    """Refuse options under which the same weights would mean other networks."""
+    if levels and levels != list(range(levels[0], depth)):
+        raise InvalidInputError(
+            f"the U-Net of {path} has attention at levels {levels}; needed: from one level down to the last."
+        )
+    for name, known in (("activation", ("silu",)), ("final_activation", ("none", "identity", "linear", ""))):
+        value = kwargs.get(name)
+        if value is not None and str(value).lower() not in known:
+            raise InvalidInputError(f"the log beside {path} names the {name} {value!r}; needed: {known[0]}, the published one.")

@@ -1,0 +1,289 @@
+"""Geometric multigrid by pairs: a fixed symmetric positive definite V- or W-cycle for one scalar seven-point operator.
+
+Transfer is piecewise constant, so that every level keeps a seven-point stencil. Summed (Galerkin) conductances of such
+aggregates are too stiff by 2 along every paired axis, since the distance between aggregates has doubled: they are halved there
+(Braess, Computing 55 (1995) 379: over-correction). Only axes along which the coupling is strong are paired, so that thin or
+deep voxels are no harder than cubes. Smoothing is Jacobi's with the damping factors of a Chebyshev polynomial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.stokes.algebra import stencil, viscous
+from resinflow.stokes.algebra.level import Pairing, Rows, pair_up
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.stencil import BLOCKED
+
+Field = NDArray[np.float32]
+
+
+_LARGEST = 2.0
+"""Gershgorin's bound of ``operator / diagonal`` for a diagonally dominant stencil."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Numbers chosen by measurement (see ``benchmarks/solver.py``).
+
+    Attributes:
+        sweeps: smoothing sweeps before and after the coarse correction.
+        smallest: lower end of the part of the spectrum (of ``operator / diagonal``, at most 2) that smoothing reduces.
+        stiffness: factor on summed conductances along a paired axis.
+        slack: factor on summed slack (walls) where any axis is paired.
+        visits: coarse corrections per visit of a level from ``revisit`` on: 1 a V-cycle, 2 a W-cycle.
+        revisit: first level (0 is the finest) whose coarse level is visited ``visits`` times.
+        growth: factor by which sweeps grow from level to level; they then reach down to a part of the spectrum smaller by
+            its square. What coarse aggregates cannot tell apart (pores on both sides of a thin wall) is left to them.
+        most: largest number of sweeps.
+    """
+
+    sweeps: int = 2
+    smallest: float = 0.5
+    stiffness: float = 0.5
+    slack: float = 0.5
+    visits: int = 1
+    revisit: int = 1
+    growth: float = 1.0
+    most: int = 8
+
+    def damping(self, depth: int) -> list[np.float32]:
+        """Damping factors of the sweeps on a level: inverse roots of a Chebyshev polynomial."""
+        sweeps = min(round(self.sweeps * self.growth**depth), self.most)
+        smallest = self.smallest * (self.sweeps / sweeps) ** 2
+        middle, half = (_LARGEST + smallest) / 2, (_LARGEST - smallest) / 2
+        angles = (2 * np.arange(sweeps) + 1) * np.pi / (2 * sweeps)
+        return [np.float32(value) for value in 1 / (middle + half * np.cos(angles))]
+
+
+_STRONG = 0.25
+"""An axis is paired where its conductance is at least this part of the strongest."""
+
+_DIRECT = 64
+"""Levels of at most this many points are solved directly."""
+
+
+class Level(Protocol):
+    """An operator that can be smoothed and whose residual can be restricted."""
+
+    @property
+    def rows(self) -> Rows:
+        """Layout of the level's fields."""
+        ...
+
+    @property
+    def diagonal(self) -> Field:
+        """BLOCKED where there is no unknown."""
+        ...
+
+    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi from zero."""
+        ...
+
+    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi."""
+        ...
+
+    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+        """Sum the residual over the aggregates."""
+        ...
+
+    def apply(self, team: Team, u: Field, out: Field) -> float:
+        """Apply the operator; return ``u . operator u``."""
+        ...
+
+    def full(self, team: Team) -> Stencil:
+        """Return the stencil with all its conductances."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """A seven-point stencil with all its conductances."""
+
+    rows: Rows
+    cx: Field
+    cy: Field
+    cz: Field
+    diagonal: Field
+
+    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi from zero."""
+        rows = self.rows
+        arguments = (right, out, self.diagonal, omega, rows.points, rows.wraps[2])
+        team.run(stencil.first_sweep, rows.count, rows.points, *arguments)
+
+    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi."""
+        rows = self.rows
+        arguments = (u, right, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, omega, rows.points, rows.wraps[2])
+        team.run(stencil.sweep, rows.count, rows.points, *arguments)
+
+    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+        """Sum the residual over the aggregates."""
+        rows, coarse = self.rows, pairing.coarse
+        parts = (u, right, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, pairing.children)
+        arguments = (*parts, rows.points, coarse.points, pairing.paired[2])
+        team.run(stencil.restrict, coarse.count, 4 * rows.points, *arguments)
+
+    def apply(self, team: Team, u: Field, out: Field) -> float:
+        """Apply the operator; return ``u . operator u``."""
+        rows = self.rows
+        partial = np.empty(rows.count)
+        arguments = (u, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, rows.points, rows.wraps[2], partial)
+        team.run(stencil.apply_stencil, rows.count, rows.points, *arguments)
+        return float(partial.sum())
+
+    def full(self, team: Team) -> Stencil:
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class Viscous:
+    """The viscous operator of one component: constant conductances, an excess per face, a share of volume per place."""
+
+    rows: Rows
+    diagonal: Field
+    """The excess: only BLOCKED is told from the rest, as with a diagonal."""
+    share: Field
+    conductance: NDArray[np.float32]
+
+    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi from zero."""
+        rows = self.rows
+        arguments = (right, out, self.diagonal, self.share, self.conductance, omega, rows.points, rows.wraps[2])
+        team.run(viscous.first_sweep_viscous, rows.count, rows.points, *arguments)
+
+    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+        """Damped Jacobi."""
+        rows = self.rows
+        parts = (u, right, out, self.diagonal, self.share, self.conductance, rows.near)
+        team.run(viscous.sweep_viscous, rows.count, rows.points, *parts, omega, rows.points, rows.wraps[2])
+
+    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+        """Sum the residual over the aggregates."""
+        rows, coarse = self.rows, pairing.coarse
+        parts = (u, right, out, self.diagonal, self.share, self.conductance, rows.near, pairing.children)
+        arguments = (*parts, rows.points, coarse.points, pairing.paired[2])
+        team.run(viscous.restrict_viscous, coarse.count, 4 * rows.points, *arguments)
+
+    def apply(self, team: Team, u: Field, out: Field) -> float:
+        """Apply the operator; return ``u . operator u``."""
+        rows = self.rows
+        partial = np.empty(rows.count)
+        arguments = (u, out, self.diagonal, self.share, self.conductance, rows.near, rows.points, rows.wraps[2], partial)
+        team.run(viscous.apply_viscous, rows.count, rows.points, *arguments)
+        return float(partial.sum())
+
+    def full(self, team: Team) -> Stencil:
+        """Return the stencil with all its conductances."""
+        rows = self.rows
+        cx, cy, cz = (rows.zeros() for _ in range(3))
+        diagonal = np.full(rows.array_shape, BLOCKED)
+        parts = (self.diagonal, self.share, self.conductance, rows.near, rows.points, rows.wraps[2])
+        team.run(viscous.expand, rows.count, rows.points, *parts, cx, cy, cz, diagonal)
+        rows.wrap(diagonal)
+        return Stencil(rows, cx, cy, cz, diagonal)
+
+
+def closed_stencil(team: Team, rows: Rows, cx: Field, cy: Field, cz: Field, slack: Field | None, points: int) -> Stencil:
+    """Return the stencil with the diagonal that belongs to its conductances and slack, over the first ``points`` of a row."""
+    for field in (cx, cy, cz):
+        rows.wrap(field)
+    diagonal = np.full(rows.array_shape, BLOCKED)
+    extra = rows.zeros() if slack is None else slack
+    team.run(stencil.close, rows.count, rows.points, cx, cy, cz, extra, rows.near, points, diagonal)
+    rows.wrap(diagonal)
+    return Stencil(rows, cx, cy, cz, diagonal)
+
+
+def _coarsened(team: Team, fine: Stencil, tuning: Tuning) -> tuple[Stencil, Pairing]:
+    paired = _strong_axes(fine)
+    pairing = pair_up(fine.rows, paired)
+    coarse = pairing.coarse
+    # a periodic axis that is down to one aggregate would join it to itself
+    stiffness = [(tuning.stiffness if p else 1.0) * (n > 1) for p, n in zip(paired, coarse.shape, strict=True)]
+    factors = np.array([*stiffness, tuning.slack], dtype=np.float32)
+    cx, cy, cz, slack = (coarse.zeros() for _ in range(4))
+    parts = (fine.cx, fine.cy, fine.cz, fine.diagonal, fine.rows.near, pairing.children, np.array(paired), factors)
+    team.run(stencil.aggregate, coarse.count, 4 * fine.rows.points, *parts, fine.rows.points, cx, cy, cz, slack)
+    return closed_stencil(team, coarse, cx, cy, cz, slack, coarse.points), pairing
+
+
+def _strong_axes(fine: Stencil) -> tuple[bool, bool, bool]:
+    """Axes worth pairing: more than one point, and a typical conductance near the strongest."""
+    typical = []
+    for count, values in zip(fine.rows.shape, (fine.cz, fine.cy, fine.cx), strict=True):
+        joined = int(np.count_nonzero(values[:-1]))
+        typical.append(float(values[:-1].sum(dtype=np.float64)) / max(joined, 1) if count > 1 else -1.0)
+    strongest = max(typical)
+    if strongest <= 0:  # nothing is joined: pair whatever can be
+        z, y, x = (count > 1 for count in fine.rows.shape)
+        return z, y, x
+    z, y, x = (value >= _STRONG * strongest for value in typical)
+    return z, y, x
+
+
+class Multigrid:
+    """A hierarchy of levels and its cycle."""
+
+    def __init__(self, team: Team, finest: Level, tuning: Tuning, buffers: dict[tuple[int, ...], list[Field]]) -> None:
+        """``buffers``: work space, shared between hierarchies that are not used at the same time."""
+        self.levels: list[Level] = [finest]
+        self.pairings: list[Pairing] = []
+        self._team, self._tuning, self._buffers = team, tuning, buffers
+        level = finest.full(team)
+        while np.prod(level.rows.shape) > _DIRECT:
+            level, pairing = _coarsened(team, level, tuning)
+            self.levels.append(level)
+            self.pairings.append(pairing)
+        rows = level.rows
+        self._inverse = np.zeros((rows.count * rows.points,) * 2)
+        parts = (level.cx, level.cy, level.cz, level.diagonal, rows.near, rows.points, rows.wraps[2])
+        stencil.invert(*parts, self._inverse)
+        self._damping = [tuning.damping(depth) for depth in range(len(self.levels))]
+
+    def cycle(self, right: Field, out: Field) -> None:
+        """Write one cycle from zero for ``operator out = right``."""
+        self._visit(0, right, out, fresh=True)
+
+    def _buffer(self, depth: int, number: int) -> Field:
+        rows = self.levels[depth].rows
+        pool = self._buffers.setdefault((*rows.shape, min(depth, 1)), [])
+        while len(pool) <= number:
+            pool.append(rows.zeros())
+        return pool[number]
+
+    def _visit(self, depth: int, right: Field, out: Field, *, fresh: bool) -> None:
+        """Improve ``out`` (or start from zero when ``fresh``) by one cycle from level ``depth`` down."""
+        level, team = self.levels[depth], self._team
+        if depth == len(self.pairings):
+            stencil.solve_directly(self._inverse, right, out, level.rows.points, level.rows.wraps[2])
+            return
+        pairing = self.pairings[depth]
+        spare = self._buffer(depth, 0)
+        omegas = self._damping[depth]
+        sweeps = 2 * len(omegas) - fresh
+        now, then = (spare, out) if sweeps % 2 else (out, spare)
+        if not fresh and sweeps % 2:
+            spare[...] = out
+        if fresh:
+            level.first_sweep(team, right, now, omegas[0])
+        for omega in omegas[fresh:]:
+            level.sweep(team, now, right, then, omega)
+            now, then = then, now
+        coarse_right, coarse_out = self._buffer(depth + 1, 1), self._buffer(depth + 1, 2)
+        level.restrict(team, now, right, coarse_right, pairing)
+        for visit in range(self._tuning.visits if depth >= self._tuning.revisit else 1):
+            self._visit(depth + 1, coarse_right, coarse_out, fresh=visit == 0)
+        rows = level.rows
+        parts = (now, coarse_out, level.diagonal, pairing.parent, rows.points, pairing.paired[2], rows.wraps[2])
+        team.run(stencil.prolong, rows.count, rows.points, *parts)
+        for omega in reversed(omegas):
+            level.sweep(team, now, right, then, omega)
+            now, then = then, now

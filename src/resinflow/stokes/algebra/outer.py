@@ -1,0 +1,245 @@
+"""The outer iteration: single-precision Krylov runs around a double-precision field, each ended by an exact statement about K.
+
+After a run the velocity is projected onto fields without divergence and scaled to its best amplitude. Such a field ``v`` has
+``K(v) = (f.v)^2 / (v.A v)``, a lower bound of K that misses ``|u - v|_A^2`` only; and with the momentum residual
+``r = f - A v - G p`` of any pressure, ``|u - v|_A^2 <= r.A^-1 r``. The multigrid cycle bounds ``A^-1``, so that the error
+of K is known from above when the field is handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.stokes.algebra.krylov import BramblePasciak
+from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.twoscale import TwoScale
+from resinflow.stokes.algebra.vectors import dot
+from resinflow.stokes.problem.system import PRESSURE, StokesSystem
+
+INFLATION = 1.8
+"""One over the smallest eigenvalue of the velocity cycle times ``A``, with some room (measured: 0.58 and more)."""
+
+_GROWTH = 1.4
+_LARGEST_INFLATION = 10.0
+"""What the inflation is multiplied by should it prove too small, and where that ends."""
+
+_FLUX_TOLERANCE = 1e-5
+"""Largest difference of the flow rate between two planes, relative."""
+
+_START_TOLERANCE = 1e-2
+"""The same for the field the iteration starts from."""
+
+_PROJECTIONS = 6
+_EAGERNESS = 0.5
+"""The Krylov run ends when the square of its residual falls below this part of the tolerance times the dissipated power."""
+
+_DEEPEST = 1e-5
+"""How far one run may lower its residual: beyond it single precision tells no more, and a new run on the residual formed in
+double precision does."""
+
+Watch = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the outer iteration reached.
+
+    Attributes:
+        state: velocity (free of divergence, of best amplitude) and pressure, for a unit load.
+        error: upper estimate of the relative error of K.
+        divergence: largest net outflow of a voxel, relative to the mean flow through a face.
+        iterations: Krylov steps made.
+        residuals: norms of the Krylov residual, relative to the first.
+        converged: whether the tolerance was met.
+    """
+
+    state: NDArray[np.float64]
+    error: float
+    divergence: float
+    iterations: int
+    residuals: tuple[float, ...]
+    converged: bool
+
+
+def refine(
+    team: Team,
+    preconditioner: TwoScale,
+    initial: NDArray[np.float64] | None,
+    tolerance: float,
+    max_iterations: int,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``.
+
+    A field that is given is relaxed first (:func:`relax`), which counts as no iteration.
+    """
+    system = preconditioner.system
+    krylov = BramblePasciak(team, preconditioner)
+    residuals: list[float] = []
+    iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
+    error, divergence, begun = np.inf, np.inf, 0
+    residual = system.new_state()
+    state = system.new_state(np.float64) if initial is None else initial
+    if initial is None:
+        respond(team, preconditioner, state, _START_TOLERANCE, krylov.vectors)
+        energy_error(team, preconditioner, state, residual, krylov.vectors[0])
+    else:
+        relax(team, preconditioner, state, residual, krylov.vectors[0])
+
+    def met(size: float) -> bool:
+        return size**2 <= goal * abs(system.work(state))
+
+    def stop(size: float) -> bool:
+        residuals.append(size)
+        if watch is not None:
+            watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
+        return size <= _DEEPEST * residuals[begun] or met(size)
+
+    while error > tolerance and iterations < max_iterations:
+        momentum_residual(team, system, state, residual)
+        begun, left = len(residuals), max_iterations - iterations
+        run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=left)
+        iterations += run.iterations
+        if run.end == "indefinite" and inflation < _LARGEST_INFLATION and iterations < max_iterations:
+            inflation *= _GROWTH
+            continue
+        flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
+        divergence, _ = project(team, preconditioner, state, flux_tolerance, work=krylov.vectors)
+        error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
+        if error > tolerance and met(run.residuals[-1]):
+            goal *= max(0.05, min(0.35, tolerance / error))
+        if error > tolerance and run.iterations == 0:
+            iterations += 1  # nothing but the goal has changed: let even that come to an end
+    first = residuals[0] if residuals and residuals[0] > 0 else 1.0
+    relative = tuple(size / first for size in residuals)
+    return Outcome(state, float(error), float(divergence), iterations, relative, bool(error <= tolerance))
+
+
+def respond(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    tolerance: float,
+    work: Sequence[NDArray[np.float32]] = (),
+) -> tuple[float, int]:
+    """Write the response flow ``w (f - G p)``, ``L_w p = G^T (w f)``, before scaling; return what :func:`project` does."""
+    state[...] = 0
+    preconditioner.system.add_load(state, 1.0)
+    for component in range(PRESSURE):
+        state[component] *= preconditioner.response(component)
+    return project(team, preconditioner, state, tolerance, state[PRESSURE], work)
+
+
+def relax(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    residual: NDArray[np.float32],
+    step: NDArray[np.float32],
+) -> None:
+    """Let the velocity follow the pressure, in place: one multigrid cycle of ``A u = f - G p``.
+
+    A field that was made elsewhere (averaged, interpolated, predicted) has its energy error beside the walls, where few voxels
+    hold steep gradients; its pressure is smooth and as good as any. One cycle takes the error of K from half of it to less
+    than 1 % on grids twice as fine as the field's, for half the price of a Krylov step. ``residual`` and ``step`` are work
+    space.
+    """
+    momentum_residual(team, preconditioner.system, state, residual)
+    preconditioner.apply_velocity(residual, step, 1.0)
+    state[:PRESSURE] += step[:PRESSURE]
+
+
+def momentum_residual(team: Team, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    """``out = load - system state``, formed in double precision and rounded once."""
+    out[...] = 0
+    system.add_load(out, 1.0)
+    system.apply(team, state, out, scale=-1.0, keep=1.0)
+
+
+def project(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    tolerance: float = _FLUX_TOLERANCE,
+    potential: NDArray[np.float64] | None = None,
+    work: Sequence[NDArray[np.float32]] = (),
+) -> tuple[float, int]:
+    """Make the velocity free of divergence, in place: ``u -= diag(w) G phi`` with ``L_w phi = G^T u``.
+
+    Args:
+        team: threads.
+        preconditioner: knows the system and ``L_w``.
+        state: its velocity is projected.
+        tolerance: largest difference of the flow rate between two planes, relative; 0: what rounding allows.
+        potential: receives phi, added.
+        work: up to three states to use as work space.
+
+    Returns:
+        The largest net outflow of a voxel that is left, relative to the mean flow through a face of the flow direction, and
+        the iterations of the Poisson solver.
+    """
+    system = preconditioner.system
+    image, vectors, steps = (*work[:3], *(system.new_state() for _ in range(3 - len(work[:3]))))
+    step = steps[0]
+    iterations, left, previous = 0, np.inf, np.inf
+    for _ in range(_PROJECTIONS):
+        system.apply(team, state, image)
+        outflow = image[PRESSURE]
+        work_done = system.work(state)
+        spread, left = flux_spread(system, outflow, work_done)
+        # in absolute terms: the flow rate that the spread is relative to may fall by orders of magnitude at first
+        gained = spread * abs(work_done)
+        if spread <= tolerance or gained > 0.5 * previous:
+            break
+        previous = gained
+        _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / spread), 0.1), vectors)
+        iterations += made
+        preconditioner.subtract_darcy(state[:PRESSURE], step)
+        if potential is not None:
+            potential += step
+    return left, iterations
+
+
+def flux_spread(system: StokesSystem, outflow: NDArray[np.float32], work: float) -> tuple[float, float]:
+    """Return the largest flow gained up to any plane, over the flow rate, and the largest outflow over the flow of a face."""
+    body = outflow[:-1, 1 : system.voxels + 1]
+    layers = system.voxels if system.free_level else 1
+    rate = abs(work) / layers
+    if rate == 0.0:
+        return np.inf, np.inf
+    gained = np.cumsum(body.sum(axis=0, dtype=np.float64))
+    faces = max(np.count_nonzero(system.labels[:-1, 1 : system.voxels + 1]) / system.voxels, 1.0)
+    return float(np.abs(gained).max()) / rate, float(np.abs(body).max()) / rate * faces
+
+
+def energy_error(
+    team: Team,
+    preconditioner: TwoScale,
+    state: NDArray[np.float64],
+    residual: NDArray[np.float32],
+    image: NDArray[np.float32],
+    inflation: float = INFLATION,
+) -> float:
+    """Scale the velocity to its best amplitude, in place; return an upper estimate of the relative error of its K.
+
+    ``residual`` and ``image`` are work space.
+    """
+    system = preconditioner.system
+    work = system.work(state)
+    momentum_residual(team, system, state, residual)
+    pressure = state[PRESSURE].copy()
+    state[PRESSURE] = 0
+    dissipation = system.apply(team, state, image)
+    state[PRESSURE] = pressure
+    if not work > 0 or not dissipation > 0:
+        return np.inf
+    amplitude = work / dissipation
+    state[:PRESSURE] *= amplitude
+    image[:PRESSURE] *= np.float32(amplitude - 1)
+    residual[:PRESSURE] -= image[:PRESSURE]
+    preconditioner.apply_velocity(residual, image, inflation)
+    return dot(team, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * work)

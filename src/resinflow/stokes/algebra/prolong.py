@@ -1,0 +1,122 @@
+"""From a field on the same grid or a coarser one to the state that an iteration starts from.
+
+Velocities beside walls cannot be interpolated: the profile across a gap of a few voxels lies below the coarse voxel. What
+varies slowly is the velocity over the local Stokes response w, the pressure gradient that the flow feels. It is
+fitted to the coarse face velocities U by least squares, ``sum c w U / sum c w^2`` with interpolation weights c and the means
+of w over coarse faces, and multiplied by the fine w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from resinflow.flow import FlowField, InvalidInputError, interpolation_places
+from resinflow.stokes.algebra.twoscale import TwoScale
+from resinflow.stokes.problem.problem import Problem, staggered_velocity, to_faces, to_state
+from resinflow.stokes.problem.system import PRESSURE
+
+Array = NDArray[np.floating]
+Factors = tuple[int, int, int]
+
+_LEAST = 1e-12
+"""Squared response, over its largest, below which a face counts as closed."""
+
+
+def start_state(problem: Problem, preconditioner: TwoScale, flow: FlowField) -> NDArray[np.float64]:
+    """Return the state of a field on the grid of ``problem``, or on one coarser by whole factors along every axis.
+
+    The state of a coarser field is not free of divergence, and its amplitude is not the best one.
+
+    Raises:
+        InvalidInputError: the field's grid is neither the same nor coarser by whole factors.
+    """
+    shape, coarse = problem.micro.shape, flow.microstructure.shape
+    if shape == coarse:
+        return to_state(problem, flow)
+    factors = tuple(fine // count for fine, count in zip(shape, coarse, strict=True))
+    if tuple(count * factor for count, factor in zip(coarse, factors, strict=True)) != shape:
+        raise InvalidInputError(
+            f"the field has {coarse} voxels, the medium {shape}; needed: the same, or fewer by whole factors along every axis."
+        )
+    return to_state(problem, _prolonged(problem, preconditioner, flow, (factors[0], factors[1], factors[2])))
+
+
+def face_means(values: Array, normal: int, factors: Factors) -> Array:
+    """Return means over the faces of a coarser grid: every so-many-th plane of faces, averaged within the plane.
+
+    Args:
+        values: on the faces normal to an array axis, such as (nz, ny, nx + 1).
+        normal: that axis.
+        factors: fine voxels per coarse voxel along (z, y, x).
+    """
+    planes = np.moveaxis(np.moveaxis(values, normal, 0)[:: factors[normal]], 0, normal)
+    within = [1 if axis == normal else factor for axis, factor in enumerate(factors)]
+    return blocks(planes, (within[0], within[1], within[2])).mean(axis=(1, 3, 5))
+
+
+def blocks(values: Array, factors: Factors) -> Array:
+    """Return the array with every axis split in two: coarse places and the fine ones within (z, rz, y, ry, x, rx)."""
+    split = [part for count, factor in zip(values.shape, factors, strict=True) for part in (count // factor, factor)]
+    return values.reshape(split)
+
+
+def _prolonged(problem: Problem, preconditioner: TwoScale, flow: FlowField, factors: Factors) -> FlowField:
+    """The field on the grid of the problem."""
+    state = problem.system.new_state(np.float64)
+    for component in range(PRESSURE):
+        state[component] = preconditioner.response(component)
+    response = to_faces(problem, state)
+    given = staggered_velocity(flow, problem)
+    faces = [_on_fine_faces(given[k], response[k], 2 - k, factors) for k in range(3)]
+    return replace(
+        flow,
+        microstructure=problem.micro,
+        velocity=np.zeros((3, *problem.micro.shape)),
+        pressure=_on_fine_voxels(flow, factors),
+        face_velocity=(faces[0], faces[1], faces[2]),
+        velocity_std=None,
+        pressure_std=None,
+        permeability_samples=None,
+        report=None,
+    )
+
+
+def _on_fine_faces(given: Array, response: Array, normal: int, factors: Factors) -> Array:
+    """Fine face velocities: the response times the gradient that the coarse face velocities ask of it."""
+    mean = face_means(response, normal, factors)
+    asked, weight = mean * given, mean * mean
+    for axis, factor in enumerate(factors):
+        asked, weight = (_interpolated(values, axis, factor, faces=axis == normal) for values in (asked, weight))
+    least = _LEAST * float(weight.max(initial=0.0))
+    return response * np.divide(asked, weight, out=np.zeros_like(asked), where=weight > least)
+
+
+def _on_fine_voxels(flow: FlowField, factors: Factors) -> Array:
+    """Pressure interpolated between voxels; those in the fibres have that of the nearest fluid voxel."""
+    micro = flow.microstructure
+    nearest = ndimage.distance_transform_edt(~micro.fluid, sampling=micro.spacing, return_distances=False, return_indices=True)
+    z, y, x = np.asarray(nearest)
+    pressure = flow.pressure[z, y, x]
+    for axis, factor in enumerate(factors):
+        pressure = _interpolated(pressure, axis, factor, faces=False)
+    return pressure
+
+
+def _interpolated(values: Array, axis: int, factor: int, *, faces: bool) -> Array:
+    """Values on a grid finer along an axis, linear in between and constant beyond the first and the last place."""
+    count = values.shape[axis]
+    if factor == 1 or count == 1:
+        return values if factor == 1 else np.repeat(values, factor, axis)
+    if faces:
+        fine = np.arange((count - 1) * factor + 1) / factor
+        before = np.minimum(fine.astype(np.int64), count - 2)
+        part = fine - before
+    else:
+        before, part = interpolation_places(count, factor)
+        part = np.clip(part, 0.0, 1.0)
+    part = part.reshape([-1 if k == axis else 1 for k in range(3)])
+    return np.take(values, before, axis) * (1.0 - part) + np.take(values, before + 1, axis) * part

@@ -1,0 +1,294 @@
+"""From the flow on a finer grid to the grid that stores it, by conservative averages.
+
+The means of fine face velocities over every coarse face carry the fine flow rates through the coarse planes and voxels: what
+conserved mass on the fine grid conserves it on the coarse one, to rounding. Voxels that a fibre surface cuts let resin
+through even where their centre, which decides the stored mask, lies in the fibre.
+:func:`resinflow.stokes.stored.fit_to_mask` leads that resin around them, for whoever needs a field of the mask alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from resinflow.flow import (
+    Drive,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    ModelReport,
+    SolverReport,
+    refined_medium,
+    with_surface,
+)
+from resinflow.media import Fibres
+from resinflow.stokes.algebra.prolong import Factors, blocks, face_means
+from resinflow.stokes.certify import certify, drive_of
+from resinflow.stokes.problem.mask import WallRule
+from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
+
+Array = NDArray[np.floating]
+
+
+def solve_refined(
+    fibres: Fibres,
+    micro: Microstructure,
+    refinement: Factors,
+    *,
+    wall_rule: WallRule,
+    pressure_drop: float,
+    viscosity: float,
+    tolerance: float,
+) -> FlowField:
+    """Return the flow along x through ``fibres``, solved on a finer grid, on the grid of ``micro``.
+
+    The field has the means over the voxels, conserves mass, and its K is that of the finer grid.
+
+    Args:
+        fibres: what the medium is made of.
+        micro: the same fibres on the grid of the result.
+        refinement: finer voxels per voxel along (z, y, x).
+        wall_rule: as :func:`resinflow.solve`; ``surface`` takes the exact signed distance of the finer grid.
+        pressure_drop: Pa.
+        viscosity: Pa s.
+        tolerance: relative error of K on the finer grid.
+
+    Raises:
+        InvalidInputError: the medium does not percolate on either grid.
+        ConvergenceError: the tolerance was not met.
+    """
+    nz, ny, nx = (count * factor for count, factor in zip(micro.shape, refinement, strict=True))
+    fine = fibres.microstructure((nz, ny, nx), micro.provenance)
+    flow = solve(fine, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
+    if flow.permeability == 0:
+        raise InvalidInputError("the medium does not percolate along x on the finer grid")
+    return coarse_grain(flow, refinement, micro)
+
+
+def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> FlowField:
+    """Return the means of a flow over the voxels of a coarser grid.
+
+    Face velocities are averaged over the fine faces of every coarse face, so that flow rates through coarse planes and the
+    balance of every voxel are those of the fine flow to rounding; velocities at voxel centres are the means of both faces, and
+    pressures those of the fluid fine voxels. Resin may pass through voxels whose centre lies in a fibre; their pressure is zero
+    as that of the fibres.
+
+    Args:
+        flow: with face velocities.
+        factors: fine voxels per coarse voxel along (z, y, x).
+        micro: the medium on the coarse grid.
+
+    Raises:
+        InvalidInputError: no face velocities, or grids that do not fit.
+    """
+    fine = flow.microstructure
+    needed = tuple(count * factor for count, factor in zip(micro.shape, factors, strict=True))
+    if fine.shape != needed:
+        raise InvalidInputError(f"the flow has {fine.shape} voxels; needed: {needed}, {factors} for each of {micro.shape}.")
+    if flow.face_velocity is None:
+        raise InvalidInputError("the flow has no face_velocity; needed: staggered velocities, which the solver returns.")
+    faces = [face_means(values, 2 - component, factors) for component, values in enumerate(flow.face_velocity)]
+    velocity = np.stack([_centred(values, 2 - component) for component, values in enumerate(faces)])
+    return replace(
+        flow,
+        microstructure=micro,
+        velocity=velocity,
+        pressure=_pressure_means(flow, factors, micro),
+        face_velocity=(faces[0], faces[1], faces[2]),
+    )
+
+
+def _centred(faces: Array, axis: int) -> Array:
+    """Means of the two faces of every voxel."""
+    along = np.moveaxis(faces, axis, 0)
+    return np.moveaxis(0.5 * (along[1:] + along[:-1]), 0, axis)
+
+
+def _pressure_means(flow: FlowField, factors: Factors, micro: Microstructure) -> Array:
+    """Means over the fluid part of every voxel; an open voxel without any gets that of the nearest voxel that has one."""
+    fluid = flow.microstructure.fluid
+    weight = blocks(fluid.astype(np.float64), factors).sum(axis=(1, 3, 5))
+    total = blocks(np.where(fluid, flow.pressure, 0.0), factors).sum(axis=(1, 3, 5))
+    means = total / np.maximum(weight, 1.0)
+    empty = micro.fluid & (weight == 0)
+    if empty.any():
+        nearest = ndimage.distance_transform_edt(
+            weight == 0, sampling=micro.spacing, return_distances=False, return_indices=True
+        )
+        z, y, x = np.asarray(nearest)
+        means = np.where(empty, means[z, y, x], means)
+    return np.where(micro.fluid, means, 0.0)
+
+
+Factors = tuple[int, int, int]
+
+FACTORS: Factors = (2, 2, 2)
+"""Finer voxels per voxel along (z, y, x): the grid that the flows of the standard data set are solved on."""
+TRUTH_TOLERANCE = 1e-4
+"""Relative error of K of the flow that predictions are compared with, as in the standard data set."""
+_LARGEST_TOLERANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a solve on the finer grid took, without its set-up.
+
+    Attributes:
+        iterations: Krylov steps.
+        seconds: wall time.
+        permeability_error: estimated relative error of K that is left.
+    """
+
+    iterations: int
+    seconds: float
+    permeability_error: float
+
+    @classmethod
+    def of(cls, flow: FlowField) -> Work:
+        """Read it from a solver's report; a flow at rest took none."""
+        report = flow.report
+        if not isinstance(report, SolverReport):
+            return cls(0, 0.0, 0.0)
+        return cls(report.iterations, report.wall_time, report.permeability_error)
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A flow that the solver took from a start to a wanted accuracy on a finer grid.
+
+    Attributes:
+        flow: averages on the grid of the start; K is the finer grid's.
+        shape: voxels (nz, ny, nx) of the finer grid.
+        setup_seconds: wall time of the fibre surfaces, the discrete system and its preconditioner, whatever the start.
+        work: from the start on.
+        cold: from the solver's own start, where it was run.
+        truth: the flow at :data:`TRUTH_TOLERANCE` or better on the grid of the start, where the cold start was run.
+    """
+
+    flow: FlowField
+    shape: tuple[int, int, int]
+    setup_seconds: float
+    work: Work
+    cold: Work | None = None
+    truth: FlowField | None = None
+
+
+def certified(flow: FlowField) -> FlowField:
+    """Return the flow with its certificate (:func:`resinflow.stokes.certify`) in its report.
+
+    The certificate speaks of the discrete problem on the flow's own grid: with walls where the fibre surfaces are if the flow
+    knows of surfaces that cut voxels, else with plain walls on the faces of the mask.
+
+    Raises:
+        InvalidInputError: a flow without report.
+        ConvergenceError: the Poisson solve failed.
+    """
+    if flow.report is None:
+        raise InvalidInputError("the flow has no report to hold a certificate; needed: a model's or a solver's flow.")
+    micro = flow.microstructure
+    if (flow.open_voxels == micro.fluid).all():
+        found = certify(flow)
+    else:
+        found = certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
+    return replace(flow, report=replace(flow.report, certificate=found))
+
+
+def check_refinement(tolerance: float) -> None:
+    """Raise InvalidInputError unless ``tolerance`` is a relative error of K that a solver can be asked for."""
+    if not 0 < tolerance < _LARGEST_TOLERANCE:
+        raise InvalidInputError(
+            f"the tolerance of the refinement is {tolerance:g}; needed: above 0 and below {_LARGEST_TOLERANCE:g}, a relative "
+            "error of K, e.g. --refine 0.01."
+        )
+
+
+def refine_flow(
+    flow: FlowField, tolerance: float, *, compare: bool = False, factors: Factors = FACTORS, threads: int | None = None
+) -> Refinement:
+    """Hand a flow to the solver until the error of K on a finer grid is estimated below ``tolerance``.
+
+    The finer grid has the fibre surfaces of the medium's signed distance, estimated from the mask where there is none
+    (:func:`resinflow.flow.surface.refined_medium`), and walls there. The error is estimated from above.
+
+    Args:
+        flow: where to start: a model's flow, or any other of the medium.
+        tolerance: relative error of K, above 0 and below 0.5.
+        compare: also solve from the solver's own start, to measure what the given one saves, and to the truth.
+        factors: finer voxels per voxel along (z, y, x).
+        threads: as :func:`resinflow.solve`.
+
+    Raises:
+        InvalidInputError: a tolerance out of range, or a medium that does not percolate along the flow on either grid.
+        ConvergenceError: the tolerance was not met.
+    """
+    check_refinement(tolerance)
+    micro, drive = flow.microstructure, drive_of(flow)
+    fine = refined_medium(micro, factors)
+    with posed_stokes(fine, drive, "surface", threads) as posed:
+        if posed is None:
+            raise _blocked(drive)
+        warm = posed.solve(tolerance, initial=flow)
+        cold = posed.solve(tolerance) if compare else None
+        truth = None if cold is None else _finished(posed, cold, min(tolerance, TRUTH_TOLERANCE))
+    name = flow.report.model if isinstance(flow.report, ModelReport) else "another flow"
+    refined = _averaged(warm, micro, factors, posed.setup_seconds, (f"refined from a prediction by {name}",))
+    return Refinement(
+        flow=refined,
+        shape=fine.shape,
+        setup_seconds=posed.setup_seconds,
+        work=Work.of(warm),
+        cold=None if cold is None else Work.of(cold),
+        truth=None if truth is None else _averaged(truth, micro, factors, posed.setup_seconds),
+    )
+
+
+def solve_finer(
+    micro: Microstructure, drive: Drive, tolerance: float = TRUTH_TOLERANCE, *, factors: Factors = FACTORS
+) -> FlowField:
+    """Return the flow that the solver finds on a finer grid, averaged: what a model with the base ``grid`` predicts.
+
+    Raises:
+        InvalidInputError: as :func:`refine_flow`.
+        ConvergenceError: the tolerance was not met.
+    """
+    with posed_stokes(refined_medium(micro, factors), drive, "surface") as posed:
+        if posed is None:
+            raise _blocked(drive)
+        return _averaged(posed.solve(tolerance), micro, factors, posed.setup_seconds)
+
+
+def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowField:
+    """The flow at a tighter tolerance: itself if it meets it, else solved on; its report counts all of the work."""
+    done = Work.of(flow)
+    if done.permeability_error <= tolerance:
+        return flow
+    further = posed.solve(tolerance, initial=flow)
+    if not isinstance(further.report, SolverReport):
+        return further
+    report = further.report
+    total = replace(report, iterations=report.iterations + done.iterations, wall_time=report.wall_time + done.seconds)
+    return replace(further, report=total)
+
+
+def _averaged(
+    fine: FlowField, micro: Microstructure, factors: Factors, setup_seconds: float, origin: tuple[str, ...] = ()
+) -> FlowField:
+    """The means on the stored grid; the report tells the grid, and its time includes the set-up."""
+    flow = coarse_grain(fine, factors, micro)
+    if not isinstance(flow.report, SolverReport):
+        return flow
+    nz, ny, nx = fine.microstructure.shape
+    known = micro.provenance.get("surface", "known") if micro.signed_distance is not None else "estimated from the mask"
+    words = "; ".join((*origin, f"solved on {nx} x {ny} x {nz} voxels with fibre surfaces {known}"))
+    seconds = flow.report.wall_time + setup_seconds
+    return replace(flow, report=replace(flow.report, wall_time=seconds, warnings=(*flow.report.warnings, words)))
+
+
+def _blocked(drive: Drive) -> InvalidInputError:
+    return InvalidInputError(
+        f"the medium does not percolate along {drive.axis} on the finer grid, so that nothing flows: K = 0; needed: a medium "
+        "with a way through, or leave out the refinement."
+    )

@@ -1,0 +1,128 @@
+"""From a signed distance to the discrete system: grid, pores, diagonals and open fractions of the faces."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from resinflow.flow import Boundary, Drive, InvalidInputError, Lateral, Microstructure
+from resinflow.stokes.algebra.level import Rows
+from resinflow.stokes.algebra.stencil import BLOCKED
+from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
+from resinflow.stokes.problem.mask import FLOW, Faces, Grid, pad_widths, wrapping
+from resinflow.stokes.problem.pores import find_pores, winding_clusters
+from resinflow.stokes.problem.problem import Problem
+from resinflow.stokes.problem.system import StokesSystem
+
+Triple = tuple[float, float, float]
+
+
+def pose_cut(micro: Microstructure, drive: Drive) -> Problem | None:
+    """Return the discrete problem with the fibre surfaces of ``micro.signed_distance``, or None where K = 0.
+
+    Voxels take part whose faces are partly open, even if their centre lies in a fibre. Velocities of the system are means
+    over the open part of a face; times ``system.openness`` they are flow rates per area of the whole face.
+
+    Raises:
+        InvalidInputError: no signed distance, an all-solid box, or a box without any wall (K unbounded).
+    """
+    if micro.signed_distance is None:
+        raise InvalidInputError(
+            "the medium has no signed_distance; needed: the distance to the fibre surface. Use the voxel mask."
+        )
+    if not micro.fluid.any():
+        raise InvalidInputError("the medium is all solid; needed: some fluid voxels. Is the mask inverted (True is fluid)?")
+    distance = np.asarray(micro.signed_distance, dtype=np.float64).transpose(drive.turned)
+    dz, dy, dx = (micro.spacing[axis] for axis in drive.turned)
+    walled = drive.boundary == "pressure" and drive.lateral == "no-slip"
+    faces = cut_faces(distance, (dz, dy, dx), drive.boundary, drive.lateral)
+    if not walled and all((field.aperture[field.unknown] == 1).all() for field in faces) and (distance > 0).all():
+        raise InvalidInputError(
+            "the medium is all fluid and its sides have no wall, so K is unbounded; needed: some fibres, or no-slip sides."
+        )
+    labels = _through_pores(faces, distance.shape, drive.boundary, drive.lateral)
+    if not labels.any():
+        return None
+    grid = _grid(faces, labels > 0, (dz, dy, dx), drive.boundary, drive.lateral)
+    pores = find_pores(micro.fluid.transpose(drive.turned), wrapping(drive.boundary, drive.lateral))
+    return Problem(micro, drive, pores, grid, _system(faces, grid, labels))
+
+
+def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the voxels before and after every face normal to ``axis``, -1 beyond the box."""
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    if wraps:
+        return np.roll(numbers, 1, axis), numbers
+    padded = np.pad(numbers, pad_widths(axis), constant_values=-1)
+    return np.delete(padded, -1, axis), np.delete(padded, 0, axis)
+
+
+def _through_pores(
+    faces: tuple[CutFaces, CutFaces, CutFaces], shape: tuple[int, ...], boundary: Boundary, lateral: Lateral
+) -> NDArray[np.int64]:
+    """Label the voxels of the pores that lead through the box (1, 2, ...); voxels are joined by open faces."""
+    wraps = wrapping(boundary, lateral)
+    joined = []
+    for field in faces:
+        before, after = _voxels_beside(shape, field.normal, wraps=wraps[field.normal])
+        inside = field.unknown & (before >= 0) & (after >= 0)
+        if field.normal == FLOW and wraps[FLOW]:
+            inside[..., 0] = False  # the seam along the flow
+        joined.append(np.stack([before[inside], after[inside]]))
+    first, second = np.concatenate(joined, axis=1)
+    size = int(np.prod(shape))
+    graph = coo_array((np.ones(first.size, dtype=np.int8), (first, second)), shape=(size, size))
+    count, labels = connected_components(graph, directed=False)
+    labels = labels.astype(np.int64).reshape(shape) + 1
+    flow = faces[FLOW].unknown
+    if boundary == "pressure":
+        through = np.zeros(count + 1, dtype=bool)
+        through[np.intersect1d(labels[..., 0][flow[..., 0]], labels[..., -1][flow[..., -1]])] = True
+    else:
+        seam = flow[..., 0]
+        through = winding_clusters(np.where(seam, labels[..., 0], 0), np.where(seam, labels[..., -1], 0), count)
+    kept = np.zeros(count + 1, dtype=np.int64)
+    kept[through] = np.arange(1, np.count_nonzero(through) + 1)
+    return kept[labels]
+
+
+def _grid(
+    faces: tuple[CutFaces, CutFaces, CutFaces],
+    carrying: NDArray[np.bool_],
+    spacing: Triple,
+    boundary: Boundary,
+    lateral: Lateral,
+) -> Grid:
+    wraps = wrapping(boundary, lateral)
+    flat = carrying.ravel()
+    built = []
+    for field in faces:
+        before, after = _voxels_beside(carrying.shape, field.normal, wraps=wraps[field.normal])
+        beside = [np.where(number >= 0, flat[number], False) for number in (before, after)]
+        solid = 2 - beside[0].astype(np.int8) - beside[1].astype(np.int8)
+        built.append(Faces(field.normal, field.unknown & (beside[0] | beside[1]), solid, field.share))
+    return Grid(carrying, spacing, boundary, lateral, (built[0], built[1], built[2]))
+
+
+def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDArray[np.int64]) -> StokesSystem:
+    """Rows with the excess of every diagonal over that of a face amid the fluid, and the open fractions."""
+    nz, ny, nx = grid.fluid.shape
+    rows = Rows((nz, ny, nx if grid.wraps[FLOW] else nx + 1), grid.wraps)
+    step = grid.spacing[FLOW]
+    spacing = (grid.spacing[0] / step, grid.spacing[1] / step, 1.0)
+    openness = np.zeros((3, *rows.array_shape), dtype=np.float32)
+    for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
+        openness[number] = rows.pack(np.where(kept.unknown, field.aperture, 0.0).astype(np.float32))
+    excess = np.full_like(openness, BLOCKED)
+    system = StokesSystem(rows, grid, excess, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
+    full, used = 1 / np.square(spacing), system.conductance(np.float64)
+    for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
+        share = [1.0 if k == number else field.share for k in range(3)]
+        # along a periodic axis one voxel long a face is its own neighbour: what it adds to the diagonal cancels
+        alone = [2 * (full[k] - used[k]) * share[k] if grid.wraps[k] else 0.0 for k in range(3)]
+        amid = sum(2 * used[k] * share[k] for k in range(3))
+        beyond = np.where(kept.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
+        excess[number] = rows.pack(beyond.astype(np.float32), outside=float(BLOCKED))
+    return system

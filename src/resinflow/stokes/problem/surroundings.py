@@ -1,0 +1,150 @@
+"""What a face sees of the fibre surfaces around it: slopes and curvature of the distance, and the width of its gap.
+
+Stencils read across the middle of a gap would mix two walls; every difference here is therefore taken from the side of the
+nearer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.stokes.algebra.pool import kernel
+
+_TANGENT = 0.5
+"""Slope along an axis below which that axis runs along the wall."""
+_STEEPEST = 0.95
+_ALIKE = 0.25
+"""Steps to both sides that differ by less than this part of the steeper one belong to one wall."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The distance around the faces normal to one axis.
+
+    Attributes:
+        slopes: (3, nz, ny, nx), its differences over one voxel along (z, y, x): central, or from the steeper side beside the
+            middle of a gap.
+        curvature: (nz, ny, nx), its Laplacian on the wall's side, 1 / m.
+        width: (nz, ny, nx), of the gap that a face stands in, measured along the axis that points most directly at its wall, m.
+    """
+
+    slopes: Array
+    curvature: Array
+    width: Array
+
+
+def surroundings(centre: Array, spacing: tuple[float, float, float]) -> Surroundings:
+    """Return what faces see around them.
+
+    Args:
+        centre: distance at face centres (nz, ny, nx), five places or more along every axis; two at every end are padding.
+        spacing: (dz, dy, dx), m.
+    """
+    centre = np.ascontiguousarray(centre)
+    slopes, half = np.empty((2, 3, *centre.shape))
+    curvature = np.zeros(centre.shape)
+    for axis, edge in enumerate(spacing):
+        fields = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis], curvature))
+        distance, slope, largest, bend = fields
+        _along_lines(distance, slope, largest, bend, edge)
+    width = np.empty(centre.shape)
+    _gap_width(centre, slopes, half, width)
+    return Surroundings(slopes, curvature, width)
+
+
+@kernel
+def _along_lines(centre, slope, half, curvature, spacing):
+    """Slopes, half widths of gaps and the share of the curvature along the first axis.
+
+    The middle of a gap lies between two neighbours i, i + 1 of a line and is ``(d_i + d_i+1 + slope) / 2`` from its walls,
+    slope being that of one voxel; elsewhere this is the larger of the two, so that its largest value along the run of positive
+    distances is the half width.
+    """
+    count = centre.shape[0]
+    for i in range(centre.shape[1]):
+        for j in range(centre.shape[2]):
+            largest = -np.inf
+            for k in range(count):
+                before = centre[max(k - 1, 0), i, j]
+                here = centre[k, i, j]
+                after = centre[min(k + 1, count - 1), i, j]
+                back = here - before if k > 0 else after - here
+                ahead = after - here if k < count - 1 else here - before
+                steeper = back if abs(back) > abs(ahead) else ahead
+                slope[k, i, j] = 0.5 * (back + ahead) if abs(back - ahead) < _ALIKE * abs(steeper) else steeper
+                curvature[k, i, j] += _curvature(centre, k, i, j, steeper, spacing)
+                largest = max(_half_width(centre, k, i, j), largest if k > 0 and before > 0 else -np.inf)
+                half[k, i, j] = largest
+            for k in range(count - 1, -1, -1):
+                if k == count - 1 or not centre[k + 1, i, j] > 0:
+                    largest = -np.inf
+                largest = max(_half_width(centre, k, i, j), largest)
+                half[k, i, j] = max(half[k, i, j], largest) + 0.5 * abs(slope[k, i, j])
+
+
+@kernel
+def _half_width(centre, k, i, j):
+    """The larger mean of a place and its neighbour along the line."""
+    here = centre[k, i, j]
+    before = centre[k - 1, i, j] if k > 0 else -np.inf
+    after = centre[k + 1, i, j] if k < centre.shape[0] - 1 else -np.inf
+    return 0.5 * (here + max(before, after))
+
+
+@kernel
+def _bend(centre, k, i, j):
+    """Second difference along the line; at its ends that of the place beside."""
+    k = min(max(k, 1), centre.shape[0] - 2)
+    return centre[k - 1, i, j] - 2 * centre[k, i, j] + centre[k + 1, i, j]
+
+
+@kernel
+def _curvature(centre, k, i, j, step, spacing):
+    """Second derivative of the distance along the line, from the wall's side: beyond the middle of a gap another wall counts.
+
+    One voxel nearer to the wall a round fibre's distance is more curved, like ``1 / radius``; that is taken back.
+    """
+    square = spacing**2
+    low, high = _bend(centre, k - 1, i, j) / square, _bend(centre, k + 1, i, j) / square
+    slope = min(abs(step) / spacing, _STEEPEST)
+    if slope < _TANGENT:
+        return _smaller(_bend(centre, k, i, j) / square, _smaller(low, high))
+    nearer = low if step > 0 else high
+    return nearer / max(1.0 + nearer * slope * spacing / (1.0 - slope**2), 0.5)
+
+
+@kernel
+def _smaller(one, other):
+    """The one of smaller magnitude, 0 where the signs differ: no curvature is read across the middle of a gap."""
+    if one * other <= 0:
+        return 0.0
+    return one if abs(one) < abs(other) else other
+
+
+@kernel
+def _gap_width(centre, slopes, half, width):
+    """Twice the half width along the steepest axis; a pore that opens beside a face is at least as wide as there."""
+    nz, ny, nx = centre.shape
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                a, b, c = abs(slopes[0, z, y, x]), abs(slopes[1, z, y, x]), abs(slopes[2, z, y, x])
+                chosen = half[0, z, y, x] if a >= b and a >= c else half[1, z, y, x] if b >= c else half[2, z, y, x]
+                if z > 0:
+                    chosen = max(chosen, centre[z - 1, y, x])
+                if z < nz - 1:
+                    chosen = max(chosen, centre[z + 1, y, x])
+                if y > 0:
+                    chosen = max(chosen, centre[z, y - 1, x])
+                if y < ny - 1:
+                    chosen = max(chosen, centre[z, y + 1, x])
+                if x > 0:
+                    chosen = max(chosen, centre[z, y, x - 1])
+                if x < nx - 1:
+                    chosen = max(chosen, centre[z, y, x + 1])
+                width[z, y, x] = 2 * chosen

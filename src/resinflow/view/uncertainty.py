@@ -1,0 +1,165 @@
+"""Figure that shows whether the spread between a model's samples is the size of its error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resinflow.evaluate import LEVELS, Evaluation, FlowSpread, flow_spreads, interval_coverage, mean_ranks
+from resinflow.flow import InvalidInputError
+from resinflow.view.evaluation import colour_of, shown_methods
+from resinflow.view.panels import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+from collections.abc import Mapping
+
+from numpy.typing import NDArray
+
+from resinflow.evaluate import roc_area, roc_curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+_LABEL = 9  # points
+_FILLED = {"as drawn": False, "calibrated": True}
+
+
+def compose_calibration(evaluation: Evaluation) -> Figure:
+    """Return how the spread of every method's samples fits its errors.
+
+    Upper row, from the samples themselves: spread against error of every sample, coverage of central intervals, rank
+    histogram. Lower row, where scored, from mean and deviation, as drawn and calibrated: coverage of the central intervals of
+    a normal distribution, and spread against error of velocity and K of every sample.
+
+    Raises:
+        InvalidInputError: no method gave several samples.
+    """
+    ensembles = evaluation.ensembles()
+    if not ensembles:
+        raise InvalidInputError("no method gave several samples; needed: at least 2 a prediction (--samples).")
+    scored = any(flow_spreads(scores) for scores in evaluation.scores.values())
+    figure = new_figure((12.5, 8.6 if scored else 4.3))
+    panels = figure.subplots(1 + scored, 3, squeeze=False)
+    _draw_samples(evaluation, *panels[0])
+    if scored:
+        _draw_spreads(evaluation, *panels[1])
+    for axes in panels.ravel():
+        axes.tick_params(labelsize=8)
+        axes.grid(True, lw=0.4, alpha=0.6)
+        axes.set_axisbelow(True)
+    for axes in (panels[0, 1], *panels[1:, :2].ravel()):
+        axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_samples(evaluation: Evaluation, spread: Axes, coverage: Axes, ranks: Axes) -> None:
+    """What the samples say: spread against error, intervals between two samples, ranks of the truth."""
+    ensembles = evaluation.ensembles()
+    for number, (method, scores) in enumerate(ensembles.items()):
+        colour = colour_of(shown_methods(evaluation), method)
+        error = evaluation.column(method, "relative_l2")
+        spread.plot(error, error * evaluation.column(method, "spread_skill"), "o", ms=4, alpha=0.75, color=colour, label=method)
+        shares = mean_ranks(scores)
+        nominal, found = np.array([(0.0, 0.0), *reversed(interval_coverage(shares)), (1.0, 1.0)]).T
+        coverage.plot(nominal, found, "o-", ms=5, color=colour, label=method)
+        width = 0.8 / len(ensembles)
+        places = np.arange(len(shares)) + (number - (len(ensembles) - 1) / 2) * width
+        ranks.bar(places, np.array(shares) * len(shares), width, color=colour, label=method)
+    _finish_spread(spread)
+    coverage.plot([0, 1], [0, 1], color="black", lw=0.8, zorder=0)
+    coverage.set_xlabel("nominal coverage of the interval between two samples", fontsize=_LABEL)
+    coverage.set_ylabel("share of true values inside", fontsize=_LABEL)
+    ranks.axhline(1.0, color="black", lw=0.8)
+    ranks.set_xlabel("samples below the true value", fontsize=_LABEL)
+    ranks.set_ylabel("share, relative to a calibrated ensemble", fontsize=_LABEL)
+
+
+def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, permeability: Axes) -> None:
+    """What mean and deviation say, as drawn (hollow) and calibrated (filled)."""
+    for method, scores in evaluation.scores.items():
+        colour = colour_of(shown_methods(evaluation), method) if method in shown_methods(evaluation) else "black"
+        for kind, found in flow_spreads(scores).items():
+            fill = colour if _FILLED[kind] else "none"
+            marks = {"ms": 4, "color": colour, "markerfacecolor": fill, "alpha": 0.8, "label": f"{method}, {kind}"}
+            for quantity, line in (("velocity", "-"), ("permeability", "--")):
+                shares = np.mean([getattr(spread, f"{quantity}_reliability") for spread in found], axis=0)
+                label = f"{'v' if quantity == 'velocity' else 'K'}, {kind}"
+                reliability.plot(LEVELS, shares, f"o{line}", **{**marks, "label": label})
+            for axes, quantity in ((velocity, "velocity"), (permeability, "permeability")):
+                axes.plot(*_spread_and_error(found, quantity), "o", **marks)
+    reliability.plot([0, 1], [0, 1], color="black", lw=0.8, zorder=0)
+    reliability.set_xlabel("probability of the central interval (mean and deviation)", fontsize=_LABEL)
+    reliability.set_ylabel("share of true values inside", fontsize=_LABEL)
+    velocity.set_ylabel("RMS error of the velocity, relative to the RMS speed", fontsize=_LABEL)
+    permeability.set_ylabel("|error| of K, relative", fontsize=_LABEL)
+    for axes in (velocity, permeability):
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_minor_formatter("")  # within less than a decade the labels between the powers would cover each other
+        axes.yaxis.set_minor_formatter("")
+        axes.set_xlabel("deviation that the prediction gives, same unit", fontsize=_LABEL)
+        low, high = (pick(axes.get_xlim()[k], axes.get_ylim()[k]) for k, pick in ((0, min), (1, max)))
+        axes.plot([low, high], [low, high], color="black", lw=0.8, zorder=0)
+
+
+def _spread_and_error(found: Sequence[FlowSpread], quantity: str) -> tuple[list[float], list[float]]:
+    scores = [getattr(spread, quantity) for spread in found]
+    return [score.spread for score in scores], [score.error for score in scores]
+
+
+def _finish_spread(axes: Axes) -> None:
+    high = max(axes.get_xlim()[1], axes.get_ylim()[1])
+    ends = np.array([0.0, high])
+    axes.set(xlim=ends, ylim=ends)
+    axes.plot(ends, ends, color="black", lw=0.8, zorder=0)
+    axes.set_xlabel("relative L2 error of the mean", fontsize=_LABEL)
+    axes.set_ylabel("spread between the samples, same unit", fontsize=_LABEL)
+
+
+_LABEL = 9  # points
+
+
+def compose_novelty(
+    familiar: tuple[str, NDArray[np.floating]], foreign: Mapping[str, NDArray[np.floating]], threshold: float
+) -> Figure:
+    """Return the ROC of every foreign data set against the familiar one, and the distances of all media.
+
+    Args:
+        familiar: name of the familiar data set and the distances of its media to the training media.
+        foreign: the same by name.
+        threshold: distance above which a prediction warns.
+    """
+    from matplotlib.ticker import LogLocator
+
+    name, inside = familiar
+    figure = new_figure((11.0, 4.6))
+    curves, distances = figure.subplots(1, 2)
+    for number, (label, outside) in enumerate(foreign.items()):
+        area = roc_area(inside, outside)
+        curves.plot(*roc_curve(inside, outside), color=f"C{number % 10}", label=f"{label}, area {area:.3f}")
+    curves.plot([0, 1], [0, 1], color="black", lw=0.8, zorder=0)
+    curves.set_xlabel(f"share of {name} above the limit", fontsize=_LABEL)
+    curves.set_ylabel("share of the other data set above the limit", fontsize=_LABEL)
+    curves.legend(fontsize=8, frameon=False, loc="lower right")
+    for number, values in enumerate([inside, *foreign.values()]):
+        colour = "black" if number == 0 else f"C{(number - 1) % 10}"
+        spread = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
+        distances.plot(values, number + spread, "o", ms=3, alpha=0.6, color=colour)
+    distances.axvline(threshold, color="black", lw=0.8)
+    distances.set_yticks(range(1 + len(foreign)), [name, *foreign])
+    distances.invert_yaxis()
+    distances.set_xscale("log")
+    distances.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    distances.xaxis.set_major_formatter("{x:g}")
+    distances.xaxis.set_minor_formatter("")
+    distances.set_xlabel("distance to the training media; line: where a prediction warns", fontsize=_LABEL)
+    for axes in (curves, distances):
+        axes.tick_params(labelsize=8)
+        axes.grid(True, lw=0.4, alpha=0.6)
+        axes.set_axisbelow(True)
+    return figure
