@@ -71,11 +71,10 @@ def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
     import resinflow.model
     from resinflow.models.correction import FlowSolvers
-    from resinflow.models.start import StartFlows
+    from resinflow.models.start import StartFlows, solve_base
+    from resinflow.presets.latent.networks import LatentDiffusion
     from resinflow.presets.latent.predictor import FlowPredictor
     from resinflow.presets.latent.recipe import PRESETS
-    from resinflow.presets.latent.networks import LatentDiffusion
-    from resinflow.models.start import solve_base
     from resinflow.stokes.certify import project
     from resinflow.stokes.planar import planar_flow
 
@@ -94,7 +93,7 @@ def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
         config = PRESETS["small"]
         model = FlowPredictor("small, untrained", config, LatentDiffusion(config), solvers=solvers)
     else:
-        shipped = Path(resinflow..__file__).parent / "weights" / name
+        shipped = Path(resinflow.presets.__file__).parent / "weights" / name
         model = FlowPredictor.load(Path(name) if Path(name).is_dir() else shipped, solvers)
     for part, network in (
         ("encoder", model.networks.vae.encoder_2d),

@@ -14,7 +14,7 @@ done
 resinflow train diffusion --data data/small.zarr --run runs/small --start runs/small-vae --recipe recipes/small.yaml \
   --devices "${DEVICES:-2}"
 resinflow model calibrate runs/small/model --data data/small.zarr
-rm -rf src/resinflow/model/weights/small
-mkdir -p src/resinflow/model/weights
-cp -r runs/small/model src/resinflow/model/weights/small
+rm -rf src/resinflow/presets/weights/small
+mkdir -p src/resinflow/presets/weights
+cp -r runs/small/model src/resinflow/presets/weights/small
 resinflow evaluate --data data/small.zarr --model small --output runs/small/test.csv

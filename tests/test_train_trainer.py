@@ -23,7 +23,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from resinflow.data.division import Fold, FoldedFlows, canonical_fingerprint
+from resinflow.data.division import canonical_fingerprint
+from resinflow.data.fold import Fold, FoldedFlows
 from resinflow.data.open import open_flows
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError

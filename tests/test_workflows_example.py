@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import tifffile
 
+from resinflow.cli.demo import EXAMPLE_OPTIONS
 from resinflow.cli.medium import is_extruded, read_medium
-from resinflow.media.example import EXAMPLE_OPTIONS, draw_example, example_medium, example_path
+from resinflow.media.example import draw_example, example_medium, example_path
 from resinflow.media.segment import dice
 
 

@@ -9,22 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from resinflow.core import FlowField, Microstructure, ResinflowError
     from resinflow.evaluate import compare
+    from resinflow.flow import FlowField, Microstructure, ResinflowError
     from resinflow.media import fibre_bundle, from_image
-    from resinflow.registry import load_model
+    from resinflow.presets import load_model
     from resinflow.stokes import planar_flow, response_flow, solve
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "FlowField": "resinflow.core",
-    "Microstructure": "resinflow.core",
-    "ResinflowError": "resinflow.core",
+    "FlowField": "resinflow.flow",
+    "Microstructure": "resinflow.flow",
+    "ResinflowError": "resinflow.flow",
     "compare": "resinflow.evaluate",
     "fibre_bundle": "resinflow.media",
     "from_image": "resinflow.media",
-    "load_model": "resinflow.registry",
+    "load_model": "resinflow.presets",
     "planar_flow": "resinflow.stokes",
     "response_flow": "resinflow.stokes",
     "solve": "resinflow.stokes",

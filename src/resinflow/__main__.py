@@ -1,5 +1,5 @@
 """``python -m resinflow`` is the command line."""
 
-from resinflow.cli import main
+from resinflow.cli.app import main
 
 main()

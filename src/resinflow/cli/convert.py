@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from resinflow.cli.console import make_console, working
-from resinflow.presets import convert_published
+from resinflow.presets.paper.convert import convert_published
 
 
 def convert_and_print(

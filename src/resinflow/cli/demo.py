@@ -8,9 +8,11 @@ from rich.console import Console
 
 from resinflow.cli.console import print_medium, save_all, working
 from resinflow.cli.medium import read_medium
-from resinflow.cli.options import PredictionOptions
+from resinflow.cli.options import MediumOptions, PredictionOptions
 from resinflow.cli.predict import Prediction, draw_prediction, predict_flows, print_prediction
-from resinflow.media import EXAMPLE_OPTIONS, example_path
+from resinflow.media import example_path
+
+EXAMPLE_OPTIONS = MediumOptions(pixel_size=50e-6 / 64, depth=50e-6)
 
 
 def run_demo(output: Path, console: Console) -> Prediction:

@@ -104,7 +104,6 @@ def evaluate(
         A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
         of every sample (.json or .csv).
     """
-
     evaluate_and_print(source, options or EvaluationOptions(), output)
 
 

@@ -1,7 +1,8 @@
 """Data sets of solved flows: generation, stores, division, checks."""
 
 from resinflow.data.check import Fault, check_store
-from resinflow.data.division import SPLITS, Fold, FoldedFlows, canonical_fingerprint, draw_splits, open_folded
+from resinflow.data.division import SPLITS, canonical_fingerprint, draw_splits
+from resinflow.data.fold import Fold, FoldedFlows, open_folded
 from resinflow.data.generate import generate
 from resinflow.data.open import open_flows
 from resinflow.data.published.flows import PublishedFlows
@@ -14,6 +15,8 @@ from resinflow.data.store import FlowStore
 from resinflow.data.summary import QUANTITIES, DataSummary, summarise
 
 __all__ = [
+    "QUANTITIES",
+    "SPLITS",
     "DataSummary",
     "Fault",
     "FlowSource",
@@ -22,8 +25,6 @@ __all__ = [
     "FoldedFlows",
     "GenerationConfig",
     "PublishedFlows",
-    "QUANTITIES",
-    "SPLITS",
     "Sample",
     "canonical_fingerprint",
     "check_store",

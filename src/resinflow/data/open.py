@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""One way to open a data set, whatever its layout."""
 
 from __future__ import annotations
 

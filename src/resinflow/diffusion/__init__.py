@@ -4,4 +4,4 @@ from resinflow.diffusion.bridge import Bridge, BridgeDraw
 from resinflow.diffusion.ddpm import CLIP, Draw, NoiseSchedule, sample_ddim, sample_ddpm
 from resinflow.diffusion.levels import Noising
 
-__all__ = ["Bridge", "BridgeDraw", "CLIP", "Draw", "NoiseSchedule", "Noising", "sample_ddim", "sample_ddpm"]
+__all__ = ["CLIP", "Bridge", "BridgeDraw", "Draw", "NoiseSchedule", "Noising", "sample_ddim", "sample_ddpm"]

@@ -36,17 +36,17 @@ from resinflow.evaluate.tables import (
 )
 
 __all__ = [
+    "LEVELS",
+    "PLANAR",
+    "SUFFIXES",
     "ByComponent",
     "Comparison",
     "Diagnosis",
     "EnsembleScores",
     "Evaluation",
     "FlowSpread",
-    "LEVELS",
-    "PLANAR",
     "PhysicsCheck",
     "ResultRow",
-    "SUFFIXES",
     "Score",
     "SliceDiagnosis",
     "TextTable",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from resinflow.cli import counting, make_console
+from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, data_fingerprint
 from resinflow.evaluate.evaluation import chosen_samples, open_source, refuse_leak
 from resinflow.evaluate.familiarity import descriptors_of
@@ -25,8 +25,8 @@ from resinflow.models import (
     CalibrationDocument,
     Novelty,
     fit_novelty,
+    flow_speed,
     permeability_features,
-    rms_speed,
     save_calibration,
     weights_fingerprint,
 )
@@ -126,7 +126,7 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
     flow = outcome.flow
     fluid = np.flatnonzero(truth.microstructure.fluid)
     picked = rng.choice(fluid, _VOXELS, replace=fluid.size < _VOXELS)
-    units = np.array([rms_speed(flow)] * 3 + [flow.pressure_drop])[:, None]
+    units = np.array([flow_speed(flow)] * 3 + [flow.pressure_drop])[:, None]
     if units[0] == 0.0 or flow.permeability == 0.0:
         raise InvalidInputError("the model predicts no flow at all; needed: a trained model.")
 

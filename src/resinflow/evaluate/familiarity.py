@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.cli import counting, make_console
+from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, open_flows
 from resinflow.evaluate.evaluation import chosen_samples, open_source
 from resinflow.evaluate.methods import Predictor, start_of

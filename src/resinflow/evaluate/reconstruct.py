@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from resinflow.cli import counting, make_console
+from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, Sample
 from resinflow.evaluate.collapse import Diagnosis, diagnose, judge, pooled, verdict
 from resinflow.evaluate.evaluation import chosen_samples, open_source
@@ -20,7 +20,8 @@ from resinflow.evaluate.options import Mode, ReconstructionOptions, SourceOption
 from resinflow.evaluate.records import write_csv, write_json
 from resinflow.evaluate.tables import component_table, evaluation_table, summary
 from resinflow.flow import Axis, FlowField, InvalidInputError, replacing
-from resinflow.presets import Branches, Latents, branches_of, load_branched_model
+from resinflow.presets import load_branched_model
+from resinflow.presets.branches import Branches, Latents, branches_of
 from resinflow.view import (
     check_folder,
     compose_diagnosis,

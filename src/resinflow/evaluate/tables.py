@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-CAPTION = (
+SPREAD_CAPTION = (
     "normal distributions with the mean and the deviation of the samples, as drawn and calibrated; CRPS of the velocity in per "
     "cent of the RMS speed, that of K of K; coverage of the central 90 % interval over all voxels and over the "
     "media; RMS deviation over RMS error, 1 if calibrated"
@@ -35,7 +35,7 @@ def spread_rows(evaluation: Evaluation) -> TextTable:
                 cells += [f"{100 * total.crps:.3g}", f"{100 * total.coverage:.1f}", _number(total.spread_skill)]
             rows.append((method, kind, str(len(found)), *cells))
     header = ("method", "spread", "media", *(f"{name}: {number}" for name in ("v", "K") for number in _NUMBERS))
-    return TextTable(header, tuple(rows), CAPTION, left=2)
+    return TextTable(header, tuple(rows), SPREAD_CAPTION, left=2)
 
 
 def flow_spreads(scores: Sequence[Score]) -> Mapping[str, list[FlowSpread]]:

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Recipes: YAML files of options, read into typed models."""
 
 from __future__ import annotations
 

@@ -1,19 +1,13 @@
-"""TODO-DOC"""
+"""What drives a flow: direction, pressure drop, viscosity, and the conditions on the sides of the box."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import AXES, Axis
 from resinflow.flow.numbers import check_positive
-
-if TYPE_CHECKING:
-    pass
-from resinflow.flow.microstructure import AXES, Axis
-from resinflow.flow.numbers import check_positive
-from resinflow.stokes import FLOW
 
 Boundary = Literal["pressure", "periodic"]
 Lateral = Literal["symmetry", "periodic", "no-slip"]
@@ -45,5 +39,5 @@ class Drive:
         """Permutation of the array axes that brings the flow onto the last one; it is its own inverse."""
         order = [0, 1, 2]
         flow = AXES.index(self.axis)
-        order[flow], order[FLOW] = order[FLOW], order[flow]
+        order[flow], order[2] = order[2], order[flow]
         return order[0], order[1], order[2]

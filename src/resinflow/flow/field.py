@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     import xarray
 import json
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Lateral
-from resinflow.flow.errors import InvalidInputError, ResinflowError
+from resinflow.flow.errors import ResinflowError
 from resinflow.flow.files import DIMENSIONS, FORMATS, GRID, REQUIRED_ATTRIBUTES, REQUIRED_VARIABLES, SCHEMA, UNITS, Format
-from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import report_from_dict, report_to_dict
 
 Base = Literal["planar", "response", "grid"]
@@ -132,7 +131,6 @@ class FlowField:
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the field as an xarray Dataset with named dimensions, coordinates in m and units."""
-
         return flow_to_dataset(self)
 
     def save(self, path: str | Path) -> Path:
@@ -141,7 +139,6 @@ class FlowField:
         Raises:
             InvalidInputError: an unknown suffix, or a place that cannot be written.
         """
-
         return save_flow(self, Path(path))
 
     @staticmethod
@@ -151,7 +148,6 @@ class FlowField:
         Raises:
             InvalidInputError: no such file, an unknown suffix, or a damaged file.
         """
-
         return load_flow(Path(path))
 
 

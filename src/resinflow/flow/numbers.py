@@ -1,4 +1,4 @@
-"""Checks of arrays and numbers that come from outside."""
+"""Checks of arrays and numbers that come from outside, and lengths and permeabilities as text."""
 
 from __future__ import annotations
 

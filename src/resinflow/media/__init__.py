@@ -11,7 +11,7 @@ from resinflow.media.cases import (
     rectangular_duct,
     table_fractions,
 )
-from resinflow.media.example import EXAMPLE_OPTIONS, example_path
+from resinflow.media.example import example_path
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.micrograph import draw_micrograph, save_stack
@@ -25,7 +25,6 @@ __all__ = [
     "BundleSettings",
     "BundleStatistics",
     "Direction",
-    "EXAMPLE_OPTIONS",
     "Fibres",
     "ReferenceCase",
     "Segmentation",

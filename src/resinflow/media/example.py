@@ -5,13 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from resinflow.cli import MediumOptions
 from resinflow.flow import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.micrograph import draw_micrograph, save_stack
 
 EXAMPLE = "tilted_bundle.tif"
-EXAMPLE_OPTIONS = MediumOptions(pixel_size=50e-6 / 64, depth=50e-6)
 _SEED = 11
 
 

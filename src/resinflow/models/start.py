@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""The flows that a prediction starts from: the only place that solves them, with one tolerance for each."""
 
 from __future__ import annotations
 

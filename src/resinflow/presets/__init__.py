@@ -18,11 +18,11 @@ from resinflow.presets.paper.predictor import PaperPredictor, is_paper_model, sa
 
 __all__ = [
     "DIRECT",
+    "PRESETS",
     "DiffusionConfig",
     "FlowPredictor",
     "LatentDiffusion",
     "ModelConfig",
-    "PRESETS",
     "PaperPredictor",
     "Process",
     "TrainingConfig",

@@ -14,7 +14,7 @@ from resinflow.stokes import planar_flow, project
 
 PROJECTION_TOLERANCE = 1e-8
 """Largest difference of the flow rate between two planes that a correction may leave; the base flow's own are 1e-5 at most."""
-_SHIPPED = Path(__file__).parent / "model" / "weights"
+_SHIPPED = Path(__file__).parent / "weights"
 
 
 def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor | VoxelPredictor:

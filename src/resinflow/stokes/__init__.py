@@ -21,11 +21,11 @@ from resinflow.stokes.tensor import permeability_tensor
 from resinflow.stokes.verify import Check, verify
 
 __all__ = [
-    "Check",
     "FLOW",
-    "Grid",
     "MASK_RULE",
     "PRESSURE",
+    "Check",
+    "Grid",
     "Pores",
     "PosedStokes",
     "Refinement",

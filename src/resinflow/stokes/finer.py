@@ -123,8 +123,6 @@ def _pressure_means(flow: FlowField, factors: Factors, micro: Microstructure) ->
     return np.where(micro.fluid, means, 0.0)
 
 
-Factors = tuple[int, int, int]
-
 FACTORS: Factors = (2, 2, 2)
 """Finer voxels per voxel along (z, y, x): the grid that the flows of the standard data set are solved on."""
 TRUTH_TOLERANCE = 1e-4

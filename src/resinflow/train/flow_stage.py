@@ -1,4 +1,4 @@
-"""Losses over the voxels where fields are defined."""
+"""What the stages of models that correct a base flow share: options, losses, and the loss of a decoded flow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from resinflow.models import CHANNELS, InputConfig, PhysicsLoss, open_mask, physics_losses, target_mask
-from resinflow.presets import LatentDiffusion
 from resinflow.train.loading import Batch
 from resinflow.train.stage import Part, StageConfig, TrainedStage, Weight
 
@@ -46,7 +45,7 @@ class Stage(TrainedStage):
         config: options of the stage.
     """
 
-    def __init__(self, networks: LatentDiffusion, trained: list[nn.Module], config: FlowStageConfig) -> None:
+    def __init__(self, networks: Any, trained: list[nn.Module], config: FlowStageConfig) -> None:
         super().__init__(networks, trained)
         self.networks = networks
         self.config = config

@@ -23,7 +23,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from resinflow.flow import InvalidInputError, replacing
-from resinflow.presets import DIRECT
 from resinflow.train.stage import STAGES
 
 LOG = "log.json"
@@ -57,7 +56,7 @@ def write_log(
     log: dict[str, Any] = {
         "recipe": dict(recipe),
         "data": dict(data),
-        "history": {stage: read_history(run / stage) for stage in (*STAGES, DIRECT) if (run / stage / METRICS).is_file()},
+        "history": {stage: read_history(run / stage) for stage in (*STAGES, "direct") if (run / stage / METRICS).is_file()},
         "versions": {name: version(name) for name in _PACKAGES},
     }
     if start is not None:

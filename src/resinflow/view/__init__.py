@@ -15,9 +15,9 @@ from resinflow.view.uncertainty import compose_novelty
 
 __all__ = [
     "FIGURE_SUFFIXES",
+    "SCENE_SUFFIXES",
     "Field",
     "Histogram",
-    "SCENE_SUFFIXES",
     "TrainingLog",
     "check_folder",
     "checked_target",

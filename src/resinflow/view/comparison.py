@@ -38,7 +38,7 @@ Fields = dict[str, NDArray[np.float64]]
 def compose_comparison(
     prediction: FlowField, truth: FlowField | None = None, planar: FlowField | None = None, slice_index: int | None = None
 ) -> Figure:
-    """Return the figure that :func:`resinflow.view.figures.comparison_figure` writes, for a prediction with at least one other flow.
+    """Return the figure that :func:`~resinflow.view.figures.comparison_figure` writes, for a prediction and another flow.
 
     Raises:
         InvalidInputError: flows of different problems or a slice that does not exist.

@@ -121,9 +121,6 @@ def _finish_spread(axes: Axes) -> None:
     axes.set_ylabel("spread between the samples, same unit", fontsize=_LABEL)
 
 
-_LABEL = 9  # points
-
-
 def compose_novelty(
     familiar: tuple[str, NDArray[np.floating]], foreign: Mapping[str, NDArray[np.floating]], threshold: float
 ) -> Figure:

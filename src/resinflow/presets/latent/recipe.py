@@ -11,8 +11,6 @@ from resinflow.flow import read_config
 from resinflow.models import InputConfig
 from resinflow.train import FlowStageConfig, Positive, Weight
 
-Positive = Annotated[int, Field(ge=1)]
-
 
 class ModelConfig(InputConfig):
     """Sizes of the dual-branch VAE and of the latent diffusion model.

@@ -16,7 +16,6 @@ from resinflow.train import Positive, StageConfig, Weight
 SCHEMA = "resinflow-paper-1"
 PRESET = "paper"
 
-Positive = Annotated[int, Field(ge=1)]
 Network = Literal["encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet"]
 Precision = Literal["float32", "bfloat16"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""From a medium and its drive to the discrete problem, whatever the walls."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from resinflow.flow import (
     InvalidInputError,
     Microstructure,
 )
+from resinflow.stokes.problem.cutsystem import pose_cut
 from resinflow.stokes.problem.mask import FLOW, Grid, WallRule, build_grid, wrapping
 from resinflow.stokes.problem.pores import find_pores
 from resinflow.stokes.problem.problem import Problem
@@ -26,8 +27,6 @@ def pose(micro: Microstructure, drive: Drive, rule: WallRule) -> Problem | None:
     if rule not in get_args(WallRule):
         raise InvalidInputError(f"wall_rule is {rule!r}; needed: one of {', '.join(get_args(WallRule))}.")
     if rule == "surface":
-        from resinflow.stokes.problem.cutsystem import pose_cut
-
         return pose_cut(micro, drive)
     fluid = micro.fluid.transpose(drive.turned)
     if not fluid.any():
