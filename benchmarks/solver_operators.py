@@ -62,16 +62,27 @@ def assemble(grid: Grid, rule: WallRule) -> StokesSystem:
     numbers = tuple(_number(faces.unknown) for faces in grid.faces)
     blocks = tuple(_viscous(grid, faces, number, rule) for faces, number in zip(grid.faces, numbers, strict=True))
     gradients = [_gradient(grid, faces, number, voxel_numbers) for faces, number in zip(grid.faces, numbers, strict=True)]
-    volume = np.concatenate([faces.share[faces.unknown] * grid.voxel_volume for faces in grid.faces])
+    volume = np.concatenate([faces.share[faces.unknown] * voxel_volume(grid) for faces in grid.faces])
     return StokesSystem(
         blocks=(blocks[0], blocks[1], blocks[2]),
         gradient=csr_array(vstack(gradients)),
         load=_load(grid),
         volume=volume,
-        voxel_volume=grid.voxel_volume,
+        voxel_volume=voxel_volume(grid),
         face_numbers=(numbers[0], numbers[1], numbers[2]),
         voxel_numbers=voxel_numbers,
     )
+
+
+def voxel_volume(grid: Grid) -> float:
+    """Volume of a voxel, m^3."""
+    dz, dy, dx = grid.spacing
+    return dz * dy * dx
+
+
+def face_area(grid: Grid, axis: int) -> float:
+    """Area of a voxel face normal to an array axis, m^2."""
+    return voxel_volume(grid) / grid.spacing[axis]
 
 
 def _number(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -99,9 +110,9 @@ def _viscous(grid: Grid, faces: Faces, numbers: NDArray[np.int64], rule: WallRul
     diagonal = np.zeros(own.size)
     rows, columns, values = [], [], []
     for axis in range(3):
-        conductance = grid.face_area(axis) / grid.spacing[axis] * faces.share[here]
+        conductance = face_area(grid, axis) / grid.spacing[axis] * faces.share[here]
         if axis == faces.normal:
-            conductance = np.full(own.size, grid.face_area(axis) / grid.spacing[axis])
+            conductance = np.full(own.size, face_area(grid, axis) / grid.spacing[axis])
         wall = _wall_terms(grid, faces, axis, rule)
         for step in (-1, 1):
             neighbour = _neighbour(numbers, axis, step, wraps=grid.wraps[axis], outside=_BEYOND)[here]
@@ -138,7 +149,7 @@ def _wall_terms(grid: Grid, faces: Faces, axis: int, rule: WallRule):
 def _gradient(grid: Grid, faces: Faces, numbers: NDArray[np.int64], voxel_numbers: NDArray[np.int64]) -> csr_array:
     """Area times the pressure difference across every unknown face (voxels beyond an open side are left to the load)."""
     axis = faces.normal
-    area = grid.face_area(axis)
+    area = face_area(grid, axis)
     shape = (np.count_nonzero(faces.unknown), np.count_nonzero(grid.fluid))
     if grid.wraps[axis]:
         before, after = np.roll(voxel_numbers, 1, axis), voxel_numbers
@@ -163,9 +174,9 @@ def _load(grid: Grid) -> NDArray[np.float64]:
     """
     loads = [np.zeros(faces.unknown.shape) for faces in grid.faces]
     if grid.boundary == "pressure":
-        loads[FLOW][..., 0] = grid.face_area(FLOW)
+        loads[FLOW][..., 0] = face_area(grid, FLOW)
     else:
-        loads[FLOW][...] = grid.face_area(FLOW) / grid.fluid.shape[FLOW]
+        loads[FLOW][...] = face_area(grid, FLOW) / grid.fluid.shape[FLOW]
     return np.concatenate([load[faces.unknown] for load, faces in zip(loads, grid.faces, strict=True)])
 
 

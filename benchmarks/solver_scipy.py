@@ -14,7 +14,7 @@ import pyamg
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix, dia_array
 from scipy.sparse.csgraph import connected_components
-from solver_operators import StokesSystem, assemble
+from solver_operators import StokesSystem, assemble, face_area
 
 from resinflow.flow.microstructure import Microstructure
 from resinflow.stokes.problem.mask import FLOW, WallRule, build_grid
@@ -219,7 +219,7 @@ def solve(
     power = float(system.load @ velocity)
     corrected = power + float(velocity @ momentum) - float(pressure @ (system.gradient.T @ velocity))
     faces = grid.faces[FLOW]
-    flow = float((system.split(velocity)[FLOW] * grid.face_area(FLOW) * faces.share[faces.unknown]).sum())
+    flow = float((system.split(velocity)[FLOW] * face_area(grid, FLOW) * faces.share[faces.unknown]).sum())
     dz, dy, dx = grid.spacing
     nz, ny, nx = grid.fluid.shape
     scale = nx * dx / (nz * dz * ny * dy)

@@ -1,4 +1,4 @@
-"""The grid's own error: gap statistics, the narrow-gap warning, Richardson's value."""
+"""The grid's own error: gap statistics, the narrow-gap warning."""
 
 from dataclasses import replace
 
@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from resinflow import stokes
-from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.media.cases import fibre_array, plane_channel, rectangular_duct
-from resinflow.stokes.estimate import NO_GAP, gap_statistics, richardson, voxel_gaps
+from resinflow.media.cases import plane_channel
+from resinflow.stokes.estimate import NO_GAP, gap_statistics, voxel_gaps
 
 
 def test_gap_of_a_voxel_is_its_shortest_run_between_walls():
@@ -125,20 +124,3 @@ def test_flow_at_rest_has_no_gaps():
     fluid[:, :, 3] = False
     statistics = gap_statistics(stokes.solve(Microstructure(fluid, (1e-6,) * 3)))
     assert (statistics.narrow_share, statistics.permeability_error, statistics.warning) == (0.0, 0.0, None)
-
-
-def test_richardson_of_the_duct_is_closer_than_either_grid():
-    flows = []
-    for width in (8, 16):
-        case = rectangular_duct(width, width, length=width // 4, spacing=(1e-6 * 8 / width,) * 3)
-        flows.append(stokes.solve(case.microstructure, lateral="no-slip", tolerance=1e-10))
-    result = richardson(*flows)
-    exact = case.permeability
-    assert abs(result.extrapolated / exact - 1) < 0.2 * abs(result.fine / exact - 1)
-    assert result.error == pytest.approx(abs(flows[0].permeability / exact - 1), rel=0.1)
-
-
-def test_richardson_refuses_grids_that_are_no_refinement():
-    flow = stokes.solve(fibre_array("square", 0.3, 8).microstructure, boundary="periodic")
-    with pytest.raises(InvalidInputError, match="twice as fine"):
-        richardson(flow, flow)

@@ -11,7 +11,7 @@ from resinflow.flow.drive import Drive
 from resinflow.flow.microstructure import Microstructure
 from resinflow.stokes.algebra import pool as compiled
 from resinflow.stokes.algebra.level import Rows, pair_up
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.problem.mask import build_grid
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import to_flow, to_state
@@ -62,8 +62,8 @@ def test_operator_is_the_assembled_system(shape, boundary, lateral, rule):
     grid = build_grid(mask, SPACING, boundary, lateral)
     system, matrices = build_system(grid, mask.astype(int), rule), assemble(grid, rule)
     state, image, load = random_state(system), system.new_state(np.float64), system.new_state(np.float64)
-    with Team(1) as team:
-        energy = system.apply(team, state, image)
+    with Pool(1) as pool:
+        energy = system.apply(pool, state, image)
     system.add_load(load, 1.0)
     velocity, pressure = unknowns(system, grid, state)
     momentum, outflow = unknowns(system, grid, image)
@@ -86,9 +86,9 @@ def test_operator_is_symmetric_with_partly_open_faces(boundary, lateral):
     system = replace(system, openness=openness)
     first, second = random_state(system, 3), random_state(system, 4)
     images = system.new_state(np.float64), system.new_state(np.float64)
-    with Team(1) as team:
+    with Pool(1) as pool:
         for state, image in zip((first, second), images, strict=True):
-            system.apply(team, state, image)
+            system.apply(pool, state, image)
     one, other = (float((body(system, a) * body(system, b)).sum()) for a, b in ((first, images[1]), (second, images[0])))
     assert one == pytest.approx(other, rel=1e-12)
 
@@ -97,8 +97,8 @@ def test_faces_without_unknown_stay_zero():
     mask = random_mask((4, 6, 7))
     system = build_system(build_grid(mask, SPACING, "pressure", "no-slip"), mask.astype(int), "gap")
     image = system.new_state(np.float32)
-    with Team(1) as team:
-        system.apply(team, random_state(system, dtype=np.float32), image)
+    with Pool(1) as pool:
+        system.apply(pool, random_state(system, dtype=np.float32), image)
     for component in range(PRESSURE):
         assert not image[component][~system.unknown(component)].any()
     assert not body(system, image[PRESSURE])[body(system, system.labels) == 0].any()
@@ -140,8 +140,8 @@ def test_rows_hold_an_array_and_know_their_neighbours(wraps):
 
 def test_every_row_has_one_parent_that_counts_it_as_a_child():
     for paired in ((True, True, True), (False, True, True), (True, False, False)):
-        pairing = pair_up(Rows((5, 3, 7), (False,) * 3), paired)
-        children = pairing.children[pairing.children >= 0]
+        transfer = pair_up(Rows((5, 3, 7), (False,) * 3), paired).transfer
+        children = transfer.children[transfer.children >= 0]
         assert sorted(children) == list(range(15))
-        for parent, family in enumerate(pairing.children):
-            assert all(pairing.parent[child] == parent for child in family if child >= 0)
+        for parent, family in enumerate(transfer.children):
+            assert all(transfer.parent[child] == parent for child in family if child >= 0)

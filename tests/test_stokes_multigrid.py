@@ -13,7 +13,7 @@ from resinflow.flow.errors import ConvergenceError, InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.stokes.algebra.multigrid import Multigrid, Tuning
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.algebra.twoscale import DARCY_TUNING, VISCOUS_TUNING, TwoScale
 from resinflow.stokes.problem.pose import pose
@@ -38,7 +38,7 @@ def random_medium(seed):
     return Microstructure(fluid, spacing), drive
 
 
-def spectrum(team, level, cycle, steps=25, project=lambda field: None):
+def spectrum(pool, level, cycle, steps=25, project=lambda field: None):
     """Smallest and largest eigenvalue of cycle times operator, from the coefficients of conjugate gradients (Lanczos)."""
     rows = level.rows
 
@@ -60,7 +60,7 @@ def spectrum(team, level, cycle, steps=25, project=lambda field: None):
             ratios.append(latest / norm)
         norm = latest
         search = (direction + (ratios[-1] if ratios else 0) * search).astype(np.float32)
-        steps_taken.append(norm / level.apply(team, search, image))
+        steps_taken.append(norm / level.apply(pool, search, image))
         residual -= np.float32(steps_taken[-1]) * image
     size = len(steps_taken)
     matrix = np.zeros((size, size))
@@ -73,9 +73,9 @@ def spectrum(team, level, cycle, steps=25, project=lambda field: None):
 
 
 @pytest.fixture(scope="module")
-def team():
-    with Team(1) as members:
-        yield members
+def pool():
+    with Pool(1) as threads:
+        yield threads
 
 
 MEDIA = [
@@ -89,12 +89,12 @@ MEDIA = [
 
 
 @pytest.mark.parametrize(("make", "drive"), MEDIA)
-def test_velocity_cycle_is_near_the_inverse(team, make, drive):
+def test_velocity_cycle_is_near_the_inverse(pool, make, drive):
     system = pose(make(), Drive(**drive), "gap").system
     for component in range(3):
         if system.unknown(component).any():
             level = system.component(component)
-            low, high = spectrum(team, level, Multigrid(team, level, VISCOUS_TUNING, {}).cycle)
+            low, high = spectrum(pool, level, Multigrid(pool, level, VISCOUS_TUNING, {}).cycle)
             assert low > 0.4
             assert high < 1.8
 
@@ -105,20 +105,20 @@ def test_few_iterations_are_enough_on_every_kind_of_medium(make, drive):
 
 
 @pytest.mark.parametrize("pixels", [64, 128, 256])
-def test_darcy_cycle_does_not_wear_off_with_resolution(team, pixels):
+def test_darcy_cycle_does_not_wear_off_with_resolution(pool, pixels):
     system = pose(bundle((1, pixels, pixels), seed=3), Drive(), "gap").system
-    preconditioner = TwoScale(team, system)
-    low, high = spectrum(team, preconditioner.darcy, Multigrid(team, preconditioner.darcy, DARCY_TUNING, {}).cycle)
+    preconditioner = TwoScale(pool, system)
+    low, high = spectrum(pool, preconditioner.darcy, Multigrid(pool, preconditioner.darcy, DARCY_TUNING, {}).cycle)
     assert low > 0.02
     assert high < 2.5
 
 
 @pytest.mark.parametrize("wraps", [{}, {"boundary": "periodic"}])
 @pytest.mark.parametrize("visits", [1, 2])
-def test_cycle_is_symmetric_and_positive(team, wraps, visits):
+def test_cycle_is_symmetric_and_positive(pool, wraps, visits):
     system = pose(bundle((5, 21, 18)), Drive(**wraps), "gap").system
     level = system.component(2)
-    grid = Multigrid(team, level, Tuning(visits=visits), {})
+    grid = Multigrid(pool, level, Tuning(visits=visits), {})
     rng = np.random.default_rng(0)
     vectors, images = [], []
     for _ in range(2):
@@ -134,9 +134,9 @@ def test_cycle_is_symmetric_and_positive(team, wraps, visits):
     assert (vectors[0] * images[0]).sum() > 0
 
 
-def test_thin_voxels_are_paired_in_the_slice_plane_first(team):
+def test_thin_voxels_are_paired_in_the_slice_plane_first(pool):
     system = pose(bundle((11, 64, 64)), Drive(), "gap").system
-    levels = Multigrid(team, system.component(2), VISCOUS_TUNING, {}).levels
+    levels = Multigrid(pool, system.component(2), VISCOUS_TUNING, {}).levels
     assert [level.rows.shape for level in levels[:3]] == [(11, 64, 65), (11, 32, 33), (11, 16, 17)]
     assert levels[3].rows.shape[0] == 6
 

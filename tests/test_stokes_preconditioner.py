@@ -6,7 +6,7 @@ import pytest
 from resinflow import stokes
 from resinflow.flow.drive import Drive
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.system import PRESSURE
 
@@ -26,12 +26,12 @@ def dense(system):
     index = np.concatenate([np.insert(part, 0, number, axis=1) for number, part in enumerate(places) if len(part)])
     matrix = np.empty((len(index), len(index)))
     state, image = system.new_state(np.float64), system.new_state(np.float64)
-    with Team(1) as team:
+    with Pool(1) as pool:
         for column, (component, row, place) in enumerate(index):
             state[...] = 0
             state[component, row, place] = 1
             system.rows.wrap(state.reshape(-1, state.shape[-1]))
-            system.apply(team, state, image)
+            system.apply(pool, state, image)
             matrix[:, column] = image[tuple(index.T)]
     velocities = int((index[:, 0] < PRESSURE).sum())
     volumes = [system.shares[int(component == 2)][place] for component, _, place in index[:velocities]]

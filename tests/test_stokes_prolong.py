@@ -64,8 +64,8 @@ def test_surfaces_between_voxels_give_the_permeability_of_the_fibres() -> None:
     errors = []
     for seed in (1, 2):
         micro, exact = bundle(seed)
-        found = stokes.solve(refined_medium(micro, FACTORS), wall_rule="surface", tolerance=1e-4).permeability
-        errors.append(found / stokes.solve(exact, wall_rule="surface", tolerance=1e-4).permeability - 1)
+        permeability = stokes.solve(refined_medium(micro, FACTORS), wall_rule="surface", tolerance=1e-4).permeability
+        errors.append(permeability / stokes.solve(exact, wall_rule="surface", tolerance=1e-4).permeability - 1)
     assert np.abs(errors).max() < 0.06
 
 

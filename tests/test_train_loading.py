@@ -27,7 +27,7 @@ from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.features import CHANNELS, MIRRORS, InputConfig, build_conditions, build_target
 from resinflow.stokes.algebra.outer import momentum_residual
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.planar import planar_flow
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import to_state
@@ -91,11 +91,11 @@ def stokes_residual(flow: FlowField) -> float:
         face_velocity=faces,
     )
     state = to_state(problem, staggered)
-    with Team(1) as team:
+    with Pool(1) as pool:
         sizes = []
         for values in (state, np.zeros_like(state)):
             residual = problem.system.new_state()
-            momentum_residual(team, problem.system, values, residual)
+            momentum_residual(pool, problem.system, values, residual)
             sizes.append(float(np.linalg.norm(residual[:, :-1])))
     return sizes[0] / sizes[1]
 

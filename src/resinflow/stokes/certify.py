@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import Certificate, Drive, FlowField
-from resinflow.stokes.algebra.outer import momentum_residual
-from resinflow.stokes.algebra.outer import project as make_admissible
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.outer import momentum_residual, remove_divergence
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.problem.mask import FLOW, MASK_RULE, WallRule
 from resinflow.stokes.problem.problem import to_flow, to_state
@@ -56,7 +55,7 @@ def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE, tolerance: floa
             faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
             return replace(flow, velocity=zeros, face_velocity=(faces[0], faces[1], faces[2]), report=None)
         state = to_state(posed.problem, flow)
-        make_admissible(posed.team, posed.preconditioner, state, tolerance)
+        remove_divergence(posed.pool, posed.preconditioner, state, tolerance)
         state[PRESSURE] = 0
         return replace(to_flow(posed.problem, state, None), pressure=flow.pressure)
 
@@ -81,17 +80,17 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
 
 
 def _certified(posed: PosedStokes, flow: FlowField, wall_rule: WallRule) -> Certificate:
-    problem, team, parts = posed.problem, posed.team, posed.preconditioner
+    problem, pool, parts = posed.problem, posed.pool, posed.preconditioner
     system = problem.system
     state = to_state(problem, flow)
     state[PRESSURE] = 0
-    given = state.copy()
-    make_admissible(team, parts, state, EXACT)
+    original = state.copy()
+    remove_divergence(pool, parts, state, EXACT)
     image = system.new_state(np.float64)
-    dissipation = system.apply(team, state, image)
-    residual = _momentum_residual(team, parts, state)
+    dissipation = system.apply(pool, state, image)
+    residual = _momentum_residual(pool, parts, state)
     outflow = image[PRESSURE][:-1, 1 : system.voxels + 1]
-    work, size = system.work(state), _norm(system, given)
+    work, size = system.work(state), _norm(system, original)
     # |pressure| is of the order of 1 for a unit drop: what divergence is left may feign this much flow
     loads = system.voxels if system.free_level else 1
     margin = 2.0 * loads * float(np.abs(outflow).sum())
@@ -103,7 +102,7 @@ def _certified(posed: PosedStokes, flow: FlowField, wall_rule: WallRule) -> Cert
     largest = float(np.abs(state[:PRESSURE]).max(initial=0.0)) / min(spacing)
     return Certificate(
         permeability_bound=max(flow_rate, 0.0) * scale,
-        correction=_norm(system, state - given) / size if size > 0 else 0.0,
+        correction=_norm(system, state - original) / size if size > 0 else 0.0,
         residual=residual,
         divergence=float(np.abs(outflow).max(initial=0.0)) / largest if largest > 0 else 0.0,
         wall_rule=wall_rule,
@@ -119,7 +118,7 @@ def _norm(system: StokesSystem, state: State) -> float:
     return float(np.sqrt(total))
 
 
-def _momentum_residual(team: Team, parts: TwoScale, state: State) -> float:
+def _momentum_residual(pool: Pool, parts: TwoScale, state: State) -> float:
     """Norm of ``f - A v - G p`` with the pressure that makes it least, over the same for no flow; weighted by the response.
 
     With ``r = f - A v`` and that pressure ``w (r - G p)`` is the part of ``w r`` that is free of divergence.
@@ -128,12 +127,12 @@ def _momentum_residual(team: Team, parts: TwoScale, state: State) -> float:
     right = system.new_state()
     sizes = []
     for velocity in (state, np.zeros_like(state)):
-        momentum_residual(team, system, velocity, right)
+        momentum_residual(pool, system, velocity, right)
         field = system.new_state(np.float64)
         weights = [parts.response(component) for component in range(PRESSURE)]
         for component, weight in enumerate(weights):
             field[component] = right[component] * weight
-        make_admissible(team, parts, field, 1e-9)
+        remove_divergence(pool, parts, field, 1e-9)
         body = (slice(None, -1), slice(1, system.rows.points + 1))
         parts_sum = [
             float((field[k][body] ** 2 / np.where(weights[k][body] > 0, weights[k][body], 1.0)).sum()) for k in range(PRESSURE)

@@ -1,4 +1,4 @@
-"""How far the voxel grid itself is from the medium: gap statistics of a flow, and Richardson's value from two grids.
+"""How far the voxel grid itself is from the medium: gap statistics of a flow.
 
 The iteration error of a solver is a known number; the discretisation error is usually larger and unknown. Where power is
 dissipated tells where resolution matters: in gaps N voxels wide the error of K goes like ``1 / N`` on a voxel mask.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, FlowField, InvalidInputError, SolverReport
+from resinflow.flow import AXES, COMPONENTS, FlowField, SolverReport
 from resinflow.stokes.algebra.pool import kernel
 from resinflow.stokes.problem.mask import pad_widths
 
@@ -48,23 +48,6 @@ class GapStatistics:
             f"uncertain by the order of {self.permeability_error:.0%}. "
             'Take smaller voxels, or wall_rule="surface" with a signed distance.'
         )
-
-
-@dataclass(frozen=True)
-class Richardson:
-    """K on the given grid, on one twice as fine, and extrapolated to voxels of size zero (m^2).
-
-    Attributes:
-        coarse: K on the given grid.
-        fine: K on the grid refined once.
-        extrapolated: ``fine + (fine - coarse) / (2^order - 1)``.
-        error: relative distance of ``coarse`` from ``extrapolated``.
-    """
-
-    coarse: float
-    fine: float
-    extrapolated: float
-    error: float
 
 
 def gap_statistics(flow: FlowField, *, planar: bool = False) -> GapStatistics:
@@ -111,31 +94,6 @@ def _on_faces(flow: FlowField, component: int, axis: int) -> NDArray[np.floating
     return np.pad(inner, pad_widths(axis))
 
 
-def richardson(coarse: FlowField, fine: FlowField, *, order: float = 2.0) -> Richardson:
-    """Extrapolate K to voxels of size zero from flows through the same geometry on two grids, one twice as fine.
-
-    Args:
-        coarse: flow on the coarser grid.
-        fine: flow on voxels of half the size.
-        order: of the discretisation: 2 with fibre surfaces from a signed distance, 1 on voxel masks.
-
-    Raises:
-        InvalidInputError: the second grid is not twice as fine, along every axis of more than one voxel, or K is zero.
-    """
-    counts = zip(coarse.microstructure.shape, fine.microstructure.shape, strict=True)
-    if not all(many == 2 * few or (few == 1 and many == 1) for few, many in counts):
-        raise InvalidInputError(
-            f"the grids have {coarse.microstructure.shape} and {fine.microstructure.shape} voxels; "
-            "needed: the second twice as fine."
-        )
-    extrapolated = fine.permeability + (fine.permeability - coarse.permeability) / (2**order - 1)
-    if not extrapolated > 0:
-        raise InvalidInputError(
-            f"K extrapolates to {extrapolated:g} m^2; needed: grids that resolve the gaps, so that it is above 0."
-        )
-    return Richardson(coarse.permeability, fine.permeability, extrapolated, abs(coarse.permeability / extrapolated - 1))
-
-
 NO_GAP = np.iinfo(np.uint16).max
 """Gap of a voxel that no run between two walls contains; wider gaps than this do not occur."""
 
@@ -157,19 +115,19 @@ def voxel_gaps(fluid: NDArray[np.bool_], axes: tuple[int, ...] = (0, 1, 2)) -> N
 def _shorten(fluid, shortest):
     """Lower ``shortest`` (outer, along, inner) to the length of every run along the middle axis that has two walls."""
     outer, length, inner = fluid.shape
-    begun = np.empty(inner, dtype=np.int64)
+    starts = np.empty(inner, dtype=np.int64)
     for o in range(outer):
-        begun[:] = -1  # the run that holds the first voxel has no wall before it
+        starts[:] = -1  # the run that holds the first voxel has no wall before it
         for k in range(length):
             for i in range(inner):
                 if not fluid[o, k, i]:
-                    start = begun[i]
+                    start = starts[i]
                     size = k - start
                     if start >= 0:
                         for j in range(start, k):
                             if size < shortest[o, j, i]:
                                 shortest[o, j, i] = size
-                    begun[i] = k + 1
+                    starts[i] = k + 1
 
 
 @kernel

@@ -29,7 +29,7 @@ def planar_flow(
     """
     if axis not in ("x", "y"):
         raise InvalidInputError(f"the planar flow's axis is {axis!r}; needed: x or y, the directions in the slice plane.")
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     solved: dict[str, FlowField] = {}
     slices: list[FlowField] = []
     for index in range(micro.shape[0]):
@@ -56,7 +56,7 @@ def planar_flow(
         pressure_drop=pressure_drop,
         viscosity=viscosity,
         face_velocity=(faces[0], faces[1], np.zeros((nz + 1, ny, nx))),
-        report=_merged(reports, slices, time.perf_counter() - started),
+        report=_merged(reports, slices, time.perf_counter() - started_at),
     )
     return warn_of_narrow_gaps(flow, planar=True)
 

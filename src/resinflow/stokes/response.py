@@ -8,7 +8,7 @@ import numpy as np
 
 from resinflow.flow import Axis, Boundary, ConvergenceError, Drive, FlowField, Lateral, Microstructure, SolverReport
 from resinflow.stokes.algebra.outer import energy_error, respond
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.problem.pose import pose
@@ -32,8 +32,11 @@ def response_flow(
 ) -> FlowField:
     """Return an approximate 3-D flow: mass conserving, no slip, K from below.
 
-    With ``w = A^-1 (volume 1) / volume`` (the velocity under a unit uniform pressure gradient if pressure did not react)
-    solve ``L_w p = G^T (w f)``, then ``u_w = w (f - G p)``. The field overshoots by a factor that minimum dissipation gives,
+    With ``w = A^-1 (volume 1) / volume`` (the velocity under a unit uniform pressure gradient if pressure did not react):
+
+        (1)  L_w p = G^T (w f),  L_w = G^T diag(w) G        (2)  u_w = w (f - G p), so that G^T u_w = 0
+
+    The field overshoots by a factor that minimum dissipation gives,
     ``a = f.u_w / u_w.A u_w``; ``a u_w`` is returned. Its K is a lower bound of the discrete K, since for any admissible v
     ``(f.v)^2 / v.A v <= f.u``; ``report.permeability_error`` bounds how far it is below.
 
@@ -41,17 +44,17 @@ def response_flow(
         InvalidInputError: as :func:`resinflow.solve`.
         ConvergenceError: the Poisson solve failed.
     """
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     drive = Drive(axis, pressure_drop, viscosity, boundary, lateral)
     problem = pose(micro, drive, wall_rule)
     if problem is None:
-        return still(micro, drive, started)
+        return still(micro, drive, started_at)
     system = problem.system
     state = system.new_state(np.float64)
-    with Team(threads) as team:
-        preconditioner = TwoScale(team, system, response_tolerance=_RESPONSE_TOLERANCE)
-        divergence, iterations = respond(team, preconditioner, state, _FLUX_TOLERANCE)
-        error = energy_error(team, preconditioner, state, system.new_state(), system.new_state())
+    with Pool(threads) as pool:
+        preconditioner = TwoScale(pool, system, response_tolerance=_RESPONSE_TOLERANCE)
+        divergence, iterations = respond(pool, preconditioner, state, _FLUX_TOLERANCE)
+        error = energy_error(pool, preconditioner, state, system.new_state(), system.new_state())
     if not np.isfinite(error):
         raise ConvergenceError("the Poisson solve of the response flow failed. Use resinflow.solve for this medium.")
     report = SolverReport(
@@ -61,6 +64,6 @@ def response_flow(
         residual_history=(),
         permeability_error=error,
         divergence=divergence,
-        wall_time=time.perf_counter() - started,
+        wall_time=time.perf_counter() - started_at,
     )
     return to_flow(problem, state, report)

@@ -18,8 +18,8 @@ from resinflow.flow import (
     Microstructure,
     SolverReport,
 )
-from resinflow.stokes.algebra.outer import refine
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.outer import outer_iteration
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.prolong import start_state
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.estimate import warn_of_narrow_gaps
@@ -40,13 +40,13 @@ class PosedStokes:
     Attributes:
         problem: the discrete problem.
         preconditioner: its multigrid hierarchies and local response.
-        team: threads that share the work.
+        pool: the threads that share the work.
         setup_seconds: what both took.
     """
 
     problem: Problem
     preconditioner: TwoScale
-    team: Team
+    pool: Pool
     setup_seconds: float
 
     def solve(
@@ -56,7 +56,7 @@ class PosedStokes:
         max_iterations: int = MAX_ITERATIONS,
         watch: Callable[[int, float], None] | None = None,
         initial: FlowField | None = None,
-        started: float | None = None,
+        started_at: float | None = None,
     ) -> FlowField:
         """Return what :func:`resinflow.solve` does.
 
@@ -65,16 +65,17 @@ class PosedStokes:
             max_iterations: upper bound.
             watch: as :func:`resinflow.solve`.
             initial: as :func:`resinflow.solve`.
-            started: ``time.perf_counter()`` from which ``report.wall_time`` counts; by default now, without the set-up.
+            started_at: ``time.perf_counter()`` from which ``report.wall_time`` counts; by default now, without the set-up.
 
         Raises:
             InvalidInputError: options out of range, or an initial field of another shape.
             ConvergenceError: the tolerance was not met.
         """
         check_solver_options(tolerance, max_iterations)
-        begun = time.perf_counter() if started is None else started
+        if started_at is None:
+            started_at = time.perf_counter()
         state = None if initial is None else start_state(self.problem, self.preconditioner, initial)
-        outcome = refine(self.team, self.preconditioner, state, tolerance, max_iterations, watch)
+        outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch)
         if not outcome.converged:
             raise ConvergenceError(
                 f"the solver reached an estimated relative error of K of {outcome.error:.1e} in {outcome.iterations} "
@@ -87,7 +88,7 @@ class PosedStokes:
             residual_history=outcome.residuals,
             permeability_error=outcome.error,
             divergence=outcome.divergence,
-            wall_time=time.perf_counter() - begun,
+            wall_time=time.perf_counter() - started_at,
         )
         return to_flow(self.problem, outcome.state, report)
 
@@ -103,14 +104,14 @@ def posed_stokes(
     """
     if threads is not None and threads < 1:
         raise InvalidInputError(f"threads is {threads}; needed: 1 or more, or None.")
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     problem = pose(micro, drive, wall_rule)
     if problem is None:
         yield None
         return
-    with Team(threads) as team:
-        preconditioner = TwoScale(team, problem.system)
-        yield PosedStokes(problem, preconditioner, team, time.perf_counter() - started)
+    with Pool(threads) as pool:
+        preconditioner = TwoScale(pool, problem.system)
+        yield PosedStokes(problem, preconditioner, pool, time.perf_counter() - started_at)
 
 
 def check_solver_options(tolerance: float, max_iterations: int) -> None:
@@ -186,8 +187,8 @@ def solve_discrete(
 ) -> FlowField:
     """Return what :func:`solve` does, without a word on how well the voxels resolve the gaps."""
     check_solver_options(tolerance, max_iterations)
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     with posed_stokes(micro, drive, wall_rule, threads) as posed:
         if posed is None:
-            return still(micro, drive, started)
-        return posed.solve(tolerance, max_iterations=max_iterations, watch=watch, initial=initial, started=started)
+            return still(micro, drive, started_at)
+        return posed.solve(tolerance, max_iterations=max_iterations, watch=watch, initial=initial, started_at=started_at)

@@ -41,8 +41,8 @@ def grid_flow(
         InvalidInputError: as :func:`resinflow.solve`, or nothing percolates along the axis.
         ConvergenceError: the tolerance was not met.
     """
-    known = with_surface(micro) if wall_rule == "surface" else micro
-    flow = solve(known, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
+    medium = with_surface(micro) if wall_rule == "surface" else micro
+    flow = solve(medium, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
     if flow.permeability == 0:
         raise InvalidInputError(f"the medium does not percolate along {axis}, so that nothing flows: K = 0.")
     return replace(flow, microstructure=micro, pressure=np.where(micro.fluid, flow.pressure, 0.0))

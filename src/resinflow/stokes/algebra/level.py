@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,11 @@ class Rows:
                 table[..., place + step] = moved
         return table.reshape(-1, 4)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """What kernels need to know of the rows."""
+        return Layout(self.near, self.points, self.wraps[2])
+
     def zeros(self, dtype: type = np.float32) -> NDArray:
         """Return an empty field."""
         return np.zeros(self.array_shape, dtype=dtype)
@@ -65,10 +71,10 @@ class Rows:
     def pack(self, values: NDArray, dtype: type = np.float32, outside: float = 0.0) -> NDArray:
         """Return a field from an array (z, y, x); layers beyond the rows' are dropped, missing ones filled with ``outside``."""
         nz, ny, nx = self.shape
-        given = values[:nz, :ny, :nx]
+        inside = values[:nz, :ny, :nx]
         field = np.full(self.array_shape, outside, dtype=dtype)
         body = field[:-1].reshape(nz, ny, -1)
-        body[: given.shape[0], : given.shape[1], 1 : given.shape[2] + 1] = given
+        body[: inside.shape[0], : inside.shape[1], 1 : inside.shape[2] + 1] = inside
         self.wrap(field)
         return field
 
@@ -99,19 +105,15 @@ class Pairing:
 
     Attributes:
         coarse: the aggregates.
-        paired: per array axis (z, y, x), are pairs formed?
-        parent: (fine rows,), the coarse row of every fine row.
-        children: (coarse rows, 4), the fine rows of every coarse row; -1 where there is none.
+        transfer: which points belong to which aggregate.
     """
 
     coarse: Rows
-    paired: tuple[bool, bool, bool]
-    parent: NDArray[np.int32]
-    children: NDArray[np.int32]
+    transfer: Transfer
 
 
 def pair_up(fine: Rows, paired: tuple[bool, bool, bool]) -> Pairing:
-    """Return the aggregation of ``fine`` in pairs along the given axes."""
+    """Return the aggregation of ``fine`` in pairs along some axes."""
     shape = tuple((count + 1) // 2 if halve else count for count, halve in zip(fine.shape, paired, strict=True))
     coarse = Rows((shape[0], shape[1], shape[2]), fine.wraps)
     z, y = np.divmod(np.arange(fine.count), fine.shape[1])
@@ -119,4 +121,115 @@ def pair_up(fine: Rows, paired: tuple[bool, bool, bool]) -> Pairing:
     parent = (z // step_z) * shape[1] + y // step_y
     children = np.full((coarse.count, 4), -1, dtype=np.int32)
     children[parent, 2 * (z % step_z) + y % step_y] = np.arange(fine.count)
-    return Pairing(coarse, paired, parent.astype(np.int32), children)
+    return Pairing(coarse, Transfer(parent.astype(np.int32), children, coarse.points, paired))
+
+
+Field = NDArray[np.float32]
+"""One value per place: (rows + 1, width), see :mod:`resinflow.stokes.algebra.level`."""
+
+
+class Layout(NamedTuple):
+    """Where the places of a level lie.
+
+    Attributes:
+        near: (rows, 4), the rows south, north, below and above.
+        points: places in a row; they are numbered from 1.
+        wrap: whether the rows are periodic.
+    """
+
+    near: NDArray[np.int32]
+    points: int
+    wrap: bool
+
+
+class Level(NamedTuple):
+    """A seven-point stencil with all its conductances, see :mod:`resinflow.stokes.algebra.stencil`.
+
+    Attributes:
+        cx: conductance to the place before in the row.
+        cy: conductance to the row south.
+        cz: conductance to the row below.
+        diagonal: BLOCKED where there is no unknown.
+        layout: where the places lie.
+    """
+
+    cx: Field
+    cy: Field
+    cz: Field
+    diagonal: Field
+    layout: Layout
+
+
+class ViscousLevel(NamedTuple):
+    """The viscous operator of one velocity component, see :mod:`resinflow.stokes.algebra.viscous`.
+
+    Attributes:
+        excess: diagonal beyond that of a face amid the fluid; BLOCKED where there is no unknown.
+        share: (width,), control volume by place in a row, in voxels.
+        conductance: (z, y, x), of a full face: 1 / spacing^2.
+        layout: where the places lie.
+    """
+
+    excess: Field
+    share: NDArray[np.float32]
+    conductance: NDArray[np.float32]
+    layout: Layout
+
+
+class Transfer(NamedTuple):
+    """How the places of a level are aggregated to those of the next coarser one.
+
+    Attributes:
+        parent: (fine rows,), the coarse row of every fine row.
+        children: (coarse rows, 4), the fine rows of every coarse row; -1 where there is none.
+        points: places in a coarse row.
+        paired: per array axis (z, y, x), are pairs formed?
+    """
+
+    parent: NDArray[np.int32]
+    children: NDArray[np.int32]
+    points: int
+    paired: tuple[bool, bool, bool]
+
+
+class Saddle(NamedTuple):
+    """The whole Stokes system on the finest level, see :mod:`resinflow.stokes.algebra.saddle`.
+
+    Attributes:
+        excess: (3, rows + 1, width), diagonal of ``A`` beyond that of a face amid the fluid; BLOCKED without unknown.
+        openness: (3, rows + 1, width), open fractions of the faces; None where all unknown faces are fully open. The type
+            tells which: numba compiles a kernel once for each, and drops from the one without what concerns openness.
+        shares: (2, width), control volumes of lateral and of flow velocities by place in a row, in voxels.
+        conductance: (z, y, x), of a full face: 1 / spacing^2.
+        area: (z, y, x), of a full face: 1 / spacing.
+        layout: where the faces lie.
+        voxels: voxels in a row.
+    """
+
+    excess: NDArray[np.float32]
+    openness: NDArray[np.float32] | None
+    shares: NDArray[np.float32]
+    conductance: NDArray[np.floating]
+    area: NDArray[np.floating]
+    layout: Layout
+    voxels: int
+
+
+class Ends(NamedTuple):
+    """What stands at the ends of the lines of unknowns along one axis, see :func:`resinflow.stokes.algebra.viscous.wall_excess`.
+
+    Attributes:
+        normal: the lines run along the component's own direction.
+        wraps: opposite sides of the box are joined.
+        mirrored: the sides of the box are symmetry planes, so that a run that ends there is half of one.
+        beyond_open: zero gradient beyond the sides of the box.
+        beyond_wall: a wall on the sides of the box.
+        plain: the plain wall rule rather than the gap coefficient.
+    """
+
+    normal: bool
+    wraps: bool
+    mirrored: bool
+    beyond_open: bool
+    beyond_wall: bool
+    plain: bool

@@ -9,18 +9,16 @@ deep voxels are no harder than cubes. Smoothing is Jacobi's with the damping fac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.stokes.algebra import stencil, viscous
-from resinflow.stokes.algebra.level import Pairing, Rows, pair_up
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.level import Field, Level, Pairing, Rows, ViscousLevel, pair_up
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.stencil import BLOCKED
-
-Field = NDArray[np.float32]
-
 
 _LARGEST = 2.0
 """Gershgorin's bound of ``operator / diagonal`` for a diagonally dominant stencil."""
@@ -67,7 +65,7 @@ _DIRECT = 64
 """Levels of at most this many points are solved directly."""
 
 
-class Level(Protocol):
+class Operator(Protocol):
     """An operator that can be smoothed and whose residual can be restricted."""
 
     @property
@@ -80,23 +78,23 @@ class Level(Protocol):
         """BLOCKED where there is no unknown."""
         ...
 
-    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+    def first_sweep(self, pool: Pool, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi from zero."""
         ...
 
-    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+    def sweep(self, pool: Pool, u: Field, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi."""
         ...
 
-    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+    def restrict(self, pool: Pool, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
         """Sum the residual over the aggregates."""
         ...
 
-    def apply(self, team: Team, u: Field, out: Field) -> float:
+    def apply(self, pool: Pool, u: Field, out: Field) -> float:
         """Apply the operator; return ``u . operator u``."""
         ...
 
-    def full(self, team: Team) -> Stencil:
+    def full(self, pool: Pool) -> Stencil:
         """Return the stencil with all its conductances."""
         ...
 
@@ -111,34 +109,34 @@ class Stencil:
     cz: Field
     diagonal: Field
 
-    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+    @cached_property
+    def level(self) -> Level:
+        """What kernels need to know."""
+        return Level(self.cx, self.cy, self.cz, self.diagonal, self.rows.layout)
+
+    def first_sweep(self, pool: Pool, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi from zero."""
         rows = self.rows
-        arguments = (right, out, self.diagonal, omega, rows.points, rows.wraps[2])
-        team.run(stencil.first_sweep, rows.count, rows.points, *arguments)
+        pool.run(stencil.first_sweep, rows.count, rows.points, self.level, right, out, omega)
 
-    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+    def sweep(self, pool: Pool, u: Field, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi."""
         rows = self.rows
-        arguments = (u, right, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, omega, rows.points, rows.wraps[2])
-        team.run(stencil.sweep, rows.count, rows.points, *arguments)
+        pool.run(stencil.sweep, rows.count, rows.points, self.level, u, right, out, omega)
 
-    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+    def restrict(self, pool: Pool, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
         """Sum the residual over the aggregates."""
-        rows, coarse = self.rows, pairing.coarse
-        parts = (u, right, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, pairing.children)
-        arguments = (*parts, rows.points, coarse.points, pairing.paired[2])
-        team.run(stencil.restrict, coarse.count, 4 * rows.points, *arguments)
+        width = 4 * self.rows.points
+        pool.run(stencil.restrict, pairing.coarse.count, width, self.level, pairing.transfer, u, right, out)
 
-    def apply(self, team: Team, u: Field, out: Field) -> float:
+    def apply(self, pool: Pool, u: Field, out: Field) -> float:
         """Apply the operator; return ``u . operator u``."""
         rows = self.rows
         partial = np.empty(rows.count)
-        arguments = (u, out, self.cx, self.cy, self.cz, self.diagonal, rows.near, rows.points, rows.wraps[2], partial)
-        team.run(stencil.apply_stencil, rows.count, rows.points, *arguments)
+        pool.run(stencil.apply_stencil, rows.count, rows.points, self.level, u, out, partial)
         return float(partial.sum())
 
-    def full(self, team: Team) -> Stencil:
+    def full(self, pool: Pool) -> Stencil:
         """Return itself."""
         return self
 
@@ -150,69 +148,76 @@ class Viscous:
     rows: Rows
     diagonal: Field
     """The excess: only BLOCKED is told from the rest, as with a diagonal."""
-    share: Field
+    share: NDArray[np.float32]
     conductance: NDArray[np.float32]
 
-    def first_sweep(self, team: Team, right: Field, out: Field, omega: np.float32) -> None:
+    @cached_property
+    def level(self) -> ViscousLevel:
+        """What kernels need to know."""
+        return ViscousLevel(self.diagonal, self.share, self.conductance, self.rows.layout)
+
+    def first_sweep(self, pool: Pool, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi from zero."""
         rows = self.rows
-        arguments = (right, out, self.diagonal, self.share, self.conductance, omega, rows.points, rows.wraps[2])
-        team.run(viscous.first_sweep_viscous, rows.count, rows.points, *arguments)
+        pool.run(viscous.first_sweep_viscous, rows.count, rows.points, self.level, right, out, omega)
 
-    def sweep(self, team: Team, u: Field, right: Field, out: Field, omega: np.float32) -> None:
+    def sweep(self, pool: Pool, u: Field, right: Field, out: Field, omega: np.float32) -> None:
         """Damped Jacobi."""
         rows = self.rows
-        parts = (u, right, out, self.diagonal, self.share, self.conductance, rows.near)
-        team.run(viscous.sweep_viscous, rows.count, rows.points, *parts, omega, rows.points, rows.wraps[2])
+        pool.run(viscous.sweep_viscous, rows.count, rows.points, self.level, u, right, out, omega)
 
-    def restrict(self, team: Team, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
+    def restrict(self, pool: Pool, u: Field, right: Field, out: Field, pairing: Pairing) -> None:
         """Sum the residual over the aggregates."""
-        rows, coarse = self.rows, pairing.coarse
-        parts = (u, right, out, self.diagonal, self.share, self.conductance, rows.near, pairing.children)
-        arguments = (*parts, rows.points, coarse.points, pairing.paired[2])
-        team.run(viscous.restrict_viscous, coarse.count, 4 * rows.points, *arguments)
+        width = 4 * self.rows.points
+        pool.run(viscous.restrict_viscous, pairing.coarse.count, width, self.level, pairing.transfer, u, right, out)
 
-    def apply(self, team: Team, u: Field, out: Field) -> float:
+    def apply(self, pool: Pool, u: Field, out: Field) -> float:
         """Apply the operator; return ``u . operator u``."""
         rows = self.rows
         partial = np.empty(rows.count)
-        arguments = (u, out, self.diagonal, self.share, self.conductance, rows.near, rows.points, rows.wraps[2], partial)
-        team.run(viscous.apply_viscous, rows.count, rows.points, *arguments)
+        pool.run(viscous.apply_viscous, rows.count, rows.points, self.level, u, out, partial)
         return float(partial.sum())
 
-    def full(self, team: Team) -> Stencil:
+    def full(self, pool: Pool) -> Stencil:
         """Return the stencil with all its conductances."""
         rows = self.rows
         cx, cy, cz = (rows.zeros() for _ in range(3))
         diagonal = np.full(rows.array_shape, BLOCKED)
-        parts = (self.diagonal, self.share, self.conductance, rows.near, rows.points, rows.wraps[2])
-        team.run(viscous.expand, rows.count, rows.points, *parts, cx, cy, cz, diagonal)
+        full = Stencil(rows, cx, cy, cz, diagonal)
+        pool.run(viscous.expand, rows.count, rows.points, self.level, full.level)
         rows.wrap(diagonal)
-        return Stencil(rows, cx, cy, cz, diagonal)
+        return full
 
 
-def closed_stencil(team: Team, rows: Rows, cx: Field, cy: Field, cz: Field, slack: Field | None, points: int) -> Stencil:
+def closed_stencil(pool: Pool, rows: Rows, cx: Field, cy: Field, cz: Field, slack: Field | None, points: int) -> Stencil:
     """Return the stencil with the diagonal that belongs to its conductances and slack, over the first ``points`` of a row."""
-    for field in (cx, cy, cz):
+    full = Stencil(rows, cx, cy, cz, np.full(rows.array_shape, BLOCKED))
+    _close(pool, full, rows.zeros() if slack is None else slack, points)
+    return full
+
+
+def _close(pool: Pool, full: Stencil, slack: Field, points: int) -> None:
+    """Write the diagonal that belongs to conductances and slack."""
+    rows = full.rows
+    for field in (full.cx, full.cy, full.cz):
         rows.wrap(field)
-    diagonal = np.full(rows.array_shape, BLOCKED)
-    extra = rows.zeros() if slack is None else slack
-    team.run(stencil.close, rows.count, rows.points, cx, cy, cz, extra, rows.near, points, diagonal)
-    rows.wrap(diagonal)
-    return Stencil(rows, cx, cy, cz, diagonal)
+    pool.run(stencil.close, rows.count, rows.points, full.level, slack, points)
+    rows.wrap(full.diagonal)
 
 
-def _coarsened(team: Team, fine: Stencil, tuning: Tuning) -> tuple[Stencil, Pairing]:
+def _coarsened(pool: Pool, fine: Stencil, tuning: Tuning) -> tuple[Stencil, Pairing]:
     paired = _strong_axes(fine)
     pairing = pair_up(fine.rows, paired)
-    coarse = pairing.coarse
+    rows = pairing.coarse
     # a periodic axis that is down to one aggregate would join it to itself
-    stiffness = [(tuning.stiffness if p else 1.0) * (n > 1) for p, n in zip(paired, coarse.shape, strict=True)]
+    stiffness = [(tuning.stiffness if p else 1.0) * (n > 1) for p, n in zip(paired, rows.shape, strict=True)]
     factors = np.array([*stiffness, tuning.slack], dtype=np.float32)
-    cx, cy, cz, slack = (coarse.zeros() for _ in range(4))
-    parts = (fine.cx, fine.cy, fine.cz, fine.diagonal, fine.rows.near, pairing.children, np.array(paired), factors)
-    team.run(stencil.aggregate, coarse.count, 4 * fine.rows.points, *parts, fine.rows.points, cx, cy, cz, slack)
-    return closed_stencil(team, coarse, cx, cy, cz, slack, coarse.points), pairing
+    coarse = Stencil(rows, rows.zeros(), rows.zeros(), rows.zeros(), np.full(rows.array_shape, BLOCKED))
+    slack = rows.zeros()
+    parts = (fine.level, pairing.transfer, factors, coarse.level, slack)
+    pool.run(stencil.aggregate, rows.count, 4 * fine.rows.points, *parts)
+    _close(pool, coarse, slack, rows.points)
+    return coarse, pairing
 
 
 def _strong_axes(fine: Stencil) -> tuple[bool, bool, bool]:
@@ -232,20 +237,19 @@ def _strong_axes(fine: Stencil) -> tuple[bool, bool, bool]:
 class Multigrid:
     """A hierarchy of levels and its cycle."""
 
-    def __init__(self, team: Team, finest: Level, tuning: Tuning, buffers: dict[tuple[int, ...], list[Field]]) -> None:
+    def __init__(self, pool: Pool, finest: Operator, tuning: Tuning, buffers: dict[tuple[int, ...], list[Field]]) -> None:
         """``buffers``: work space, shared between hierarchies that are not used at the same time."""
-        self.levels: list[Level] = [finest]
+        self.levels: list[Operator] = [finest]
         self.pairings: list[Pairing] = []
-        self._team, self._tuning, self._buffers = team, tuning, buffers
-        level = finest.full(team)
+        self._pool, self._tuning, self._buffers = pool, tuning, buffers
+        level = finest.full(pool)
         while np.prod(level.rows.shape) > _DIRECT:
-            level, pairing = _coarsened(team, level, tuning)
+            level, pairing = _coarsened(pool, level, tuning)
             self.levels.append(level)
             self.pairings.append(pairing)
         rows = level.rows
         self._inverse = np.zeros((rows.count * rows.points,) * 2)
-        parts = (level.cx, level.cy, level.cz, level.diagonal, rows.near, rows.points, rows.wraps[2])
-        stencil.invert(*parts, self._inverse)
+        stencil.invert(level.level, self._inverse)
         self._damping = [tuning.damping(depth) for depth in range(len(self.levels))]
 
     def cycle(self, right: Field, out: Field) -> None:
@@ -254,16 +258,16 @@ class Multigrid:
 
     def _buffer(self, depth: int, number: int) -> Field:
         rows = self.levels[depth].rows
-        pool = self._buffers.setdefault((*rows.shape, min(depth, 1)), [])
-        while len(pool) <= number:
-            pool.append(rows.zeros())
-        return pool[number]
+        fields = self._buffers.setdefault((*rows.shape, min(depth, 1)), [])
+        while len(fields) <= number:
+            fields.append(rows.zeros())
+        return fields[number]
 
     def _visit(self, depth: int, right: Field, out: Field, *, fresh: bool) -> None:
         """Improve ``out`` (or start from zero when ``fresh``) by one cycle from level ``depth`` down."""
-        level, team = self.levels[depth], self._team
+        level, pool = self.levels[depth], self._pool
         if depth == len(self.pairings):
-            stencil.solve_directly(self._inverse, right, out, level.rows.points, level.rows.wraps[2])
+            stencil.solve_directly(self._inverse, level.rows.layout, right, out)
             return
         pairing = self.pairings[depth]
         spare = self._buffer(depth, 0)
@@ -273,17 +277,17 @@ class Multigrid:
         if not fresh and sweeps % 2:
             spare[...] = out
         if fresh:
-            level.first_sweep(team, right, now, omegas[0])
+            level.first_sweep(pool, right, now, omegas[0])
         for omega in omegas[fresh:]:
-            level.sweep(team, now, right, then, omega)
+            level.sweep(pool, now, right, then, omega)
             now, then = then, now
         coarse_right, coarse_out = self._buffer(depth + 1, 1), self._buffer(depth + 1, 2)
-        level.restrict(team, now, right, coarse_right, pairing)
+        level.restrict(pool, now, right, coarse_right, pairing)
         for visit in range(self._tuning.visits if depth >= self._tuning.revisit else 1):
             self._visit(depth + 1, coarse_right, coarse_out, fresh=visit == 0)
         rows = level.rows
-        parts = (now, coarse_out, level.diagonal, pairing.parent, rows.points, pairing.paired[2], rows.wraps[2])
-        team.run(stencil.prolong, rows.count, rows.points, *parts)
+        parts = (level.diagonal, rows.layout, pairing.transfer, coarse_out, now)
+        pool.run(stencil.prolong, rows.count, rows.points, *parts)
         for omega in reversed(omegas):
-            level.sweep(team, now, right, then, omega)
+            level.sweep(pool, now, right, then, omega)
             now, then = then, now

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.stokes.algebra.krylov import BramblePasciak
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.algebra.vectors import dot
 from resinflow.stokes.problem.system import PRESSURE, StokesSystem
@@ -65,8 +65,8 @@ class Outcome:
     converged: bool
 
 
-def refine(
-    team: Team,
+def outer_iteration(
+    pool: Pool,
     preconditioner: TwoScale,
     initial: NDArray[np.float64] | None,
     tolerance: float,
@@ -75,20 +75,20 @@ def refine(
 ) -> Outcome:
     """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``.
 
-    A field that is given is relaxed first (:func:`relax`), which counts as no iteration.
+    The velocity of an ``initial`` field first follows its pressure (:func:`follow_pressure`), which counts as no iteration.
     """
     system = preconditioner.system
-    krylov = BramblePasciak(team, preconditioner)
+    krylov = BramblePasciak(pool, preconditioner)
     residuals: list[float] = []
     iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
-    error, divergence, begun = np.inf, np.inf, 0
+    error, divergence, start = np.inf, np.inf, 0
     residual = system.new_state()
     state = system.new_state(np.float64) if initial is None else initial
     if initial is None:
-        respond(team, preconditioner, state, _START_TOLERANCE, krylov.vectors)
-        energy_error(team, preconditioner, state, residual, krylov.vectors[0])
+        respond(pool, preconditioner, state, _START_TOLERANCE, krylov.vectors)
+        energy_error(pool, preconditioner, state, residual, krylov.vectors[0])
     else:
-        relax(team, preconditioner, state, residual, krylov.vectors[0])
+        follow_pressure(pool, preconditioner, state, residual, krylov.vectors[0])
 
     def met(size: float) -> bool:
         return size**2 <= goal * abs(system.work(state))
@@ -97,19 +97,19 @@ def refine(
         residuals.append(size)
         if watch is not None:
             watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
-        return size <= _DEEPEST * residuals[begun] or met(size)
+        return size <= _DEEPEST * residuals[start] or met(size)
 
     while error > tolerance and iterations < max_iterations:
-        momentum_residual(team, system, state, residual)
-        begun, left = len(residuals), max_iterations - iterations
-        run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=left)
+        momentum_residual(pool, system, state, residual)
+        start = len(residuals)
+        run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=max_iterations - iterations)
         iterations += run.iterations
         if run.end == "indefinite" and inflation < _LARGEST_INFLATION and iterations < max_iterations:
             inflation *= _GROWTH
             continue
         flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
-        divergence, _ = project(team, preconditioner, state, flux_tolerance, work=krylov.vectors)
-        error = energy_error(team, preconditioner, state, residual, krylov.vectors[0], inflation)
+        divergence, _ = remove_divergence(pool, preconditioner, state, flux_tolerance, work=krylov.vectors)
+        error = energy_error(pool, preconditioner, state, residual, krylov.vectors[0], inflation)
         if error > tolerance and met(run.residuals[-1]):
             goal *= max(0.05, min(0.35, tolerance / error))
         if error > tolerance and run.iterations == 0:
@@ -120,22 +120,22 @@ def refine(
 
 
 def respond(
-    team: Team,
+    pool: Pool,
     preconditioner: TwoScale,
     state: NDArray[np.float64],
     tolerance: float,
     work: Sequence[NDArray[np.float32]] = (),
 ) -> tuple[float, int]:
-    """Write the response flow ``w (f - G p)``, ``L_w p = G^T (w f)``, before scaling; return what :func:`project` does."""
+    """Write the response flow ``w (f - G p)``, ``L_w p = G^T (w f)``, before scaling; return as :func:`remove_divergence`."""
     state[...] = 0
     preconditioner.system.add_load(state, 1.0)
     for component in range(PRESSURE):
         state[component] *= preconditioner.response(component)
-    return project(team, preconditioner, state, tolerance, state[PRESSURE], work)
+    return remove_divergence(pool, preconditioner, state, tolerance, state[PRESSURE], work)
 
 
-def relax(
-    team: Team,
+def follow_pressure(
+    pool: Pool,
     preconditioner: TwoScale,
     state: NDArray[np.float64],
     residual: NDArray[np.float32],
@@ -148,20 +148,20 @@ def relax(
     than 1 % on grids twice as fine as the field's, for half the price of a Krylov step. ``residual`` and ``step`` are work
     space.
     """
-    momentum_residual(team, preconditioner.system, state, residual)
+    momentum_residual(pool, preconditioner.system, state, residual)
     preconditioner.apply_velocity(residual, step, 1.0)
     state[:PRESSURE] += step[:PRESSURE]
 
 
-def momentum_residual(team: Team, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+def momentum_residual(pool: Pool, system: StokesSystem, state: NDArray[np.float64], out: NDArray[np.float32]) -> None:
     """``out = load - system state``, formed in double precision and rounded once."""
     out[...] = 0
     system.add_load(out, 1.0)
-    system.apply(team, state, out, scale=-1.0, keep=1.0)
+    system.apply(pool, state, out, scale=-1.0, keep=1.0)
 
 
-def project(
-    team: Team,
+def remove_divergence(
+    pool: Pool,
     preconditioner: TwoScale,
     state: NDArray[np.float64],
     tolerance: float = _FLUX_TOLERANCE,
@@ -171,7 +171,7 @@ def project(
     """Make the velocity free of divergence, in place: ``u -= diag(w) G phi`` with ``L_w phi = G^T u``.
 
     Args:
-        team: threads.
+        pool: the threads.
         preconditioner: knows the system and ``L_w``.
         state: its velocity is projected.
         tolerance: largest difference of the flow rate between two planes, relative; 0: what rounding allows.
@@ -179,18 +179,18 @@ def project(
         work: up to three states to use as work space.
 
     Returns:
-        The largest net outflow of a voxel that is left, relative to the mean flow through a face of the flow direction, and
+        The largest net outflow of a voxel that remains, relative to the mean flow through a face of the flow direction, and
         the iterations of the Poisson solver.
     """
     system = preconditioner.system
     image, vectors, steps = (*work[:3], *(system.new_state() for _ in range(3 - len(work[:3]))))
     step = steps[0]
-    iterations, left, previous = 0, np.inf, np.inf
+    iterations, outflow_ratio, previous = 0, np.inf, np.inf
     for _ in range(_PROJECTIONS):
-        system.apply(team, state, image)
+        system.apply(pool, state, image)
         outflow = image[PRESSURE]
         work_done = system.work(state)
-        spread, left = flux_spread(system, outflow, work_done)
+        spread, outflow_ratio = flux_spread(system, outflow, work_done)
         # in absolute terms: the flow rate that the spread is relative to may fall by orders of magnitude at first
         gained = spread * abs(work_done)
         if spread <= tolerance or gained > 0.5 * previous:
@@ -201,7 +201,7 @@ def project(
         preconditioner.subtract_darcy(state[:PRESSURE], step)
         if potential is not None:
             potential += step
-    return left, iterations
+    return outflow_ratio, iterations
 
 
 def flux_spread(system: StokesSystem, outflow: NDArray[np.float32], work: float) -> tuple[float, float]:
@@ -217,7 +217,7 @@ def flux_spread(system: StokesSystem, outflow: NDArray[np.float32], work: float)
 
 
 def energy_error(
-    team: Team,
+    pool: Pool,
     preconditioner: TwoScale,
     state: NDArray[np.float64],
     residual: NDArray[np.float32],
@@ -230,10 +230,10 @@ def energy_error(
     """
     system = preconditioner.system
     work = system.work(state)
-    momentum_residual(team, system, state, residual)
+    momentum_residual(pool, system, state, residual)
     pressure = state[PRESSURE].copy()
     state[PRESSURE] = 0
-    dissipation = system.apply(team, state, image)
+    dissipation = system.apply(pool, state, image)
     state[PRESSURE] = pressure
     if not work > 0 or not dissipation > 0:
         return np.inf
@@ -242,4 +242,4 @@ def energy_error(
     image[:PRESSURE] *= np.float32(amplitude - 1)
     residual[:PRESSURE] -= image[:PRESSURE]
     preconditioner.apply_velocity(residual, image, inflation)
-    return dot(team, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * work)
+    return dot(pool, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * work)

@@ -22,29 +22,29 @@ _SMALLEST_SHARE = 100_000
 """Values a thread must have to do before it is worth waking."""
 
 
-class Team:
-    """Threads that share the rows of a kernel; a context manager, so that none outlives a solve."""
+class Pool:
+    """A pool of threads that run a kernel over its rows; leaving the context ends the threads."""
 
     def __init__(self, threads: int | None = None) -> None:
         """``threads``: how many; by default what numba is allowed to use (``NUMBA_NUM_THREADS``)."""
         self.threads = threads or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._executor = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
 
     def run(self, work: Callable[..., Any], rows: int, width: int, *arguments: Any) -> None:
         """Call ``work(lo, hi, *arguments)`` over ``rows`` rows of about ``width`` values each."""
         shares = min(self.threads, rows, rows * width // _SMALLEST_SHARE)
-        if self._pool is None or shares <= 1:
+        if self._executor is None or shares <= 1:
             work(0, rows, *arguments)
             return
         cuts = [rows * k // shares for k in range(shares + 1)]
-        waiting = [self._pool.submit(work, lo, hi, *arguments) for lo, hi in pairwise(cuts[1:])]
+        waiting = [self._executor.submit(work, lo, hi, *arguments) for lo, hi in pairwise(cuts[1:])]
         work(0, cuts[1], *arguments)
         for future in waiting:
             future.result()

@@ -70,8 +70,8 @@ def _prolonged(problem: Problem, preconditioner: TwoScale, flow: FlowField, fact
     for component in range(PRESSURE):
         state[component] = preconditioner.response(component)
     response = to_faces(problem, state)
-    given = staggered_velocity(flow, problem)
-    faces = [_on_fine_faces(given[k], response[k], 2 - k, factors) for k in range(3)]
+    velocities = staggered_velocity(flow, problem)
+    faces = [_on_fine_faces(velocities[k], response[k], 2 - k, factors) for k in range(3)]
     return replace(
         flow,
         microstructure=problem.micro,
@@ -85,14 +85,14 @@ def _prolonged(problem: Problem, preconditioner: TwoScale, flow: FlowField, fact
     )
 
 
-def _on_fine_faces(given: Array, response: Array, normal: int, factors: Factors) -> Array:
+def _on_fine_faces(velocity: Array, response: Array, normal: int, factors: Factors) -> Array:
     """Fine face velocities: the response times the gradient that the coarse face velocities ask of it."""
     mean = face_means(response, normal, factors)
-    asked, weight = mean * given, mean * mean
+    demand, weight = mean * velocity, mean * mean
     for axis, factor in enumerate(factors):
-        asked, weight = (_interpolated(values, axis, factor, faces=axis == normal) for values in (asked, weight))
+        demand, weight = (_interpolated(values, axis, factor, faces=axis == normal) for values in (demand, weight))
     least = _LEAST * float(weight.max(initial=0.0))
-    return response * np.divide(asked, weight, out=np.zeros_like(asked), where=weight > least)
+    return response * np.divide(demand, weight, out=np.zeros_like(demand), where=weight > least)
 
 
 def _on_fine_voxels(flow: FlowField, factors: Factors) -> Array:

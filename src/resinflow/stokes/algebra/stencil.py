@@ -1,9 +1,13 @@
 """Kernels on seven-point stencils in rows: smoothing, transfer between levels, coarse operators.
 
-A stencil is the symmetric operator ``diagonal u - sum of conductance * neighbour``: ``cx[r, j]`` joins places j - 1 and j of
-row r, ``cy`` joins a row to the one south of it, ``cz`` to the one below; only unknowns are joined. Points that are no unknowns
-have the diagonal BLOCKED, conductances 0 and the value 0. What a diagonal has beyond its conductances (walls, open sides) is
-called slack.
+A stencil is the symmetric operator
+
+    (operator u)_j = d_j u_j - (cx_j u_west + cx_east u_east) - (cy_j u_south + cy_north u_north)
+                             - (cz_j u_below + cz_above u_above)
+
+``cx[r, j]`` joins places j - 1 and j of row r, ``cy`` joins a row to the one south of it, ``cz`` to the one below; only
+unknowns are joined. Points that are no unknowns have the diagonal BLOCKED, conductances 0 and the value 0. What a diagonal has
+beyond its conductances (walls, open sides) is called slack. Kernels take a :class:`resinflow.stokes.algebra.level.Level`.
 """
 
 from __future__ import annotations
@@ -16,27 +20,30 @@ from resinflow.stokes.algebra.pool import kernel
 BLOCKED = np.float32(1e30)
 """Diagonal of a point that is no unknown."""
 
-_LIMIT = np.float32(1e29)
+LIMIT = np.float32(1e29)
+"""Diagonals from here on are BLOCKED."""
 
 
 @kernel
-def first_sweep(lo, hi, right, out, diagonal, omega, points, wrap):
+def first_sweep(lo, hi, level, right, out, omega):
     """Damped Jacobi sweep from zero: ``out = omega right / diagonal``."""
+    diagonal, points, wrap = level.diagonal, level.layout.points, level.layout.wrap
     for r in range(lo, hi):
         b, d, o = right[r], diagonal[r], out[r]
         for j in range(1, points + 1):
-            o[j] = omega * b[j] / d[j] if d[j] < _LIMIT else np.float32(0)
+            o[j] = omega * b[j] / d[j] if d[j] < LIMIT else np.float32(0)
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
 
 
 @kernel
-def _pull(r, u, cx, cy, cz, near, points, out):
-    """``out = sum of conductance * neighbour`` over row r.
+def _pull(r, u, level, out):
+    """``out = sum of conductance * neighbour`` over row r: what the operator takes from ``diagonal u``.
 
     In three loops: with more arrays in one, the compiler gives up checking for overlaps and leaves it scalar.
     """
+    cx, cy, cz, near, points = level.cx, level.cy, level.cz, level.layout.near, level.layout.points
     south, north, below, above = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
     here, c = u[r], cx[r]
     for j in range(1, points + 1):
@@ -50,22 +57,27 @@ def _pull(r, u, cx, cy, cz, near, points, out):
 
 
 @kernel
-def sweep(lo, hi, u, right, out, cx, cy, cz, diagonal, near, omega, points, wrap):
+def sweep(lo, hi, level, u, right, out, omega):
     """Damped Jacobi sweep: ``out = u + omega (right - operator u) / diagonal``."""
+    diagonal, points, wrap = level.diagonal, level.layout.points, level.layout.wrap
     pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        _pull(r, u, cx, cy, cz, near, points, pull)
-        here, given, d, o = u[r], right[r], diagonal[r], out[r]
+        _pull(r, u, level, pull)
+        here, b, d, o = u[r], right[r], diagonal[r], out[r]
         for j in range(1, points + 1):
-            o[j] = here[j] + omega * ((given[j] + pull[j]) / d[j] - here[j]) if d[j] < _LIMIT else np.float32(0)
+            o[j] = here[j] + omega * ((b[j] + pull[j]) / d[j] - here[j]) if d[j] < LIMIT else np.float32(0)
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
 
 
 @kernel
-def restrict(lo, hi, u, right, out, cx, cy, cz, diagonal, near, children, points, coarse_points, paired):
-    """Sum the residual ``right - operator u`` over every aggregate; ``lo, hi`` count coarse rows."""
+def restrict(lo, hi, level, transfer, u, right, out):
+    """Sum the residual over every aggregate, ``out_I = sum over i in I of (right - operator u)_i``: the transpose of prolong.
+
+    ``lo, hi`` count coarse rows.
+    """
+    diagonal, points, children = level.diagonal, level.layout.points, transfer.children
     total = np.zeros(right.shape[1] + 1, dtype=np.float32)
     pull = np.empty(u.shape[1], dtype=np.float32)
     for coarse in range(lo, hi):
@@ -74,52 +86,64 @@ def restrict(lo, hi, u, right, out, cx, cy, cz, diagonal, near, children, points
             r = children[coarse, k]
             if r < 0:
                 continue
-            _pull(r, u, cx, cy, cz, near, points, pull)
-            here, given, d = u[r], right[r], diagonal[r]
+            _pull(r, u, level, pull)
+            here, b, d = u[r], right[r], diagonal[r]
             for j in range(1, points + 1):
-                total[j] += given[j] + pull[j] - d[j] * here[j] if d[j] < _LIMIT else np.float32(0)
-        _sum_pairs(total, out[coarse], coarse_points, paired)
+                total[j] += b[j] + pull[j] - d[j] * here[j] if d[j] < LIMIT else np.float32(0)
+        sum_pairs(total, transfer, out[coarse])
 
 
 @kernel
-def _sum_pairs(total, out, coarse_points, paired):
-    if paired:
-        for j in range(1, coarse_points + 1):
+def sum_pairs(total, transfer, out):
+    """Sum the values of a row over its aggregates."""
+    points = transfer.points
+    if transfer.paired[2]:
+        for j in range(1, points + 1):
             out[j] = total[2 * j - 1] + total[2 * j]
     else:
-        for j in range(1, coarse_points + 1):
+        for j in range(1, points + 1):
             out[j] = total[j]
 
 
 @kernel
-def prolong(lo, hi, u, coarse, diagonal, parent, points, paired, wrap):
-    """Add to every unknown the value of its aggregate."""
+def prolong(lo, hi, diagonal, layout, transfer, coarse, u):
+    """Add to every unknown the value of its aggregate, ``u_i += coarse_I`` for i in I."""
+    points, parent = layout.points, transfer.parent
     for r in range(lo, hi):
         here, c, d = u[r], coarse[parent[r]], diagonal[r]
-        if paired:
+        if transfer.paired[2]:
             for k in range(1, points // 2 + 1):
                 value = c[k]
-                here[2 * k - 1] += value if d[2 * k - 1] < _LIMIT else np.float32(0)
-                here[2 * k] += value if d[2 * k] < _LIMIT else np.float32(0)
+                here[2 * k - 1] += value if d[2 * k - 1] < LIMIT else np.float32(0)
+                here[2 * k] += value if d[2 * k] < LIMIT else np.float32(0)
             if points % 2:
-                here[points] += c[points // 2 + 1] if d[points] < _LIMIT else np.float32(0)
+                here[points] += c[points // 2 + 1] if d[points] < LIMIT else np.float32(0)
         else:
             for j in range(1, points + 1):
-                here[j] += c[j] if d[j] < _LIMIT else np.float32(0)
-        if wrap:
+                here[j] += c[j] if d[j] < LIMIT else np.float32(0)
+        if layout.wrap:
             here[0] = here[points]
             here[points + 1] = here[1]
 
 
 @kernel
-def aggregate(lo, hi, cx, cy, cz, diagonal, near, children, paired, factors, points, out_x, out_y, out_z, out_slack):
-    """Sum conductances between aggregates (times ``factors`` per axis z, y, x), and slack; ``lo, hi`` count coarse rows.
+def aggregate(lo, hi, level, transfer, factors, coarse, slack):
+    """Sum conductances between aggregates, and slack, into the ``coarse`` level; ``lo, hi`` count coarse rows.
 
-    A conductance to a point that is no unknown (an open side) is slack. ``factors[3]`` multiplies the slack.
+    The Galerkin operator ``P^T operator P`` of the piecewise constant prolongation P, but for the factors:
+
+        C_IJ = factors[axis] (sum of c_ij over i in I, j in J),    slack_I = factors[3] (sum over i in I of slack_i),
+        slack_i = max(d_i - (sum of the six conductances of i), 0)
+
+    with factors 1 throughout for P itself; conductances within an aggregate cancel. A conductance to a point that is no unknown
+    (an open side) is slack. ``factors``: per axis (z, y, x), and that of the slack.
     """
-    for coarse in range(lo, hi):
+    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
+    points, children, paired = level.layout.points, transfer.children, transfer.paired
+    sum_x, sum_y, sum_z = coarse.cx, coarse.cy, coarse.cz
+    for row in range(lo, hi):
         for k in range(4):
-            r = children[coarse, k]
+            r = children[row, k]
             if r < 0:
                 continue
             north, above = near[r, NORTH], near[r, ABOVE]
@@ -127,24 +151,28 @@ def aggregate(lo, hi, cx, cy, cz, diagonal, near, children, paired, factors, poi
             outer_z = not paired[0] or k < 2
             for j in range(1, points + 1):
                 d = diagonal[r, j]
-                if d >= _LIMIT:
+                if d >= LIMIT:
                     continue
                 place = (j + 1) // 2 if paired[2] else j
-                west = cx[r, j] if diagonal[r, j - 1] < _LIMIT else np.float32(0)
-                east = cx[r, j + 1] if diagonal[r, j + 1] < _LIMIT else np.float32(0)
+                west = cx[r, j] if diagonal[r, j - 1] < LIMIT else np.float32(0)
+                east = cx[r, j + 1] if diagonal[r, j + 1] < LIMIT else np.float32(0)
                 around = west + east + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j]
-                out_slack[coarse, place] += factors[3] * max(d - around, np.float32(0))
+                slack[row, place] += factors[3] * max(d - around, np.float32(0))
                 if not paired[2] or j % 2 == 1:
-                    out_x[coarse, place] += factors[2] * west
+                    sum_x[row, place] += factors[2] * west
                 if outer_y:
-                    out_y[coarse, place] += factors[1] * cy[r, j]
+                    sum_y[row, place] += factors[1] * cy[r, j]
                 if outer_z:
-                    out_z[coarse, place] += factors[0] * cz[r, j]
+                    sum_z[row, place] += factors[0] * cz[r, j]
 
 
 @kernel
-def close(lo, hi, cx, cy, cz, slack, near, points, diagonal):
-    """Write the diagonal that belongs to conductances and slack; a point without either is no unknown."""
+def close(lo, hi, level, slack, points):
+    """Write the diagonal that belongs to conductances and slack over the first ``points`` of a row.
+
+    d_i = (sum of the six conductances of i) + slack_i; a point without either is no unknown.
+    """
+    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
     for r in range(lo, hi):
         north, above = near[r, NORTH], near[r, ABOVE]
         for j in range(1, points + 1):
@@ -153,15 +181,16 @@ def close(lo, hi, cx, cy, cz, slack, near, points, diagonal):
 
 
 @kernel
-def apply_stencil(lo, hi, u, out, cx, cy, cz, diagonal, near, points, wrap, partial):
+def apply_stencil(lo, hi, level, u, out, partial):
     """``out = operator u``; ``partial[r]`` receives ``u . operator u`` of row r."""
+    diagonal, points, wrap = level.diagonal, level.layout.points, level.layout.wrap
     pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        _pull(r, u, cx, cy, cz, near, points, pull)
+        _pull(r, u, level, pull)
         here, d, o = u[r], diagonal[r], out[r]
         total = 0.0
         for j in range(1, points + 1):
-            value = d[j] * here[j] - pull[j] if d[j] < _LIMIT else np.float32(0)
+            value = d[j] * here[j] - pull[j] if d[j] < LIMIT else np.float32(0)
             total += here[j] * value
             o[j] = value
         partial[r] = total
@@ -171,23 +200,24 @@ def apply_stencil(lo, hi, u, out, cx, cy, cz, diagonal, near, points, wrap, part
 
 
 @kernel
-def invert(cx, cy, cz, diagonal, near, points, wrap, inverse):
+def invert(level, inverse):
     """Write the inverse of a small operator, (n, n) for n places in all rows; rows and columns of no unknowns are 0.
 
     Gauss-Jordan elimination, stable without exchanges for a positive definite matrix. Where a pivot vanishes (the last unknown
     of a pore with a free pressure level) the unknown is held at 0: any solution will do, its mean is removed later.
     """
-    rows = near.shape[0]
+    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
+    rows, points, wrap = near.shape[0], level.layout.points, level.layout.wrap
     for r in range(rows):
         for j in range(points):
             here = r * points + j
-            if diagonal[r, j + 1] >= _LIMIT:
+            if diagonal[r, j + 1] >= LIMIT:
                 continue
             inverse[here, here] += diagonal[r, j + 1]
             west = r * points + (j - 1) % points if j > 0 or wrap else inverse.shape[0]
             south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
             for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
-                if conductance > 0 and other < inverse.shape[0] and diagonal[other // points, other % points + 1] < _LIMIT:
+                if conductance > 0 and other < inverse.shape[0] and diagonal[other // points, other % points + 1] < LIMIT:
                     inverse[here, other] -= conductance
                     inverse[other, here] -= conductance
     size = inverse.shape[0]
@@ -210,8 +240,9 @@ def invert(cx, cy, cz, diagonal, near, points, wrap, inverse):
 
 
 @kernel
-def solve_directly(inverse, right, out, points, wrap):
+def solve_directly(inverse, layout, right, out):
     """``out = inverse right`` over all places."""
+    points = layout.points
     for r in range(out.shape[0] - 1):
         for j in range(points):
             total = 0.0
@@ -219,6 +250,6 @@ def solve_directly(inverse, right, out, points, wrap):
                 for k in range(points):
                     total += inverse[r * points + j, s * points + k] * right[s, k + 1]
             out[r, j + 1] = total
-        if wrap:
+        if layout.wrap:
             out[r, 0] = out[r, points]
             out[r, points + 1] = out[r, 1]

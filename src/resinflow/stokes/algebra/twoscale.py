@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.stokes.algebra import saddle
-from resinflow.stokes.algebra.level import ABOVE, NORTH
-from resinflow.stokes.algebra.multigrid import Field, Level, Multigrid, Tuning, closed_stencil
-from resinflow.stokes.algebra.pool import Team, kernel
+from resinflow.stokes.algebra.level import ABOVE, NORTH, Field
+from resinflow.stokes.algebra.multigrid import Multigrid, Operator, Tuning, closed_stencil
+from resinflow.stokes.algebra.pool import Pool, kernel
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.algebra.vectors import combine, dot
 from resinflow.stokes.problem.mask import FLOW
@@ -34,12 +34,13 @@ class TwoScale:
 
     Attributes:
         system: the Stokes system.
-        darcy: ``L_w = G^T diag(w) G`` with ``w = A^-1 (volume 1) / volume``; its conductances are ``w area^2``.
+        darcy: ``L_w = G^T diag(w) G`` with ``w = A^-1 (volume 1) / volume``; its conductances are ``w (area o)^2``. Here
+            ``volume`` is ``share o``, the open part of a face's control volume, and o the open fraction of the face.
     """
 
     def __init__(
         self,
-        team: Team,
+        pool: Pool,
         system: StokesSystem,
         *,
         response_tolerance: float = _RESPONSE_TOLERANCE,
@@ -47,7 +48,7 @@ class TwoScale:
         darcy: Tuning = DARCY_TUNING,
     ) -> None:
         """Build the multigrid hierarchies and the response, by one solve a component."""
-        self.system, self._team = system, team
+        self.system, self._pool = system, pool
         buffers: dict[tuple[int, ...], list[Field]] = {}
         response = np.zeros((3, *system.rows.array_shape), dtype=np.float32)
         self._cycles: list[Multigrid | None] = []
@@ -57,22 +58,21 @@ class TwoScale:
                 self._cycles.append(None)
                 continue
             level = system.component(number)
-            grid = Multigrid(team, level, viscous, buffers)
+            grid = Multigrid(pool, level, viscous, buffers)
             share = system.shares[int(number == FLOW)] * system.openness[number]
             right = np.where(unknown, share, np.float32(0))
-            conjugate_gradients(team, level, grid.cycle, right, response[number], response_tolerance, 100)
+            conjugate_gradients(pool, level, grid.cycle, right, response[number], response_tolerance, 100)
             np.maximum(response[number], 0, out=response[number])
             np.divide(response[number], share, out=response[number], where=unknown)
             self._cycles.append(grid)
         rows = system.rows
-        parts = (response, system.excess, system.openness, system.area(), rows.points, rows.wraps[2])
-        team.run(saddle.darcy_conductance, rows.count, 3 * rows.points, *parts)
+        pool.run(saddle.darcy_conductance, rows.count, 3 * rows.points, system.saddle(), response)
         joined = [field if area > 0 else rows.zeros() for field, area in zip(response, system.area(), strict=True)]
-        self.darcy = closed_stencil(team, rows, joined[2], joined[1], joined[0], None, system.voxels)
+        self.darcy = closed_stencil(pool, rows, joined[2], joined[1], joined[0], None, system.voxels)
         self.darcy.diagonal[system.labels == 0] = BLOCKED
         self._conductance = response
-        self._pressure = Multigrid(team, self.darcy, darcy, buffers)
-        self._small_scale = pressure_scale(system) if system.openness.shape[1] > 1 else None
+        self._pressure = Multigrid(pool, self.darcy, darcy, buffers)
+        self._small_scale = pressure_scale(system) if system.partly_open else None
 
     def apply_velocity(self, residual: NDArray[np.float32], out: NDArray[np.float32], factor: float) -> None:
         """Write ``factor`` times one cycle of every velocity component."""
@@ -81,17 +81,19 @@ class TwoScale:
                 out[number] = 0
             else:
                 grid.cycle(residual[number], out[number])
-                combine(self._team, out[number], out[number], factor, 0.0)
+                combine(self._pool, out[number], out[number], factor, 0.0)
 
     def apply_pressure(self, right: Field, out: Field) -> None:
-        """Write the approximate inverse of the Schur complement times ``right``.
+        """Write the approximate inverse of the Schur complement times ``right``: ``out = cycle(L_w) right + scale right``.
+
+        ``scale`` is 1 amid the fluid and :func:`resinflow.stokes.algebra.twoscale.pressure_scale` in cut voxels.
 
         In a periodic box the mean over every pore is removed from both (from ``right`` in place).
         """
         self.remove_mean(right)
         self._pressure.cycle(right, out)
         if self._small_scale is None:
-            combine(self._team, right, out, 1.0, 1.0)
+            combine(self._pool, right, out, 1.0, 1.0)
         else:
             out += self._small_scale * right
         self.remove_mean(out)
@@ -110,15 +112,15 @@ class TwoScale:
         ``work``: a state to use as work space.
         """
         self.remove_mean(right)
-        reached = conjugate_gradients(self._team, self.darcy, self._pressure.cycle, right, out, tolerance, limit, work)
+        reached = conjugate_gradients(self._pool, self.darcy, self._pressure.cycle, right, out, tolerance, limit, work)
         self.remove_mean(out)
         return reached
 
     def subtract_darcy(self, velocity: NDArray, potential: Field) -> None:
         """``velocity -= diag(w) G potential`` in place."""
         system, rows = self.system, self.system.rows
-        parts = (velocity, potential, self._conductance, system.excess, system.openness, system.area())
-        self._team.run(saddle.subtract_darcy, rows.count, 4 * rows.points, *parts, rows.near, rows.points, rows.wraps[2])
+        parts = (system.saddle(), self._conductance, potential, velocity)
+        self._pool.run(saddle.subtract_darcy, rows.count, 4 * rows.points, *parts)
 
     def response(self, component: int) -> NDArray[np.float64]:
         """Return w on the faces of a component (rows + 1, width), 0 where there is no unknown."""
@@ -129,8 +131,8 @@ class TwoScale:
 
 
 def conjugate_gradients(
-    team: Team,
-    level: Level,
+    pool: Pool,
+    level: Operator,
     precondition: Callable[[Field, Field], None],
     right: Field,
     out: Field,
@@ -149,19 +151,19 @@ def conjugate_gradients(
     for field in (search, image, direction, out):
         field[...] = 0
     precondition(residual, direction)
-    first = norm = dot(team, residual, direction)
+    first = norm = dot(pool, residual, direction)
     previous, iteration = np.inf, 0
     for iteration in range(limit):
         if norm <= tolerance**2 * first:
             return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
-        combine(team, direction, search, 1.0, norm / previous)
-        curvature = level.apply(team, search, image)
+        combine(pool, direction, search, 1.0, norm / previous)
+        curvature = level.apply(pool, search, image)
         if not curvature > 0:  # nothing left to do but rounding
             break
-        combine(team, search, out, norm / curvature, 1.0)
-        combine(team, image, residual, -norm / curvature, 1.0)
+        combine(pool, search, out, norm / curvature, 1.0)
+        combine(pool, image, residual, -norm / curvature, 1.0)
         precondition(residual, direction)
-        previous, norm = norm, dot(team, residual, direction)
+        previous, norm = norm, dot(pool, residual, direction)
     else:
         iteration = limit
     return float(np.sqrt(max(norm, 0.0) / first)) if first > 0 else 0.0, iteration
@@ -190,7 +192,9 @@ def pressure_scale(system: StokesSystem) -> NDArray[np.float32]:
     """Return what the small-scale part of the Schur complement's inverse must be multiplied by in every voxel, as a row field.
 
     1 amid the fluid. At the smallest scale the Schur complement is like ``G^T diag(A)^-1 G``; in a voxel with little open
-    face it is smaller than amid the fluid, by the factor that this returns the inverse of (0 in voxels without flow).
+    face it is smaller than amid the fluid, by the factor that this returns the inverse of (0 in voxels without flow):
+
+        scale_v = D / max(D_v, 1e-4 D),    D_v = sum over the six faces f of v of (area o_f)^2 / diag(A)_f,    D: amid the fluid
     """
     rows, voxels = system.rows, system.voxels
     conductance = system.conductance(np.float64)

@@ -1,9 +1,15 @@
 """Kernels of the viscous operator of one velocity component on the finest level, where hardly anything need be stored.
 
 Conductances are the same everywhere (times the share of a face's control volume across the flow), so that one number per
-face remains: the excess of its diagonal over that of a face amid the fluid. Faces that are no unknowns have the excess BLOCKED.
-Written as ``sum of conductance * (2 u - neighbours) + excess u``, rounding the excess to single precision does not touch the
-interior, where small relative errors of the diagonal would add up over a wide pore.
+face remains: the excess of its diagonal over that of a face amid the fluid. For a face f of share s_f
+
+    (A u)_f = cx (2 u_f - u_west - u_east) + s_f (cy (2 u_f - u_south - u_north) + cz (2 u_f - u_below - u_above))
+              + excess_f u_f
+
+with u = 0 where there is no unknown, as if a wall stood a whole voxel away; the excess corrects that (:func:`wall_excess`).
+Faces that are no unknowns have the excess BLOCKED. In this form, rounding the excess to single precision does not touch the
+interior, where small relative errors of the diagonal would add up over a wide pore. Kernels take a
+:class:`resinflow.stokes.algebra.level.ViscousLevel`.
 """
 
 from __future__ import annotations
@@ -12,42 +18,48 @@ import numpy as np
 
 from resinflow.stokes.algebra.level import ABOVE, BELOW, NORTH, SOUTH
 from resinflow.stokes.algebra.pool import kernel
-from resinflow.stokes.algebra.stencil import _LIMIT, BLOCKED, _sum_pairs
+from resinflow.stokes.algebra.stencil import BLOCKED, LIMIT, sum_pairs
 
 
 @kernel
-def first_sweep_viscous(lo, hi, right, out, excess, share, conductance, omega, points, wrap):
-    """Damped Jacobi sweep from zero."""
+def first_sweep_viscous(lo, hi, level, right, out, omega):
+    """Damped Jacobi sweep from zero: ``out = omega right / diagonal``, diagonal = 2 cx + 2 s (cy + cz) + excess."""
+    excess, share, conductance = level.excess, level.share, level.conductance
+    points, wrap = level.layout.points, level.layout.wrap
     along, across = np.float32(2) * conductance[2], np.float32(2) * (conductance[0] + conductance[1])
     for r in range(lo, hi):
         b, e, o = right[r], excess[r], out[r]
         for j in range(1, points + 1):
-            o[j] = omega * b[j] / (along + across * share[j] + e[j]) if e[j] < _LIMIT else np.float32(0)
+            o[j] = omega * b[j] / (along + across * share[j] + e[j]) if e[j] < LIMIT else np.float32(0)
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
 
 
 @kernel
-def sweep_viscous(lo, hi, u, right, out, excess, share, conductance, near, omega, points, wrap):
+def sweep_viscous(lo, hi, level, u, right, out, omega):
     """Damped Jacobi sweep: ``out = u + omega (right - operator u) / diagonal``."""
+    excess, share, conductance, near = level.excess, level.share, level.conductance, level.layout.near
+    points, wrap = level.layout.points, level.layout.wrap
     cz, cy, cx = conductance[0], conductance[1], conductance[2]
     along, across = np.float32(2) * cx, np.float32(2) * (cy + cz)
     for r in range(lo, hi):
         here, s, n, b, a = u[r], u[near[r, SOUTH]], u[near[r, NORTH]], u[near[r, BELOW]], u[near[r, ABOVE]]
-        given, e, o = right[r], excess[r], out[r]
+        f, e, o = right[r], excess[r], out[r]
         for j in range(1, points + 1):
             pull = cx * (here[j - 1] + here[j + 1]) + share[j] * (cy * (s[j] + n[j]) + cz * (b[j] + a[j]))
-            value = here[j] + omega * ((given[j] + pull) / (along + across * share[j] + e[j]) - here[j])
-            o[j] = value if e[j] < _LIMIT else np.float32(0)
+            value = here[j] + omega * ((f[j] + pull) / (along + across * share[j] + e[j]) - here[j])
+            o[j] = value if e[j] < LIMIT else np.float32(0)
         if wrap:
             o[0] = o[points]
             o[points + 1] = o[1]
 
 
 @kernel
-def restrict_viscous(lo, hi, u, right, out, excess, share, conductance, near, children, points, coarse_points, paired):
-    """Sum the residual over every aggregate; ``lo, hi`` count coarse rows."""
+def restrict_viscous(lo, hi, level, transfer, u, right, out):
+    """Sum the residual over every aggregate, ``out_I = sum over i in I of (right - operator u)_i``; ``lo, hi``: coarse rows."""
+    excess, share, conductance, near = level.excess, level.share, level.conductance, level.layout.near
+    points, children = level.layout.points, transfer.children
     cz, cy, cx = conductance[0], conductance[1], conductance[2]
     along, across = np.float32(2) * cx, np.float32(2) * (cy + cz)
     total = np.zeros(right.shape[1] + 1, dtype=np.float32)
@@ -58,17 +70,19 @@ def restrict_viscous(lo, hi, u, right, out, excess, share, conductance, near, ch
             if r < 0:
                 continue
             here, s, n, b, a = u[r], u[near[r, SOUTH]], u[near[r, NORTH]], u[near[r, BELOW]], u[near[r, ABOVE]]
-            given, e = right[r], excess[r]
+            f, e = right[r], excess[r]
             for j in range(1, points + 1):
                 pull = cx * (here[j - 1] + here[j + 1]) + share[j] * (cy * (s[j] + n[j]) + cz * (b[j] + a[j]))
-                rest = given[j] + pull - (along + across * share[j] + e[j]) * here[j]
-                total[j] += rest if e[j] < _LIMIT else np.float32(0)
-        _sum_pairs(total, out[coarse], coarse_points, paired)
+                rest = f[j] + pull - (along + across * share[j] + e[j]) * here[j]
+                total[j] += rest if e[j] < LIMIT else np.float32(0)
+        sum_pairs(total, transfer, out[coarse])
 
 
 @kernel
-def apply_viscous(lo, hi, u, out, excess, share, conductance, near, points, wrap, partial):
+def apply_viscous(lo, hi, level, u, out, partial):
     """``out = operator u``; ``partial[r]`` receives ``u . operator u`` of row r."""
+    excess, share, conductance, near = level.excess, level.share, level.conductance, level.layout.near
+    points, wrap = level.layout.points, level.layout.wrap
     cz, cy, cx = conductance[0], conductance[1], conductance[2]
     for r in range(lo, hi):
         here, s, n, b, a = u[r], u[near[r, SOUTH]], u[near[r, NORTH]], u[near[r, BELOW]], u[near[r, ABOVE]]
@@ -78,7 +92,7 @@ def apply_viscous(lo, hi, u, out, excess, share, conductance, near, points, wrap
             twice = here[j] + here[j]
             value = cx * (twice - (here[j - 1] + here[j + 1])) + e[j] * here[j]
             value += share[j] * (cy * (twice - (s[j] + n[j])) + cz * (twice - (b[j] + a[j])))
-            value = value if e[j] < _LIMIT else np.float32(0)
+            value = value if e[j] < LIMIT else np.float32(0)
             total += here[j] * value
             o[j] = value
         partial[r] = total
@@ -88,30 +102,43 @@ def apply_viscous(lo, hi, u, out, excess, share, conductance, near, points, wrap
 
 
 @kernel
-def expand(lo, hi, excess, share, conductance, near, points, wrap, cx, cy, cz, diagonal):
-    """Write the stencil out in full: conductances between unknowns, and the diagonal."""
+def expand(lo, hi, level, out):
+    """Write the stencil out to a :class:`resinflow.stokes.algebra.level.Level`: all conductances between unknowns, and the diagonal.
+
+    cx_f = cx, cy_f = s_f cy, cz_f = s_f cz between unknowns, else 0;    d_f = 2 cx + 2 s_f (cy + cz) + excess_f
+    """
+    excess, share, conductance, near = level.excess, level.share, level.conductance, level.layout.near
+    points, wrap = level.layout.points, level.layout.wrap
+    cx, cy, cz, diagonal = out.cx, out.cy, out.cz, out.diagonal
     c_z, c_y, c_x = conductance[0], conductance[1], conductance[2]
     for r in range(lo, hi):
         e, south, below = excess[r], excess[near[r, SOUTH]], excess[near[r, BELOW]]
         for j in range(1, points + 1):
-            here = e[j] < _LIMIT
-            cx[r, j] = c_x if here and e[j - 1] < _LIMIT else 0
-            cy[r, j] = c_y * share[j] if here and south[j] < _LIMIT else 0
-            cz[r, j] = c_z * share[j] if here and below[j] < _LIMIT else 0
+            here = e[j] < LIMIT
+            cx[r, j] = c_x if here and e[j - 1] < LIMIT else 0
+            cy[r, j] = c_y * share[j] if here and south[j] < LIMIT else 0
+            cz[r, j] = c_z * share[j] if here and below[j] < LIMIT else 0
             diagonal[r, j] = 2 * (c_x + (c_y + c_z) * share[j]) + e[j] if here else BLOCKED
         if wrap:
             cx[r, points + 1] = cx[r, 1]
 
 
 @kernel
-def wall_excess(unknown, solid_beside, share, conductance, normal, wraps, mirrored, beyond_open, beyond_wall, plain, excess):
+def wall_excess(unknown, solid_beside, share, conductance, ends, excess):
     """Add to ``excess`` what the walls at both ends of every run of unknowns along one axis add to the diagonal.
 
-    All arrays are (outer, along, inner). At the end of a run stands a wall half a voxel away (coefficient ``6 N / (3 N - 2)``
-    for N unknowns, or 2 with ``plain``), a staircase corner (one of the two voxels beside the face is solid) or, along the
-    component's own direction (``normal``), a wall face: a whole voxel away, coefficient 1. At the sides of the box:
-    ``beyond_open``: zero gradient, 0; ``beyond_wall``: as a wall; ``mirrored``: a run that ends there is half of one.
+    A missing neighbour takes ``conductance s_f w u_f`` from the momentum of the last unknown of a run. The stencil has w = 1:
+
+        excess_f += conductance s_f (w - 1)    for each end of the run
+
+    All arrays are (outer, along, inner). At the end of a run stands a wall half a voxel away (``w = 6 N / (3 N - 2)`` for N
+    unknowns, or 2 with ``ends.plain``), a staircase corner (one of the two voxels beside the face is solid) or, along the
+    component's own direction (``ends.normal``), a wall face: a whole voxel away, w = 1. At the sides of the box
+    ``ends.beyond_open``: zero gradient, w = 0; ``ends.beyond_wall``: as a wall; ``ends.mirrored``: N counts the image of a run
+    that ends there, too.
     """
+    normal, wraps, mirrored, plain = ends.normal, ends.wraps, ends.mirrored, ends.plain
+    beyond_open, beyond_wall = ends.beyond_open, ends.beyond_wall
     outer, length, inner = unknown.shape
     for o in range(outer):
         for i in range(inner):

@@ -112,7 +112,7 @@ class _Profile:
     curvature: Array
 
     def source(self) -> Array:
-        """Mean of ``-lap psi`` over the open part."""
+        """Mean of ``-lap psi`` over the open part: with ``|grad d| = 1`` it is ``g = 1 - (W / 2 - <d>) lap d``."""
         return 1.0 - (0.5 * self.width - self.first) * self.curvature
 
 
@@ -166,6 +166,10 @@ def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
 def _diagonal(axis: int, profile: _Profile, unknown: NDArray[np.bool_], share: Array, box: _Box) -> Array:
     """Diagonal over voxel volume: as amid the fluid, or what reproduces the reference profile beside walls.
 
+    Beside walls, with < > the mean over the open part of a face and W the gap of f, also in the Psi of its neighbours n:
+
+        diagonal_f = (aperture_f share_f g_f + sum over n of conductance_n Psi_n) / Psi_f,    Psi = (W <d> - <d^2>) / 2
+
     It never falls below the conductances to other unknowns (``joined``): where the ridge of the distance between converging
     walls would ask for less, the profile is no flow's, and ``A`` would lose its diagonal dominance.
     """
@@ -209,7 +213,10 @@ def _smaller(one: Array, other: Array) -> Array:
 
 
 def _at_faces(distance: Array, axis: int) -> Array:
-    """Distance at the face centres, third order where it is smooth (essentially non-oscillatory)."""
+    """Distance at the face centres, third order where it is smooth (essentially non-oscillatory).
+
+    d_f = (d_before + d_after) / 2 - m / 8 with m the smaller second difference of the two places, 0 where their signs differ.
+    """
     second = _second_difference(distance, axis)
     before, after = _neighbours(distance, axis)
     return 0.5 * (before + after) - _smaller(*_neighbours(second, axis)) / 8

@@ -83,9 +83,9 @@ def _through_pores(
     else:
         seam = flow[..., 0]
         through = winding_clusters(np.where(seam, labels[..., 0], 0), np.where(seam, labels[..., -1], 0), count)
-    kept = np.zeros(count + 1, dtype=np.int64)
-    kept[through] = np.arange(1, np.count_nonzero(through) + 1)
-    return kept[labels]
+    numbers = np.zeros(count + 1, dtype=np.int64)
+    numbers[through] = np.arange(1, np.count_nonzero(through) + 1)
+    return numbers[labels]
 
 
 def _grid(
@@ -107,22 +107,25 @@ def _grid(
 
 
 def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDArray[np.int64]) -> StokesSystem:
-    """Rows with the excess of every diagonal over that of a face amid the fluid, and the open fractions."""
+    """Rows with the open fractions, and the excess of every diagonal over that of a face amid the fluid.
+
+    excess_f = dx^2 diagonal_f - 2 (sum over the axes k of conductance_k share_k),    share_k = 1 along the normal, else share_f
+    """
     nz, ny, nx = grid.fluid.shape
     rows = Rows((nz, ny, nx if grid.wraps[FLOW] else nx + 1), grid.wraps)
     step = grid.spacing[FLOW]
     spacing = (grid.spacing[0] / step, grid.spacing[1] / step, 1.0)
     openness = np.zeros((3, *rows.array_shape), dtype=np.float32)
-    for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
-        openness[number] = rows.pack(np.where(kept.unknown, field.aperture, 0.0).astype(np.float32))
+    for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
+        openness[number] = rows.pack(np.where(carriers.unknown, field.aperture, 0.0).astype(np.float32))
     excess = np.full_like(openness, BLOCKED)
     system = StokesSystem(rows, grid, excess, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
     full, used = 1 / np.square(spacing), system.conductance(np.float64)
-    for number, (field, kept) in enumerate(zip(faces, grid.faces, strict=True)):
+    for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         share = [1.0 if k == number else field.share for k in range(3)]
         # along a periodic axis one voxel long a face is its own neighbour: what it adds to the diagonal cancels
         alone = [2 * (full[k] - used[k]) * share[k] if grid.wraps[k] else 0.0 for k in range(3)]
         amid = sum(2 * used[k] * share[k] for k in range(3))
-        beyond = np.where(kept.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
+        beyond = np.where(carriers.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
         excess[number] = rows.pack(beyond.astype(np.float32), outside=float(BLOCKED))
     return system

@@ -54,16 +54,6 @@ class Grid:
     faces: tuple[Faces, Faces, Faces]
 
     @property
-    def voxel_volume(self) -> float:
-        """Volume of a voxel, m^3."""
-        dz, dy, dx = self.spacing
-        return dz * dy * dx
-
-    def face_area(self, axis: int) -> float:
-        """Area of a voxel face normal to an array axis, m^2."""
-        return self.voxel_volume / self.spacing[axis]
-
-    @property
     def wraps(self) -> tuple[bool, bool, bool]:
         """Per array axis: are opposite box sides joined?"""
         return wrapping(self.boundary, self.lateral)

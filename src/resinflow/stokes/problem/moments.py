@@ -34,10 +34,15 @@ def open_moments(centre: Array, slope_a: Array, slope_b: Array, width: Array) ->
 
 @kernel
 def _open_moments(centre, slope_a, slope_b, width, out):
+    """Open fraction o and the means of d and d^2 over the part of a face where ``0 < d < W``.
+
+    With I_n the integral of d^n over d > 0 and J_n that of (d - W)^n over d > W:
+
+        o = I_0 - J_0,    o <d> = I_1 - J_1 - W J_0,    o <d^2> = I_2 - J_2 - 2 W J_1 - W^2 J_0
+    """
     for k in range(centre.size):
         near = _corner_integrals(centre[k], slope_a[k], slope_b[k])
         far = _corner_integrals(centre[k] - width[k], slope_a[k], slope_b[k])
-        # of d^n over d > width, from powers of d - width
         aperture = near[0] - far[0]
         first = near[1] - far[1] - width[k] * far[0]
         second = near[2] - far[2] - 2 * width[k] * far[1] - width[k] ** 2 * far[0]
@@ -54,7 +59,12 @@ def _open_moments(centre, slope_a, slope_b, width, out):
 def _corner_integrals(centre, slope_a, slope_b):
     """Integrals of ``1, t, t^2`` over the part of the unit square where ``t = centre + slope_a a + slope_b b`` is positive.
 
-    Integrals over the square of powers of a linear function's positive part are differences of the next powers at its corners.
+    Integrals over the square of powers of a linear function's positive part are differences of the next powers at its corners:
+
+        integral of t^n = (p^(n+2) - q^(n+2) - r^(n+2) + s^(n+2)) / ((n + 1) (n + 2) |slope_a| |slope_b|)
+
+    with p to s the positive parts of t at the corners from the largest t to the smallest. Where one slope is next to nothing it
+    is (p^(n+1) - q^(n+1)) / ((n + 1) |slope|) with t at the two sides. t is scaled by the largest of its coefficients first.
     """
     scale = max(abs(slope_a), abs(slope_b), abs(centre))
     if scale == 0:

@@ -114,10 +114,10 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
     system, turned = problem.system, problem.drive.turned
     loads = _load_count(problem)
     scale = flow.viscosity / flow.pressure_drop / problem.grid.spacing[FLOW] * loads
-    given = staggered_velocity(flow, problem)
+    velocities = staggered_velocity(flow, problem)
     state = system.new_state(np.float64)
     for axis in range(3):
-        values = np.asarray(given[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
+        values = np.asarray(velocities[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
         openness = np.where(system.unknown(axis), system.openness[axis], 1.0)
         state[axis] = np.where(system.unknown(axis), system.rows.pack(values, np.float64) / openness, 0.0)
     pressure = np.asarray(flow.pressure, dtype=np.float64).transpose(turned) / flow.pressure_drop
@@ -143,13 +143,13 @@ def staggered_velocity(flow: FlowField, problem: Problem) -> Faces:
     return fields[0], fields[1], fields[2]
 
 
-def still(micro: Microstructure, drive: Drive, started: float) -> FlowField:
+def still(micro: Microstructure, drive: Drive, started_at: float) -> FlowField:
     """Return the flow through a medium that does not percolate: no velocity, K = 0 and said so, pressure at rest in every pore.
 
-    ``started``: ``time.perf_counter()`` when the solve began.
+    ``started_at``: ``time.perf_counter()`` when the solve began.
     """
     message = f"no pore joins the faces normal to {drive.axis}: K = 0 along {drive.axis}"
-    report = SolverReport("converged", 0, 0.0, (), 0.0, 0.0, time.perf_counter() - started, (message,))
+    report = SolverReport("converged", 0, 0.0, (), 0.0, 0.0, time.perf_counter() - started_at, (message,))
     fluid = micro.fluid.transpose(drive.turned)
     pores = find_pores(fluid, wrapping(drive.boundary, drive.lateral))
     pressure = _resting_pressure(pores) * drive.pressure_drop

@@ -134,17 +134,17 @@ def _gap_width(centre, slopes, half, width):
         for y in range(ny):
             for x in range(nx):
                 a, b, c = abs(slopes[0, z, y, x]), abs(slopes[1, z, y, x]), abs(slopes[2, z, y, x])
-                chosen = half[0, z, y, x] if a >= b and a >= c else half[1, z, y, x] if b >= c else half[2, z, y, x]
+                half_width = half[0, z, y, x] if a >= b and a >= c else half[1, z, y, x] if b >= c else half[2, z, y, x]
                 if z > 0:
-                    chosen = max(chosen, centre[z - 1, y, x])
+                    half_width = max(half_width, centre[z - 1, y, x])
                 if z < nz - 1:
-                    chosen = max(chosen, centre[z + 1, y, x])
+                    half_width = max(half_width, centre[z + 1, y, x])
                 if y > 0:
-                    chosen = max(chosen, centre[z, y - 1, x])
+                    half_width = max(half_width, centre[z, y - 1, x])
                 if y < ny - 1:
-                    chosen = max(chosen, centre[z, y + 1, x])
+                    half_width = max(half_width, centre[z, y + 1, x])
                 if x > 0:
-                    chosen = max(chosen, centre[z, y, x - 1])
+                    half_width = max(half_width, centre[z, y, x - 1])
                 if x < nx - 1:
-                    chosen = max(chosen, centre[z, y, x + 1])
-                width[z, y, x] = 2 * chosen
+                    half_width = max(half_width, centre[z, y, x + 1])
+                width[z, y, x] = 2 * half_width

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.stokes.algebra import saddle, viscous
-from resinflow.stokes.algebra.level import Rows
+from resinflow.stokes.algebra.level import Ends, Rows, Saddle
 from resinflow.stokes.algebra.multigrid import Viscous
-from resinflow.stokes.algebra.pool import Team
+from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.problem.mask import FLOW, Faces, Grid, WallRule
 
@@ -85,6 +85,17 @@ class StokesSystem:
         """The viscous operator of one component."""
         return Viscous(self.rows, self.excess[number], self.shares[int(number == FLOW)], self.conductance())
 
+    @property
+    def partly_open(self) -> bool:
+        """Whether faces may be open in part."""
+        return self.openness.shape[1] > 1
+
+    def saddle(self, dtype: type = np.float32) -> Saddle:
+        """What kernels need to know of the system; conductances and areas of a dtype."""
+        openness = self.openness if self.partly_open else None
+        layout, areas = self.rows.layout, self.area(dtype)
+        return Saddle(self.excess, openness, self.shares, self.conductance(dtype), areas, layout, self.voxels)
+
     def add_load(self, state: NDArray, factor: float) -> None:
         """Add ``factor`` times the load to the momentum equations of a state, in place."""
         places = slice(1, self.voxels + 1) if self.free_level else slice(1, 2)
@@ -102,13 +113,12 @@ class StokesSystem:
         openness = self.openness[FLOW]
         return openness[:-1, places] if openness.shape[0] > 1 else openness
 
-    def apply(self, team: Team, state: NDArray, out: NDArray, *, scale: float = 1.0, keep: float = 0.0) -> float:
+    def apply(self, pool: Pool, state: NDArray, out: NDArray, *, scale: float = 1.0, keep: float = 0.0) -> float:
         """``out = scale (system state) + keep out`` in place; return ``state . system state``."""
         rows, kind = self.rows, state.dtype.type
         partial = np.empty(rows.count)
-        where = (self.excess, self.openness, self.shares, self.conductance(kind), self.area(kind), rows.near)
-        arguments = (state, out, kind(scale), kind(keep), *where, rows.points, self.voxels, rows.wraps[2], partial)
-        team.run(saddle.apply_saddle, rows.count, 4 * rows.points, *arguments)
+        arguments = (self.saddle(kind), state, out, kind(scale), kind(keep), partial)
+        pool.run(saddle.apply_saddle, rows.count, 4 * rows.points, *arguments)
         return float(partial.sum())
 
 
@@ -144,12 +154,7 @@ def _excess(grid: Grid, faces: Faces, spacing: tuple[float, float, float], rule:
             np.ascontiguousarray(faces.solid_beside).reshape(lines),
             share.reshape(lines),
             0.0 if _flat_axes(grid)[axis] else 1 / spacing[axis] ** 2,
-            normal,
-            grid.wraps[axis],
-            mirrored,
-            normal or side != "no-slip",
-            side == "no-slip",
-            rule == "plain",
+            Ends(normal, grid.wraps[axis], mirrored, normal or side != "no-slip", side == "no-slip", rule == "plain"),
             excess.reshape(lines),
         )
     excess[~faces.unknown] = BLOCKED
