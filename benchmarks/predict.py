@@ -70,6 +70,7 @@ def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
 def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
     import resinflow.model
+
     from resinflow.models.correction import FlowSolvers
     from resinflow.models.start import StartFlows, solve_base
     from resinflow.presets.latent.networks import LatentDiffusion

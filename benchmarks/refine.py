@@ -29,7 +29,6 @@ from resinflow.flow.report import SolverReport
 from resinflow.flow.surface import refined_medium
 from resinflow.models.start import StartFlows
 from resinflow.presets.load import load_model
-from resinflow.stokes.certify import drive_of
 from resinflow.stokes.finer import FACTORS
 from resinflow.stokes.solve import PosedStokes, posed_stokes
 
@@ -58,7 +57,7 @@ def starts_of(sample: Sample, model: str) -> dict[str, FlowField | None]:
     if model != "none":
         predictor = load_model(model)
         base = with_faces(sample.base(predictor.base))
-        micro, drive = sample.truth.microstructure, drive_of(sample.truth)
+        micro, drive = sample.truth.microstructure, sample.truth.drive
         flows["model"] = predictor.predict(
             micro, pressure_drop=drive.pressure_drop, viscosity=drive.viscosity, start=StartFlows(sample.planar, base)
         )
@@ -110,7 +109,7 @@ def main() -> None:
         starts = starts_of(sample, options.model)
         begun = time.process_time()
         fine = refined_medium(sample.truth.microstructure, FACTORS)
-        with posed_stokes(fine, drive_of(sample.truth), "surface", threads=1) as posed:
+        with posed_stokes(fine, sample.truth.drive, "surface", threads=1) as posed:
             if posed is None:
                 print(f"sample {index} does not percolate on the finer grid: left out", file=sys.stderr)
                 continue

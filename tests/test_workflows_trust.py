@@ -47,7 +47,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("tolerance", [0.1, 1e-2, 1e-3])
 def test_refined_prediction_meets_the_tolerance(micro: Microstructure, prediction: FlowField, tolerance: float) -> None:
-    exact = solve_finer(micro, Drive(), 1e-8).permeability
+    exact = solve_finer(micro, Drive(), tolerance=1e-8).permeability
     refinement = refine_flow(prediction, tolerance)
     error = 1 - refinement.flow.permeability / exact
     assert refinement.work.permeability_error <= tolerance

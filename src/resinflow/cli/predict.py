@@ -173,7 +173,7 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
 def _solved(micro: Microstructure, drive: Drive, *, finer: bool) -> FlowField:
     if finer:
         return solve_finer(micro, drive)
-    return solve(micro, axis=drive.axis, pressure_drop=drive.pressure_drop, viscosity=drive.viscosity)
+    return solve(micro, drive)
 
 
 def _refined(model: FlowField, options: PredictionOptions, console: Console) -> Refinement | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.medium import read_medium
 from resinflow.cli.options import DriveOptions, MediumOptions
-from resinflow.flow import FlowField, SolverReport
+from resinflow.flow import Drive, FlowField, SolverReport
 from resinflow.stokes import MASK_RULE, solve
 from resinflow.view import flow_figure
 
@@ -27,7 +27,7 @@ def solve_medium(
     print_medium(console, micro, path.name)
     with working(console, "solver"):
         known = micro.signed_distance is not None
-        flow = solve(micro, **asdict(drive), wall_rule="surface" if known else MASK_RULE)
+        flow = solve(micro, Drive(**asdict(drive)), wall_rule="surface" if known else MASK_RULE)
     console.print(f"walls: {'the fibre surfaces, known between the voxels' if known else 'the faces of the voxels'}")
     print_plausibility(console, flow)
     report = flow.report

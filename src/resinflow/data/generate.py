@@ -148,15 +148,15 @@ def _solved(config: GenerationConfig, sequence: np.random.SeedSequence) -> Sampl
     fibres, micro = draw_medium(config, sequence)
     if not micro.percolates("x"):
         raise InvalidInputError("the medium does not percolate along x")
-    drop, viscosity = config.pressure_drop, config.viscosity
-    planar = planar_flow(micro, pressure_drop=drop, viscosity=viscosity, tolerance=config.tolerance)
+    drive, tolerance, walls = config.drive, config.tolerance, config.wall_rule
+    planar = planar_flow(micro, drive, tolerance=tolerance)
     if planar.permeability == 0:
         raise InvalidInputError("no slice percolates along x")
-    response = response_flow(micro, pressure_drop=drop, viscosity=viscosity)
-    drive = {"pressure_drop": drop, "viscosity": viscosity, "tolerance": config.tolerance, "wall_rule": config.wall_rule}
+    response = response_flow(micro, drive)
     if config.solved_as_stored:
-        return Sample(solve(micro, **drive), planar, response)
-    return Sample(solve_refined(fibres, micro, config.refinement, **drive), planar, response, grid_flow(micro, **drive))
+        return Sample(solve(micro, drive, tolerance=tolerance, wall_rule=walls), planar, response)
+    truth = solve_refined(fibres, micro, config.refinement, drive, tolerance=tolerance, wall_rule=walls)
+    return Sample(truth, planar, response, grid_flow(micro, drive, tolerance=tolerance, wall_rule=walls))
 
 
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from resinflow.data.division import SPLITS
-from resinflow.flow import read_config
+from resinflow.flow import Drive, read_config
 from resinflow.media import BoxBoundary
 from resinflow.stokes import MASK_RULE, WallRule
 
@@ -48,8 +48,8 @@ class GenerationConfig(BaseModel):
     """The flow is solved on a grid finer by these factors (z, y, x) and averaged onto the stored one."""
     wall_rule: WallRule = MASK_RULE
     """Walls of the solved flow: ``plain`` and ``gap`` take the mask, ``surface`` the exact signed distance."""
-    pressure_drop: Annotated[float, Field(gt=0)] = 1e5
-    viscosity: Annotated[float, Field(gt=0)] = 0.1
+    pressure_drop: Annotated[float, Field(gt=0)] = Drive.pressure_drop
+    viscosity: Annotated[float, Field(gt=0)] = Drive.viscosity
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
     split: tuple[Share, Share, Share] = (SPLITS["train"], SPLITS["validation"], SPLITS["test"])
     """Shares of training, validation and test."""
@@ -67,6 +67,11 @@ class GenerationConfig(BaseModel):
         if abs(sum(self.split) - 1) > 1e-9:
             raise ValueError(f"split is {list(self.split)}, which sums to {sum(self.split):g}; needed: shares that sum to 1")
         return self
+
+    @property
+    def drive(self) -> Drive:
+        """What drives every flow of the data set."""
+        return Drive(pressure_drop=self.pressure_drop, viscosity=self.viscosity)
 
     @property
     def solved_as_stored(self) -> bool:

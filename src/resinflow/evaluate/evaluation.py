@@ -157,5 +157,5 @@ def known_by_mask(sample: Sample) -> Sample:
 
     grid = None
     if sample.grid is not None:
-        grid = grid_flow(micro, axis=truth.axis, pressure_drop=truth.pressure_drop, viscosity=truth.viscosity)
+        grid = grid_flow(micro, truth.drive)
     return Sample(of_mask(truth), of_mask(sample.planar), of_mask(sample.response), grid)

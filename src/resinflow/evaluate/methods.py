@@ -257,15 +257,7 @@ def _baseline_methods(options: EvaluationOptions) -> list[Method]:
 
 def _solved(sample: Sample, tolerance: float) -> FlowField:
     truth = sample.truth
-    return solve(
-        truth.microstructure,
-        axis=truth.axis,
-        pressure_drop=truth.pressure_drop,
-        viscosity=truth.viscosity,
-        boundary=truth.boundary,
-        lateral=truth.lateral,
-        tolerance=tolerance,
-    )
+    return solve(truth.microstructure, truth.drive, tolerance=tolerance)
 
 
 def _own_samples(predictor: Predictor) -> int:

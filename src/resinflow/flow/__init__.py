@@ -2,7 +2,7 @@
 
 from resinflow.flow.atomic import replacing
 from resinflow.flow.config import read_config
-from resinflow.flow.drive import Boundary, Drive, Lateral
+from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
 from resinflow.flow.field import COMPONENTS, Base, FlowField
 from resinflow.flow.grid import divergence, recover_faces
@@ -23,6 +23,7 @@ __all__ = [
     "Certificate",
     "ConvergenceError",
     "Drive",
+    "DriveOptions",
     "FlowField",
     "InvalidInputError",
     "Lateral",

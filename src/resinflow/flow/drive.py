@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypedDict, Unpack
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import AXES, Axis
@@ -13,9 +13,31 @@ Boundary = Literal["pressure", "periodic"]
 Lateral = Literal["symmetry", "periodic", "no-slip"]
 
 
+class DriveOptions(TypedDict, total=False):
+    """The values of a :class:`Drive` as keyword arguments: ``solve(micro, axis="y", pressure_drop=2e5)``."""
+
+    axis: Axis
+    pressure_drop: float
+    viscosity: float
+    boundary: Boundary
+    lateral: Lateral
+
+
 @dataclass(frozen=True)
 class Drive:
-    """What drives the flow: direction, pressure drop (Pa), viscosity (Pa s) and the conditions on the box."""
+    """What drives a flow.
+
+    Attributes:
+        axis: direction of the pressure drop.
+        pressure_drop: Pa over the length of the box along ``axis``.
+        viscosity: Pa s.
+        boundary: ``pressure``: pressure on the inlet and outlet face, zero normal gradient of the velocity there;
+            ``periodic``: periodic in all three directions, driven by the mean pressure gradient.
+        lateral: the other faces of a pressure-driven box: ``symmetry``, ``periodic`` or ``no-slip``.
+
+    Raises:
+        InvalidInputError: an unknown axis or condition, or a pressure drop or viscosity that is not positive.
+    """
 
     axis: Axis = "x"
     pressure_drop: float = 1e5
@@ -33,6 +55,15 @@ class Drive:
         ):
             if value not in allowed:
                 raise InvalidInputError(f"{name} is {value!r}; needed: one of {', '.join(allowed)}.")
+
+    @classmethod
+    def of(cls, drive: Drive | None, **options: Unpack[DriveOptions]) -> Drive:
+        """Return ``drive`` (None: the default one) with the values of ``options`` in the place of its own.
+
+        Raises:
+            InvalidInputError: as :class:`Drive`.
+        """
+        return replace(cls() if drive is None else drive, **options)
 
     @property
     def turned(self) -> tuple[int, int, int]:

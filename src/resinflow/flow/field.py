@@ -22,7 +22,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from resinflow.flow.atomic import replacing
-from resinflow.flow.drive import Boundary, Lateral
+from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import ResinflowError
 from resinflow.flow.files import DIMENSIONS, FORMATS, GRID, REQUIRED_ATTRIBUTES, REQUIRED_VARIABLES, SCHEMA, UNITS, Format
 from resinflow.flow.report import report_from_dict, report_to_dict
@@ -109,6 +109,11 @@ class FlowField:
     def permeability_interval(self) -> tuple[float, float] | None:
         """The interval that holds the true K with a probability of 90 %, m^2; None unless a calibrated model says it."""
         return self.report.permeability_interval if isinstance(self.report, ModelReport) else None
+
+    @property
+    def drive(self) -> Drive:
+        """What drives the flow."""
+        return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, self.lateral)
 
     @property
     def length(self) -> float:

@@ -1,6 +1,6 @@
 """The Stokes solver: five ways to a flow, its certificate, and its known answers."""
 
-from resinflow.stokes.certify import certify, drive_of, project
+from resinflow.stokes.certify import certify, project
 from resinflow.stokes.finer import (
     Refinement,
     certified,
@@ -37,7 +37,6 @@ __all__ = [
     "certify",
     "check_refinement",
     "coarse_grain",
-    "drive_of",
     "find_pores",
     "fit_to_mask",
     "grid_flow",

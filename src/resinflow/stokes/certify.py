@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Certificate, Drive, FlowField
+from resinflow.flow import Certificate, FlowField
 from resinflow.stokes.algebra.outer import momentum_residual, remove_divergence
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -49,7 +49,7 @@ def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE, tolerance: floa
         InvalidInputError: as :func:`resinflow.solve` for the medium.
         ConvergenceError: the Poisson solve failed.
     """
-    with posed_stokes(flow.microstructure, drive_of(flow), wall_rule) as posed:
+    with posed_stokes(flow.microstructure, flow.drive, wall_rule) as posed:
         if posed is None:
             zeros = np.zeros_like(flow.velocity)
             faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
@@ -73,7 +73,7 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
         InvalidInputError: as :func:`resinflow.solve` for the medium.
         ConvergenceError: the Poisson solve failed.
     """
-    with posed_stokes(flow.microstructure, drive_of(flow), wall_rule) as posed:
+    with posed_stokes(flow.microstructure, flow.drive, wall_rule) as posed:
         if posed is None:
             return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0, wall_rule)
         return _certified(posed, flow, wall_rule)
@@ -139,11 +139,6 @@ def _momentum_residual(pool: Pool, parts: TwoScale, state: State) -> float:
         ]
         sizes.append(sum(parts_sum))
     return float(np.sqrt(sizes[0] / sizes[1]))
-
-
-def drive_of(flow: FlowField) -> Drive:
-    """Return what drives a flow."""
-    return Drive(flow.axis, flow.pressure_drop, flow.viscosity, flow.boundary, flow.lateral)
 
 
 def _face_shapes(flow: FlowField) -> list[tuple[int, int, int]]:

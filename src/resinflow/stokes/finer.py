@@ -9,6 +9,7 @@ through even where their centre, which decides the stored mask, lies in the fibr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from scipy import ndimage
 
 from resinflow.flow import (
     Drive,
+    DriveOptions,
     FlowField,
     InvalidInputError,
     Microstructure,
@@ -26,7 +28,7 @@ from resinflow.flow import (
 )
 from resinflow.media import Fibres
 from resinflow.stokes.algebra.prolong import Factors, blocks, face_means
-from resinflow.stokes.certify import certify, drive_of
+from resinflow.stokes.certify import certify
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
 
@@ -37,13 +39,13 @@ def solve_refined(
     fibres: Fibres,
     micro: Microstructure,
     refinement: Factors,
+    drive: Drive | None = None,
     *,
     wall_rule: WallRule,
-    pressure_drop: float,
-    viscosity: float,
     tolerance: float,
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
-    """Return the flow along x through ``fibres``, solved on a finer grid, on the grid of ``micro``.
+    """Return the flow through ``fibres``, solved on a finer grid, on the grid of ``micro``.
 
     The field has the means over the voxels, conserves mass, and its K is that of the finer grid.
 
@@ -51,10 +53,10 @@ def solve_refined(
         fibres: what the medium is made of.
         micro: the same fibres on the grid of the result.
         refinement: finer voxels per voxel along (z, y, x).
+        drive: as :func:`resinflow.solve`.
         wall_rule: as :func:`resinflow.solve`; ``surface`` takes the exact signed distance of the finer grid.
-        pressure_drop: Pa.
-        viscosity: Pa s.
         tolerance: relative error of K on the finer grid.
+        conditions: single values of the drive, in the place of its own.
 
     Raises:
         InvalidInputError: the medium does not percolate on either grid.
@@ -62,9 +64,10 @@ def solve_refined(
     """
     nz, ny, nx = (count * factor for count, factor in zip(micro.shape, refinement, strict=True))
     fine = fibres.microstructure((nz, ny, nx), micro.provenance)
-    flow = solve(fine, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
+    drive = Drive.of(drive, **conditions)
+    flow = solve(fine, drive, tolerance=tolerance, wall_rule=wall_rule)
     if flow.permeability == 0:
-        raise InvalidInputError("the medium does not percolate along x on the finer grid")
+        raise InvalidInputError(f"the medium does not percolate along {drive.axis} on the finer grid")
     return coarse_grain(flow, refinement, micro)
 
 
@@ -223,7 +226,7 @@ def refine_flow(
         ConvergenceError: the tolerance was not met.
     """
     check_refinement(tolerance)
-    micro, drive = flow.microstructure, drive_of(flow)
+    micro, drive = flow.microstructure, flow.drive
     fine = refined_medium(micro, factors)
     with posed_stokes(fine, drive, "surface", threads) as posed:
         if posed is None:
@@ -244,14 +247,27 @@ def refine_flow(
 
 
 def solve_finer(
-    micro: Microstructure, drive: Drive, tolerance: float = TRUTH_TOLERANCE, *, factors: Factors = FACTORS
+    micro: Microstructure,
+    drive: Drive | None = None,
+    *,
+    tolerance: float = TRUTH_TOLERANCE,
+    factors: Factors = FACTORS,
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the flow that the solver finds on a finer grid, averaged: what a model with the base ``grid`` predicts.
+
+    Args:
+        micro: the medium; its fibre surfaces are those of its signed distance, or estimated from the mask.
+        drive: as :func:`resinflow.solve`.
+        tolerance: relative error of K on the finer grid.
+        factors: finer voxels per voxel along (z, y, x).
+        conditions: single values of the drive, in the place of its own.
 
     Raises:
         InvalidInputError: as :func:`refine_flow`.
         ConvergenceError: the tolerance was not met.
     """
+    drive = Drive.of(drive, **conditions)
     with posed_stokes(refined_medium(micro, factors), drive, "surface") as posed:
         if posed is None:
             raise _blocked(drive)

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Axis, Drive, FlowField, InvalidInputError, Microstructure, SolverReport
+from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.stokes.estimate import warn_of_narrow_gaps
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve_discrete
 
 
 def planar_flow(
     micro: Microstructure,
+    drive: Drive | None = None,
     *,
-    axis: Axis = "x",
-    pressure_drop: float = 1e5,
-    viscosity: float = 0.1,
     tolerance: float = DEFAULT_TOLERANCE,
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the planar flow: the exact flow of each slice between two symmetry planes, vz = 0.
 
     Slices that are alike are solved once; slices that do not percolate are at rest. Same boundary conditions as
     :func:`resinflow.solve` with ``boundary="pressure"`` and ``lateral="symmetry"``.
 
+    Args:
+        micro: the medium.
+        drive: as :func:`resinflow.solve`.
+        tolerance: relative error of the K of each slice.
+        conditions: single values of the drive, in the place of its own.
+
     Raises:
-        InvalidInputError: an axis out of the slice plane, or a slice without any fibre (its planar flow is unbounded).
+        InvalidInputError: an axis out of the slice plane, other conditions on the box, or a slice without any fibre (its planar
+            flow is unbounded).
     """
-    if axis not in ("x", "y"):
-        raise InvalidInputError(f"the planar flow's axis is {axis!r}; needed: x or y, the directions in the slice plane.")
+    drive = Drive.of(drive, **conditions)
+    _check_planar(drive)
     started_at = time.perf_counter()
     solved: dict[str, FlowField] = {}
     slices: list[FlowField] = []
@@ -42,7 +50,7 @@ def planar_flow(
         if not layer.fluid.any():
             raise InvalidInputError(f"slice {index} is all fibre; needed: some fluid in every slice. Crop the stack.")
         if layer.fingerprint not in solved:
-            solved[layer.fingerprint] = solve_discrete(layer, Drive(axis, pressure_drop, viscosity), tolerance)
+            solved[layer.fingerprint] = solve_discrete(layer, drive, tolerance)
         slices.append(solved[layer.fingerprint])
     velocity = np.concatenate([flow.velocity for flow in slices], axis=1)
     reports = [flow.report for flow in solved.values() if isinstance(flow.report, SolverReport)]
@@ -52,13 +60,21 @@ def planar_flow(
         microstructure=micro,
         velocity=velocity,
         pressure=np.concatenate([flow.pressure for flow in slices], axis=0),
-        axis=axis,
-        pressure_drop=pressure_drop,
-        viscosity=viscosity,
+        **asdict(drive),
         face_velocity=(faces[0], faces[1], np.zeros((nz + 1, ny, nx))),
         report=_merged(reports, slices, time.perf_counter() - started_at),
     )
     return warn_of_narrow_gaps(flow, planar=True)
+
+
+def _check_planar(drive: Drive) -> None:
+    if drive.axis not in ("x", "y"):
+        raise InvalidInputError(f"the planar flow's axis is {drive.axis!r}; needed: x or y, the directions in the slice plane.")
+    if (drive.boundary, drive.lateral) != (Drive.boundary, Drive.lateral):
+        raise InvalidInputError(
+            f"the planar flow's boundary is {drive.boundary!r} and its lateral {drive.lateral!r}; "
+            f"needed: {Drive.boundary!r} and {Drive.lateral!r}."
+        )
 
 
 def _merged(reports: list[SolverReport], slices: list[FlowField], seconds: float) -> SolverReport:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Axis, Boundary, ConvergenceError, Drive, FlowField, Lateral, Microstructure, SolverReport
+from resinflow.flow import ConvergenceError, Drive, DriveOptions, FlowField, Microstructure, SolverReport
 from resinflow.stokes.algebra.outer import energy_error, respond
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -21,14 +22,11 @@ _RESPONSE_TOLERANCE = 1e-6
 
 def response_flow(
     micro: Microstructure,
+    drive: Drive | None = None,
     *,
-    axis: Axis = "x",
-    pressure_drop: float = 1e5,
-    viscosity: float = 0.1,
-    boundary: Boundary = "pressure",
-    lateral: Lateral = "symmetry",
     wall_rule: WallRule = MASK_RULE,
     threads: int | None = None,
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return an approximate 3-D flow: mass conserving, no slip, K from below.
 
@@ -40,12 +38,19 @@ def response_flow(
     ``a = f.u_w / u_w.A u_w``; ``a u_w`` is returned. Its K is a lower bound of the discrete K, since for any admissible v
     ``(f.v)^2 / v.A v <= f.u``; ``report.permeability_error`` bounds how far it is below.
 
+    Args:
+        micro: the medium.
+        drive: as :func:`resinflow.solve`.
+        wall_rule: as :func:`resinflow.solve`.
+        threads: as :func:`resinflow.solve`.
+        conditions: single values of the drive, in the place of its own.
+
     Raises:
         InvalidInputError: as :func:`resinflow.solve`.
         ConvergenceError: the Poisson solve failed.
     """
     started_at = time.perf_counter()
-    drive = Drive(axis, pressure_drop, viscosity, boundary, lateral)
+    drive = Drive.of(drive, **conditions)
     problem = pose(micro, drive, wall_rule)
     if problem is None:
         return still(micro, drive, started_at)

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Unpack
 
 from resinflow.flow import (
-    Axis,
-    Boundary,
     ConvergenceError,
     Drive,
+    DriveOptions,
     FlowField,
     InvalidInputError,
-    Lateral,
     Microstructure,
     SolverReport,
 )
@@ -124,29 +123,21 @@ def check_solver_options(tolerance: float, max_iterations: int) -> None:
 
 def solve(
     micro: Microstructure,
+    drive: Drive | None = None,
     *,
-    axis: Axis = "x",
-    pressure_drop: float = 1e5,
-    viscosity: float = 0.1,
-    boundary: Boundary = "pressure",
-    lateral: Lateral = "symmetry",
     tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
     wall_rule: WallRule = MASK_RULE,
     watch: Callable[[int, float], None] | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the steady Stokes flow: velocity zero in the fibres and on their faces, equal flux through every plane.
 
     Args:
         micro: the medium.
-        axis: direction of the pressure drop.
-        pressure_drop: Pa over the length of the box along ``axis``.
-        viscosity: Pa s.
-        boundary: ``pressure``: pressure on the inlet and outlet face, zero normal gradient of the velocity there;
-            ``periodic``: periodic in all three directions, driven by the mean pressure gradient.
-        lateral: the other faces of a pressure-driven box: ``symmetry``, ``periodic`` or ``no-slip``.
+        drive: direction, pressure drop, viscosity and the conditions on the box; by default those of :class:`Drive`.
         tolerance: relative error of K, estimated from above, at which the iteration stops. The error of the field in the
             energy norm is at most its square root.
         max_iterations: the solver raises when it needs more.
@@ -156,6 +147,7 @@ def solve(
         initial: a field of the same medium to start from, such as a model's, on the same grid or on one coarser by whole
             factors along every axis; by default the response flow.
         threads: number of threads; by default what numba may use. The result does not depend on it.
+        conditions: single values of the drive, in the place of its own.
 
     Returns:
         A field with ``face_velocity`` and a :class:`SolverReport`, which warns when the voxels of a mask are too large for the
@@ -168,7 +160,7 @@ def solve(
         InvalidInputError: all-solid media, media without any wall, options out of range.
         ConvergenceError: the tolerance was not met.
     """
-    drive = Drive(axis, pressure_drop, viscosity, boundary, lateral)
+    drive = Drive.of(drive, **conditions)
     flow = solve_discrete(micro, drive, tolerance, max_iterations, wall_rule, watch=watch, initial=initial, threads=threads)
     # a signed distance tells more of narrow gaps than the voxels do
     return flow if wall_rule == "surface" else warn_of_narrow_gaps(flow)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Axis, FlowField, InvalidInputError, Microstructure, with_surface
+from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, with_surface
 from resinflow.stokes.certify import project
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import solve
@@ -17,12 +18,11 @@ GRID_TOLERANCE = 1e-4
 
 def grid_flow(
     micro: Microstructure,
+    drive: Drive | None = None,
     *,
-    axis: Axis = "x",
-    pressure_drop: float = 1e5,
-    viscosity: float = 0.1,
     tolerance: float = GRID_TOLERANCE,
     wall_rule: WallRule = "surface",
+    **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the best that the solver can say on the medium's own grid.
 
@@ -31,20 +31,20 @@ def grid_flow(
 
     Args:
         micro: the medium; with ``surface`` its signed distance is used, or estimated from the mask.
-        axis: direction of the pressure drop.
-        pressure_drop: Pa.
-        viscosity: Pa s.
+        drive: as :func:`resinflow.solve`.
         tolerance: relative error of K.
         wall_rule: as :func:`resinflow.solve`.
+        conditions: single values of the drive, in the place of its own.
 
     Raises:
         InvalidInputError: as :func:`resinflow.solve`, or nothing percolates along the axis.
         ConvergenceError: the tolerance was not met.
     """
     medium = with_surface(micro) if wall_rule == "surface" else micro
-    flow = solve(medium, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=tolerance, wall_rule=wall_rule)
+    drive = Drive.of(drive, **conditions)
+    flow = solve(medium, drive, tolerance=tolerance, wall_rule=wall_rule)
     if flow.permeability == 0:
-        raise InvalidInputError(f"the medium does not percolate along {axis}, so that nothing flows: K = 0.")
+        raise InvalidInputError(f"the medium does not percolate along {drive.axis}, so that nothing flows: K = 0.")
     return replace(flow, microstructure=micro, pressure=np.where(micro.fluid, flow.pressure, 0.0))
 
 

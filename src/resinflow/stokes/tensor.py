@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, Microstructure
+from resinflow.flow import AXES, COMPONENTS, Drive, Microstructure
 from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
 
@@ -33,14 +33,7 @@ def permeability_tensor(
         length = micro.extent[AXES.index(axis)]
         # a unit pressure gradient and unit viscosity: the mean velocity is the tensor's column
         flow = solve(
-            micro,
-            axis=axis,
-            pressure_drop=length,
-            viscosity=1.0,
-            boundary="periodic",
-            lateral="periodic",
-            tolerance=tolerance,
-            wall_rule=wall_rule,
+            micro, Drive(axis, length, 1.0, boundary="periodic", lateral="periodic"), tolerance=tolerance, wall_rule=wall_rule
         )
         tensor[:, column] = flow.velocity.mean(axis=(1, 2, 3))
     return tensor

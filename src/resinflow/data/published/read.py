@@ -16,7 +16,7 @@ from resinflow.data.published.layout import PERMEABILITY_FILE, PLANAR_FILE, Publ
 from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, REQUIRED
 from resinflow.data.source import medium_from_fields
 from resinflow.data.store import FlowStore
-from resinflow.flow import ConvergenceError, InvalidInputError, Microstructure, check_positive, replacing
+from resinflow.flow import ConvergenceError, Drive, InvalidInputError, Microstructure, check_positive, replacing
 from resinflow.stokes import planar_flow, response_flow
 
 
@@ -181,9 +181,9 @@ def derive_flows(micro: Microstructure, attributes: Mapping[str, Any]) -> Derive
     Raises:
         InvalidInputError: a medium without planar flow (a slice without fibre), or one that the solver gives up.
     """
-    drive = {"pressure_drop": attributes["pressure_drop"], "viscosity": attributes["viscosity"]}
+    drive = Drive(pressure_drop=attributes["pressure_drop"], viscosity=attributes["viscosity"])
     try:
-        planar, response = planar_flow(micro, **drive), response_flow(micro, **drive)
+        planar, response = planar_flow(micro, drive), response_flow(micro, drive)
     except ConvergenceError as error:
         raise InvalidInputError(str(error)) from None
     values = (planar.pressure, response.velocity, response.pressure, response.permeability)

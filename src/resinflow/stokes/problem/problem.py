@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,7 @@ def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport |
         microstructure=problem.micro,
         velocity=velocity,
         pressure=np.ascontiguousarray(whole.transpose(turned)),
-        axis=drive.axis,
-        pressure_drop=drive.pressure_drop,
-        viscosity=drive.viscosity,
-        boundary=drive.boundary,
-        lateral=drive.lateral,
+        **asdict(drive),
         face_velocity=faces,
         report=report,
     )
@@ -158,11 +154,7 @@ def still(micro: Microstructure, drive: Drive, started_at: float) -> FlowField:
         microstructure=micro,
         velocity=np.zeros((3, nz, ny, nx)),
         pressure=np.ascontiguousarray(pressure.transpose(drive.turned)),
-        axis=drive.axis,
-        pressure_drop=drive.pressure_drop,
-        viscosity=drive.viscosity,
-        boundary=drive.boundary,
-        lateral=drive.lateral,
+        **asdict(drive),
         face_velocity=(np.zeros((nz, ny, nx + 1)), np.zeros((nz, ny + 1, nx)), np.zeros((nz + 1, ny, nx))),
         report=report,
     )
