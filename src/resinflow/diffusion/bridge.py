@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
-import numpy as np
 import torch
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
+
+from resinflow.diffusion.ddpm import standard_normal
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(latent (B, ...), level (B,)) -> d latent / d level."""
@@ -63,25 +62,20 @@ class Bridge:
             velocity: the learned derivative of the path.
             start: (B, ...), one start for every sample.
             steps: number of calls of ``velocity``.
-            generators: one per sample.
+            generators: one per sample, of the CPU.
         """
-        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / steps, steps).tolist(), device=start.device)
-        noise = torch.stack([torch.randn(start.shape[1:], generator=generator) for generator in generators]).to(start)
-        latent = start + self.noise * noise
-        timesteps = torch.as_tensor(scheduler.timesteps)
-        for timestep in timesteps:
-            level = torch.full((start.shape[0],), float(timestep) / 1000.0, device=start.device)
-            slope: Any = velocity(latent, level)  # diffusers' annotations ask for the legacy FloatTensor
-            latent = scheduler.step(slope, cast(Any, timestep), cast(Any, latent), return_dict=False)[0]
+        latent = start + self.noise * standard_normal(start, generators)
+        for step in range(steps, 0, -1):
+            level = torch.full((start.shape[0],), step / steps, device=start.device)
+            latent = latent - velocity(latent, level) / steps
         return latent
 
 
-def with_share_at(place: float, drawn: Tensor, share: float) -> Tensor:
+def with_share_at(place: float, draws: Tensor, share: float) -> Tensor:
     """Return the draws (B,) with a random share of them moved to ``place``; a share of 0 draws no further number."""
     if share == 0:
-        return drawn
-    return torch.where(torch.rand(len(drawn), device=drawn.device) < share, torch.full_like(drawn, place), drawn)
+        return draws
+    return torch.where(torch.rand(len(draws), device=draws.device) < share, torch.full_like(draws, place), draws)
 
 
 def _wide(level: Tensor, like: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """The published noise schedule with its two samplers: DDPM (Ho et al. 2020) and DDIM (Song et al. 2021).
 
-Own code instead of diffusers' schedulers, because those give other numbers: their cumulative products are formed in float32
+Own code, because the schedulers of the library diffusers give other numbers: their cumulative products are formed in float32
 (here in float64, then rounded); their DDIM steps are rounded and evenly spaced with a constant stride to the step before
 (here truncated, and each step goes to the next one of the list); and their DDPM step draws its noise itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -137,6 +137,14 @@ class NoiseSchedule:
     def _clipped_estimate(self, latent: Tensor, noise: Tensor, timestep: int, clip: float) -> Tensor:
         keep = self.sqrt_alphas_cumprod[timestep].clamp_min(_SMALLEST["root"])
         return ((latent - self.sqrt_one_minus_alphas_cumprod[timestep] * noise) / keep).clamp(-clip, clip)
+
+
+def standard_normal(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Return standard normal noise (B, ...) with shape, type and device of ``like``; item i is drawn by generator i.
+
+    The generators are the CPU's, so that a seed gives the same noise on every device.
+    """
+    return torch.stack([torch.randn(like.shape[1:], generator=generator) for generator in generators]).to(like)
 
 
 def ddim_timesteps(schedule_steps: int, steps: int) -> list[int]:

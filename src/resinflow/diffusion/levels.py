@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from resinflow.diffusion.bridge import Velocity, with_share_at
-from resinflow.diffusion.ddpm import CLIP, NoiseSchedule, sample_ddim
+from resinflow.diffusion.ddpm import CLIP, NoiseSchedule, sample_ddim, standard_normal
 
 STEPS = 1000
 """Of the linear schedule."""
@@ -54,7 +54,7 @@ class Noising:
             noise: (latent (B, ...), level (B,)) -> estimated noise.
             start: (B, ...), which gives the shape.
             steps: number of calls of ``noise``.
-            generators: one per sample.
+            generators: one per sample, of the CPU.
         """
-        latent = torch.stack([torch.randn(start.shape[1:], generator=generator) for generator in generators]).to(start)
+        latent = standard_normal(start, generators)
         return sample_ddim(self.schedule, lambda noisy, step: noise(noisy, step / STEPS), latent, steps=steps)

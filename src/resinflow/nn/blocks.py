@@ -11,18 +11,12 @@ FOLD = 4
 
 def fold(x: Tensor) -> Tensor:
     """Move every 4 x 4 block of the slice plane into channels: (B, C, D, H, W) -> (B, 16 C, D, H/4, W/4). Nothing is lost."""
-    batch, channels, depth, height, width = x.shape
-    x = x.reshape(batch, channels, depth, height // FOLD, FOLD, width // FOLD, FOLD)
-    x = x.permute(0, 1, 4, 6, 2, 3, 5)
-    return x.reshape(batch, channels * FOLD * FOLD, depth, height // FOLD, width // FOLD)
+    return nn.functional.pixel_unshuffle(x.transpose(1, 2), FOLD).transpose(1, 2)
 
 
 def unfold(x: Tensor) -> Tensor:
     """Undo :func:`fold`: (B, 16 C, D, h, w) -> (B, C, D, 4 h, 4 w)."""
-    batch, channels, depth, height, width = x.shape
-    x = x.reshape(batch, channels // (FOLD * FOLD), FOLD, FOLD, depth, height, width)
-    x = x.permute(0, 1, 4, 5, 2, 6, 3)
-    return x.reshape(batch, channels // (FOLD * FOLD), depth, height * FOLD, width * FOLD)
+    return nn.functional.pixel_shuffle(x.transpose(1, 2), FOLD).transpose(1, 2)
 
 
 class ChannelNorm(nn.Module):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-Faces = tuple[Tensor, Tensor, Tensor]
+FaceTensors = tuple[Tensor, Tensor, Tensor]
 _AXES = (-1, -2, -3)
 """Array axes of the components x, y and z."""
 
 
-def to_faces(velocity: Tensor, fluid: Tensor) -> Faces:
+def to_faces(velocity: Tensor, fluid: Tensor) -> FaceTensors:
     """Return velocities on the x, y and z faces of fields at voxel centres.
 
     A face has the mean of its two voxels where both are fluid, and nothing else: no resin crosses a fibre's faces. Along x
@@ -37,7 +37,7 @@ def to_faces(velocity: Tensor, fluid: Tensor) -> Faces:
     return faces[0], faces[1], faces[2]
 
 
-def to_centres(faces: Faces) -> Tensor:
+def to_centres(faces: FaceTensors) -> Tensor:
     """Return the means of every voxel's two faces, (B, 3, D, H, W)."""
     centres = []
     for field, axis in zip(faces, _AXES, strict=True):
