@@ -26,7 +26,6 @@ from study_table import Row, markdown, read_rows, save_rows
 from resinflow.data.open import open_flows
 from resinflow.evaluate.options import Split
 from resinflow.flow.errors import InvalidInputError
-from resinflow.models.features import rms_speed
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ablation.yaml"
@@ -74,7 +73,7 @@ def finished_rows(study: Study, setting: Setting, options: argparse.Namespace) -
 def largest_speed(data: Path, study: Study) -> float:
     """Return the largest RMS speed, m/s, of the reference's base flow over the training split."""
     source = open_flows(data)
-    return max(rms_speed(source.sample(int(index)).base(study.reference.model.base)) for index in source.indices("train"))
+    return max(source.sample(int(index)).base(study.reference.model.base).rms_speed for index in source.indices("train"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,7 +42,7 @@ Row = tuple[float, ...]
 def with_faces(flow: FlowField) -> FlowField:
     """The flow with its staggered velocities, which a data set does not store."""
     faces = recover_faces(flow.velocity, flow.open_voxels, flow.microstructure.spacing)
-    return replace(flow, face_velocity=faces)
+    return replace(flow, face_velocity=faces.components)
 
 
 def starts_of(sample: Sample, model: str) -> dict[str, FlowField | None]:

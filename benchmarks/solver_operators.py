@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
-from resinflow.stokes.problem.mask import FLOW, Faces, Grid, WallRule
+from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, WallRule
 
 PLAIN_WALL = 2.0
 CORNER_WALL = 1.0
@@ -103,7 +103,7 @@ _BEYOND = -2
 """Marks, among neighbours' numbers and counts of solid voxels, a place outside the box."""
 
 
-def _viscous(grid: Grid, faces: Faces, numbers: NDArray[np.int64], rule: WallRule) -> csr_array:
+def _viscous(grid: Grid, faces: FaceLayer, numbers: NDArray[np.int64], rule: WallRule) -> csr_array:
     """Assemble ``-lap`` times the control volume for one component."""
     here = faces.unknown
     own = numbers[here]
@@ -128,7 +128,7 @@ def _viscous(grid: Grid, faces: Faces, numbers: NDArray[np.int64], rule: WallRul
     return csr_array(coo_array(entries, shape=(own.size, own.size)))
 
 
-def _wall_terms(grid: Grid, faces: Faces, axis: int, rule: WallRule):
+def _wall_terms(grid: Grid, faces: FaceLayer, axis: int, rule: WallRule):
     """Return a function (step, neighbours' numbers) -> what a missing neighbour along ``axis`` adds to the diagonal."""
     here = faces.unknown
     if axis == faces.normal:
@@ -146,7 +146,7 @@ def _wall_terms(grid: Grid, faces: Faces, axis: int, rule: WallRule):
     return wall
 
 
-def _gradient(grid: Grid, faces: Faces, numbers: NDArray[np.int64], voxel_numbers: NDArray[np.int64]) -> csr_array:
+def _gradient(grid: Grid, faces: FaceLayer, numbers: NDArray[np.int64], voxel_numbers: NDArray[np.int64]) -> csr_array:
     """Area times the pressure difference across every unknown face (voxels beyond an open side are left to the load)."""
     axis = faces.normal
     area = face_area(grid, axis)

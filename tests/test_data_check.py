@@ -16,7 +16,7 @@ from resinflow.data.division import assign_splits, canonical_fingerprint
 from resinflow.data.published.read import import_published
 from resinflow.data.published.write import export_published
 from resinflow.data.store import FlowStore
-from resinflow.flow.grid import divergence, recover_faces
+from resinflow.flow import recover_faces
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.stokes.solve import solve
@@ -200,9 +200,9 @@ def test_faces_recovered_from_centres_are_those_that_the_solver_found(fibres: bo
     faces = recover_faces(flow.velocity, micro.fluid, micro.spacing)
     assert flow.face_velocity is not None
     size = np.abs(flow.velocity).max()
-    for found, solved in zip(faces, flow.face_velocity, strict=True):
+    for found, solved in zip(faces.components, flow.face_velocity, strict=True):
         assert np.abs(found - solved).max() < 1e-4 * size
-    assert np.abs(divergence(faces, micro.spacing)).max() < 1e-4 * size / min(micro.spacing)
+    assert np.abs(faces.divergence()).max() < 1e-4 * size / min(micro.spacing)
 
 
 MEDIA = st.lists(st.integers(0, 2**12 - 1), min_size=1, max_size=12)

@@ -14,7 +14,6 @@ from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.correction import FlowSolvers
-from resinflow.models.features import rms_speed
 from resinflow.models.start import StartFlows, solve_start_flows
 from resinflow.nn.blocks import FOLD
 from resinflow.presets.latent.networks import LatentDiffusion
@@ -131,7 +130,7 @@ def large() -> StartFlows:
 def local_model(large: StartFlows) -> FlowPredictor:
     """A toy with one unit of speed for all pieces of the large medium and without projection, which balances mass over all
     of a medium: nothing but the networks is compared, in single precision, which reaches further than bfloat16."""
-    return toy(TOY.model_copy(update={"speed": rms_speed(large.base), "precision": "float32"}))
+    return toy(TOY.model_copy(update={"speed": large.base.rms_speed, "precision": "float32"}))
 
 
 def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -19,10 +19,10 @@ from torch import Tensor
 from resinflow.data.open import open_flows
 from resinflow.data.source import Sample
 from resinflow.data.store import FlowStore
+from resinflow.flow import recover_faces
 from resinflow.flow.drive import Drive
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.field import FlowField
-from resinflow.flow.grid import recover_faces
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.features import CHANNELS, MIRRORS, InputConfig, build_conditions, build_target
@@ -88,7 +88,7 @@ def stokes_residual(flow: FlowField) -> float:
         flow.axis,
         flow.pressure_drop,
         flow.viscosity,
-        face_velocity=faces,
+        face_velocity=faces.components,
     )
     state = to_state(problem, staggered)
     with Pool(1) as pool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.flow import Microstructure, divergence, recover_faces
+from resinflow.flow import Microstructure, recover_faces
 
 Values = Mapping[str, NDArray[Any]]
 Found = list[tuple[str, str]]
@@ -173,11 +173,10 @@ def _defect(velocity: NDArray[np.float64], micro: Microstructure, passable: NDAr
     if not exact:
         return _central_divergence(velocity, micro)
     faces = recover_faces(velocity, passable & (velocity != 0).any(axis=0), micro.spacing)
-    u, v, w = faces
-    size = max(float(np.abs(face).max()) for face in faces)
-    leak = max(float(np.abs(v[:, -1]).max()), float(np.abs(w[-1]).max())) / size
-    rates = [np.abs(face).max() / edge for face, edge in zip(faces, reversed(micro.spacing), strict=True)]
-    return max(leak, float(np.abs(divergence(faces, micro.spacing)).max() / max(rates)))
+    size = max(float(np.abs(values).max()) for values in faces.components)
+    leak = max(float(np.abs(faces.y[:, -1]).max()), float(np.abs(faces.z[-1]).max())) / size
+    rates = [np.abs(values).max() / edge for values, edge in zip(faces.components, reversed(micro.spacing), strict=True)]
+    return max(leak, float(np.abs(faces.divergence()).max() / max(rates)))
 
 
 def _central_divergence(velocity: NDArray[np.float64], micro: Microstructure) -> float:

@@ -25,7 +25,6 @@ from resinflow.models import (
     CalibrationDocument,
     Novelty,
     fit_novelty,
-    flow_speed,
     permeability_features,
     save_calibration,
     weights_fingerprint,
@@ -126,7 +125,7 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
     flow = outcome.flow
     fluid = np.flatnonzero(truth.microstructure.fluid)
     picked = rng.choice(fluid, _VOXELS, replace=fluid.size < _VOXELS)
-    units = np.array([flow_speed(flow)] * 3 + [flow.pressure_drop])[:, None]
+    units = np.array([flow.rms_speed] * 3 + [flow.pressure_drop])[:, None]
     if units[0] == 0.0 or flow.permeability == 0.0:
         raise InvalidInputError("the model predicts no flow at all; needed: a trained model.")
 

@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.evaluate.conservation import ratio, rms
 from resinflow.evaluate.metrics import check_comparable
-from resinflow.flow import COMPONENTS, Axis, FlowField
+from resinflow.flow import COMPONENTS, Axis, FlowField, ratio, rms
 
 ABSENT = 1e-3
 """Of the RMS speed: a component below it is absent from the true flow, and nothing can collapse."""

@@ -1,4 +1,4 @@
-"""Numbers that may not exist: NaN instead of a division by zero or a mean over nothing."""
+"""How well a flow field keeps the physics: mass balance, equal flow rates, no flow in the fibres."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, FlowField
-
-
-def ratio(numerator: float, denominator: float) -> float:
-    """Return the quotient; NaN unless the denominator is above zero."""
-    return numerator / denominator if denominator > 0.0 else float("nan")
-
-
-def rms(values: NDArray[np.floating]) -> float:
-    """Return the root mean square; NaN over nothing."""
-    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
-
-
-_ARRAY_AXIS = {"x": 2, "y": 1, "z": 0}
+from resinflow.flow import AXES, COMPONENTS, FlowField, ratio, rms
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def divergence_at_centres(flow: FlowField) -> float:
     divergence = np.zeros(int(usable.sum()))
     squared_gradient = np.zeros_like(divergence)
     for derivative in COMPONENTS:
-        axis = _ARRAY_AXIS[derivative]
+        axis = AXES.index(derivative)
         if fluid.shape[axis] == 1:
             continue
         step = flow.microstructure.spacing[axis]
@@ -89,14 +76,11 @@ def divergence_on_faces(flow: FlowField) -> float:
     |grad u| comes from the differences between neighbouring voxels, fibres (at rest) included, so that it exists in gaps
     one voxel wide. NaN without staggered velocities or without a gradient.
     """
-    if flow.face_velocity is None:
+    if flow.faces is None:
         return float("nan")
     fluid = flow.microstructure.fluid
     spacing = flow.microstructure.spacing
-    divergence = np.zeros(fluid.shape)
-    for face, component in zip(flow.face_velocity, COMPONENTS, strict=True):
-        axis = _ARRAY_AXIS[component]
-        divergence += np.diff(np.asarray(face, dtype=np.float64), axis=axis) / spacing[axis]
+    divergence = flow.faces.divergence()
     velocity = np.asarray(flow.velocity, dtype=np.float64) * fluid
     energy = sum(float(((np.diff(velocity, axis=axis + 1) / step) ** 2).sum()) for axis, step in enumerate(spacing))
     count = int(fluid.sum())

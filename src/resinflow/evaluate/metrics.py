@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.evaluate.conservation import PhysicsCheck, check_physics, ratio
-from resinflow.flow import COMPONENTS, FlowField, InvalidInputError
+from resinflow.evaluate.conservation import PhysicsCheck, check_physics
+from resinflow.flow import COMPONENTS, FlowField, InvalidInputError, ratio
 
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""

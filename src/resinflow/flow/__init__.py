@@ -4,10 +4,10 @@ from resinflow.flow.atomic import replacing
 from resinflow.flow.config import read_config
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
-from resinflow.flow.field import COMPONENTS, Base, FlowField
-from resinflow.flow.grid import divergence, recover_faces
+from resinflow.flow.field import Base, FlowField
+from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.microstructure import AXES, Axis, Microstructure
-from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability
+from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability, ratio, rms
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
 from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
 
@@ -24,6 +24,8 @@ __all__ = [
     "ConvergenceError",
     "Drive",
     "DriveOptions",
+    "Faces",
+    "Factors",
     "FlowField",
     "InvalidInputError",
     "Lateral",
@@ -33,16 +35,21 @@ __all__ = [
     "RelativeSpread",
     "ResinflowError",
     "SolverReport",
+    "Spacing",
     "Spread",
+    "blocks",
     "check_positive",
-    "divergence",
     "format_length",
     "format_permeability",
     "interpolation_places",
+    "ratio",
     "read_config",
     "recover_faces",
     "refined_medium",
     "replacing",
+    "rms",
     "surface_distance",
+    "turned",
+    "turned_vectors",
     "with_surface",
 ]

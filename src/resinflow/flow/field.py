@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,11 +25,11 @@ from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import ResinflowError
 from resinflow.flow.files import DIMENSIONS, FORMATS, GRID, REQUIRED_ATTRIBUTES, REQUIRED_VARIABLES, SCHEMA, UNITS, Format
+from resinflow.flow.grid import COMPONENTS, Faces, turned, turned_spacing, turned_vectors
 from resinflow.flow.report import report_from_dict, report_to_dict
 
 Base = Literal["planar", "response", "grid"]
 """Flows that a model can correct: each slice by itself, the response flow, or the solver's flow on the stored grid."""
-COMPONENTS: tuple[Axis, ...] = ("x", "y", "z")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,6 +133,37 @@ class FlowField:
         speed = np.sqrt((self.velocity**2).sum(axis=0))
         speed.setflags(write=False)
         return speed
+
+    @property
+    def faces(self) -> Faces | None:
+        """The staggered velocities with their spacing; None where the flow has none."""
+        return None if self.face_velocity is None else Faces(*self.face_velocity, self.microstructure.spacing)
+
+    @cached_property
+    def rms_speed(self) -> float:
+        """Root mean square speed over the fluid voxels, m/s."""
+        return float(np.sqrt((self.velocity**2).sum(axis=0)[self.microstructure.fluid].mean(dtype=np.float64)))
+
+    def turned(self) -> FlowField:
+        """Return the flow with its axis and x exchanged, a mirror and hence exact: a flow along x; itself where it is one."""
+        axis = self.axis
+        if axis == "x":
+            return self
+        micro, faces, distance = self.microstructure, self.faces, self.microstructure.signed_distance
+        return replace(
+            self,
+            microstructure=Microstructure(
+                turned(micro.fluid, axis),
+                turned_spacing(micro.spacing, axis),
+                None if distance is None else turned(distance, axis),
+            ),
+            velocity=turned_vectors(self.velocity, axis),
+            pressure=turned(self.pressure, axis),
+            axis="x",
+            face_velocity=None if faces is None else faces.turned(axis).components,
+            velocity_std=None if self.velocity_std is None else turned_vectors(self.velocity_std, axis),
+            pressure_std=None if self.pressure_std is None else turned(self.pressure_std, axis),
+        )
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the field as an xarray Dataset with named dimensions, coordinates in m and units."""

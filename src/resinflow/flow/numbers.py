@@ -1,4 +1,4 @@
-"""Checks of arrays and numbers that come from outside, and lengths and permeabilities as text."""
+"""Checks of arrays and numbers that come from outside, numbers that may not exist, lengths and permeabilities as text."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def check_positive(name: str, value: Any, unit: str) -> float:
     if not (np.isfinite(number) and number > 0):
         raise InvalidInputError(f"{name} is {value!r}; needed: a positive number in {unit}.")
     return number
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """Return the quotient; NaN unless the denominator is above zero."""
+    return numerator / denominator if denominator > 0.0 else float("nan")
+
+
+def rms(values: NDArray[np.floating]) -> float:
+    """Return the root mean square; NaN over nothing."""
+    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
 
 
 DARCY = 9.869233e-13

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resinflow.flow import REACH, FlowField, InvalidInputError, ModelReport, RelativeSpread, Spread, replacing
 from resinflow.models.directory import CALIBRATION, WEIGHTS
-from resinflow.models.features import flow_speed
 from resinflow.models.novelty import Novelty
 
 FEATURES = ("log_spread", "log_correction", "fibre_fraction", "cross_flow", "log_field_spread")
@@ -85,7 +84,7 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
         return flow
     fluid = flow.microstructure.fluid
     drawn = np.zeros(flow.velocity.shape) if flow.velocity_std is None else flow.velocity_std
-    speed = flow_speed(flow)
+    speed = flow.rms_speed
     laws = calibration.of_components(flow.axis)
     velocity_std = np.stack([law.deviation(values, speed) for law, values in zip(laws, drawn, strict=True)])
     pressure_std = None
@@ -113,7 +112,7 @@ def permeability_features(flow: FlowField, base: FlowField) -> NDArray[np.float6
     of 1e-4.
     """
     fluid = flow.microstructure.fluid
-    permeability, speed = flow.permeability, flow_speed(flow)
+    permeability, speed = flow.permeability, flow.rms_speed
     samples = flow.permeability_samples
     spread = float(np.std(samples, ddof=1)) if samples is not None and len(samples) > 1 else 0.0
     field = 0.0 if flow.velocity_std is None else _rms(flow.velocity_std[:, fluid])

@@ -62,7 +62,7 @@ def conditions_of(start: StartFlows, axis: Axis, inputs: InputConfig) -> Conditi
     _, dy, dx = start.planar.microstructure.spacing
     if abs(dy - dx) > 0.01 * dx:
         raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
-    planar, base = (_turned(flow, axis) for flow in (start.planar, start.base))
+    planar, base = start.planar.turned(), start.base.turned()
     return build_conditions(planar, base, speed=inputs.speed, hidden=inputs.hidden, learns=inputs.learns)
 
 
@@ -144,24 +144,6 @@ def _with_rate(flow: FlowField, along: int, rate: float) -> FlowField:
     return replace(flow, velocity=flow.velocity * factor, face_velocity=faces)
 
 
-def _turned(flow: FlowField, axis: Axis) -> FlowField:
-    """Return a flow along y as a flow along x, by exchanging the two in-plane axes (a mirror, hence exact)."""
-    if axis == "x":
-        return flow
-    micro = flow.microstructure
-    dz, dy, dx = micro.spacing
-    distance = micro.signed_distance
-    turned = Microstructure(micro.fluid.swapaxes(1, 2), (dz, dx, dy), None if distance is None else distance.swapaxes(1, 2))
-    return FlowField(
-        turned,
-        flow.velocity[[1, 0, 2]].swapaxes(2, 3),
-        flow.pressure.swapaxes(1, 2),
-        axis="x",
-        pressure_drop=flow.pressure_drop,
-        viscosity=flow.viscosity,
-    )
-
-
 def _turned_back(fields: Array, axis: Axis) -> Array:
-    """Undo :func:`_turned` on (samples, 4, nz, ny, nx)."""
+    """Undo :meth:`resinflow.FlowField.turned` on (samples, 4, nz, ny, nx)."""
     return fields if axis == "x" else np.ascontiguousarray(fields[:, [1, 0, 2, 3]].swapaxes(3, 4))

@@ -96,9 +96,9 @@ def build_conditions(
     micro = planar.microstructure
     if base.microstructure.fingerprint != micro.fingerprint or base.pressure_drop != planar.pressure_drop:
         raise InvalidInputError("planar flow and base flow differ in medium or pressure drop; needed: the same for both.")
-    if flow_speed(base) == 0:
+    if base.rms_speed == 0:
         raise InvalidInputError("nothing flows through this medium along the axis, so there is no flow to predict: K = 0.")
-    speed = flow_speed(base) if speed is None else speed
+    speed = base.rms_speed if speed is None else speed
     distance = surface_distance(micro) / micro.spacing[2]
     step_up, step_down = _pressure_steps(planar)
     geometry = np.stack(
@@ -139,11 +139,6 @@ def _without(base: FlowField, speed: float) -> NDArray[np.float32]:
     """The correction that leaves nothing of the base flow but the linear pressure profile, dimensionless."""
     pressure = _pressure_deviation(base)[None] / PRESSURE_GAIN
     return -np.concatenate([base.velocity / speed, pressure]).astype(np.float32)
-
-
-def flow_speed(flow: FlowField) -> float:
-    """Return the root mean square speed over the fluid voxels, m/s."""
-    return float(np.sqrt((flow.velocity**2).sum(axis=0)[flow.microstructure.fluid].mean(dtype=np.float64)))
 
 
 def _pressure_deviation(flow: FlowField) -> NDArray[np.floating]:

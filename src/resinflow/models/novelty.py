@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtri
 
-from resinflow.flow import FlowField, InvalidInputError, ModelReport
+from resinflow.flow import FlowField, InvalidInputError, ModelReport, rms
 from resinflow.models.features import CHANNELS, Condition, Conditions
 
 DESCRIPTORS: dict[str, str] = {
@@ -45,8 +45,8 @@ def describe_conditions(conditions: Conditions) -> NDArray[np.float64]:
     fluid = field("fluid") > 0.5
     pores, depths = _distances(fluid), _distances(~fluid)
     anisotropy = float(field("anisotropy")[fluid][0])
-    vx, vy = (_rms(field(name)[fluid]) for name in ("planar_vx", "planar_vy"))
-    base = [_rms(field(name)[fluid]) for name in ("base_vx", "base_vy", "base_vz")]
+    vx, vy = (rms(field(name)[fluid]) for name in ("planar_vx", "planar_vy"))
+    base = [rms(field(name)[fluid]) for name in ("base_vx", "base_vy", "base_vz")]
     values = {
         "porosity": fluid.mean(),
         "anisotropy": anisotropy,
@@ -56,8 +56,8 @@ def describe_conditions(conditions: Conditions) -> NDArray[np.float64]:
         "slope": _shift(fluid) / np.exp(anisotropy),
         "planar_vy": vy / vx if vx > 0.0 else 0.0,  # at rest where no slice by itself lets resin through
         "base_vz": base[2] / np.linalg.norm(base),
-        "pressure_step": _rms(field("step_up")[fluid]),
-        "pressure_deviation": _rms(field("base_pressure")[fluid]),
+        "pressure_step": rms(field("step_up")[fluid]),
+        "pressure_deviation": rms(field("base_pressure")[fluid]),
     }
     return np.array([values[name] for name in DESCRIPTORS], dtype=np.float64)
 
@@ -244,7 +244,3 @@ def _shift(fluid: NDArray[np.bool_]) -> float:
     changed = float((fluid[1:] != fluid[:-1]).mean()) if len(fluid) > 1 else 0.0
     outline = float((fluid[:, 1:] != fluid[:, :-1]).mean() + (fluid[:, :, 1:] != fluid[:, :, :-1]).mean())
     return changed / outline if outline > 0.0 else 0.0
-
-
-def _rms(values: NDArray[np.float64]) -> float:
-    return float(np.sqrt((values**2).mean()))

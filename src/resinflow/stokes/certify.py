@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Certificate, FlowField
+from resinflow.flow import Certificate, Faces, FlowField
 from resinflow.stokes.algebra.outer import momentum_residual, remove_divergence
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -51,9 +51,9 @@ def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE, tolerance: floa
     """
     with posed_stokes(flow.microstructure, flow.drive, wall_rule) as posed:
         if posed is None:
-            zeros = np.zeros_like(flow.velocity)
-            faces = tuple(np.zeros(shape) for shape in _face_shapes(flow))
-            return replace(flow, velocity=zeros, face_velocity=(faces[0], faces[1], faces[2]), report=None)
+            micro = flow.microstructure
+            faces = Faces.at_rest(micro.shape, micro.spacing)
+            return replace(flow, velocity=np.zeros_like(flow.velocity), face_velocity=faces.components, report=None)
         state = to_state(posed.problem, flow)
         remove_divergence(posed.pool, posed.preconditioner, state, tolerance)
         state[PRESSURE] = 0
@@ -139,8 +139,3 @@ def _momentum_residual(pool: Pool, parts: TwoScale, state: State) -> float:
         ]
         sizes.append(sum(parts_sum))
     return float(np.sqrt(sizes[0] / sizes[1]))
-
-
-def _face_shapes(flow: FlowField) -> list[tuple[int, int, int]]:
-    nz, ny, nx = flow.microstructure.shape
-    return [(nz, ny, nx + 1), (nz, ny + 1, nx), (nz + 1, ny, nx)]

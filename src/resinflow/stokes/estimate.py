@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, FlowField, SolverReport
+from resinflow.flow import AXES, COMPONENTS, Faces, FlowField, SolverReport
 from resinflow.stokes.algebra.pool import kernel
-from resinflow.stokes.problem.mask import pad_widths
 
 NARROW_GAP = 3
 """Voxels: gaps narrower than this are hardly resolved."""
@@ -62,12 +61,13 @@ def gap_statistics(flow: FlowField, *, planar: bool = False) -> GapStatistics:
     """
     spacing = flow.microstructure.spacing
     gap = voxel_gaps(flow.microstructure.fluid, (1, 2) if planar else (0, 1, 2))
+    faces = flow.faces or Faces.of_centres(flow.velocity, spacing, (False, False, False))
     sums = np.zeros(3)
     for component, name in enumerate(COMPONENTS):
         axis = AXES.index(name)
         area = float(np.prod([step for k, step in enumerate(spacing) if k != axis]))
         lines = (int(np.prod(gap.shape[:axis])), gap.shape[axis], -1)
-        through = _on_faces(flow, component, axis).reshape(lines[0], lines[1] + 1, -1)
+        through = np.ascontiguousarray(faces.components[component]).reshape(lines[0], lines[1] + 1, -1)
         pressure = np.ascontiguousarray(flow.pressure).reshape(lines)
         sums += area * np.array(dissipation(through, pressure, gap.reshape(lines), NARROW_GAP))
     total, narrow, inverse = (float(value) for value in sums)
@@ -83,15 +83,6 @@ def warn_of_narrow_gaps(flow: FlowField, *, planar: bool = False) -> FlowField:
     if warning is None or not isinstance(flow.report, SolverReport):
         return flow
     return replace(flow, report=replace(flow.report, warnings=(*flow.report.warnings, warning)))
-
-
-def _on_faces(flow: FlowField, component: int, axis: int) -> NDArray[np.floating]:
-    """Velocities of a component on its faces; without staggered ones the mean of both voxels, 0 on the sides of the box."""
-    if flow.face_velocity is not None:
-        return np.ascontiguousarray(flow.face_velocity[component])
-    velocity = flow.velocity[component]
-    inner = 0.5 * (np.delete(velocity, -1, axis) + np.delete(velocity, 0, axis))
-    return np.pad(inner, pad_widths(axis))
 
 
 NO_GAP = np.iinfo(np.uint16).max

@@ -18,16 +18,17 @@ from scipy import ndimage
 from resinflow.flow import (
     Drive,
     DriveOptions,
+    Factors,
     FlowField,
     InvalidInputError,
     Microstructure,
     ModelReport,
     SolverReport,
+    blocks,
     refined_medium,
     with_surface,
 )
 from resinflow.media import Fibres
-from resinflow.stokes.algebra.prolong import Factors, blocks, face_means
 from resinflow.stokes.certify import certify
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
@@ -91,23 +92,16 @@ def coarse_grain(flow: FlowField, factors: Factors, micro: Microstructure) -> Fl
     needed = tuple(count * factor for count, factor in zip(micro.shape, factors, strict=True))
     if fine.shape != needed:
         raise InvalidInputError(f"the flow has {fine.shape} voxels; needed: {needed}, {factors} for each of {micro.shape}.")
-    if flow.face_velocity is None:
+    if flow.faces is None:
         raise InvalidInputError("the flow has no face_velocity; needed: staggered velocities, which the solver returns.")
-    faces = [face_means(values, 2 - component, factors) for component, values in enumerate(flow.face_velocity)]
-    velocity = np.stack([_centred(values, 2 - component) for component, values in enumerate(faces)])
+    faces = flow.faces.coarse(factors)
     return replace(
         flow,
         microstructure=micro,
-        velocity=velocity,
+        velocity=faces.centres(),
         pressure=_pressure_means(flow, factors, micro),
-        face_velocity=(faces[0], faces[1], faces[2]),
+        face_velocity=faces.components,
     )
-
-
-def _centred(faces: Array, axis: int) -> Array:
-    """Means of the two faces of every voxel."""
-    along = np.moveaxis(faces, axis, 0)
-    return np.moveaxis(0.5 * (along[1:] + along[:-1]), 0, axis)
 
 
 def _pressure_means(flow: FlowField, factors: Factors, micro: Microstructure) -> Array:

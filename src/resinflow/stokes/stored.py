@@ -51,8 +51,8 @@ def grid_flow(
 def fit_to_mask(flow: FlowField) -> FlowField:
     """Return the nearest field without flow in the fibres of its mask that conserves mass and has the same K.
 
-    The nearest is meant in the norm weighted by the local response (:func:`resinflow.stokes.certify.project`): resin from partly
-    filled voxels takes to the open ones beside them. The projection loses or gains a little flow rate, which one factor for
+    The nearest is meant in the norm weighted by the local response (:func:`resinflow.stokes.certify.project`): resin from
+    partly filled voxels takes to the open ones beside them. The projection loses or gains a little flow rate, which one factor for
     the whole field gives back. Pressures in the fibres are dropped.
 
     Args:
@@ -63,9 +63,9 @@ def fit_to_mask(flow: FlowField) -> FlowField:
         ConvergenceError: the Poisson solve failed.
     """
     admissible = project(flow)
-    if admissible.permeability == 0 or flow.permeability == 0 or admissible.face_velocity is None:
+    if admissible.permeability == 0 or flow.permeability == 0 or admissible.faces is None:
         raise InvalidInputError(f"the medium does not percolate along {flow.axis}, so that nothing flows: K = 0.")
     scale = flow.permeability / admissible.permeability
-    u, v, w = (values * scale for values in admissible.face_velocity)
+    faces = admissible.faces.scaled(scale)
     pressure = np.where(flow.microstructure.fluid, flow.pressure, 0.0)
-    return replace(flow, velocity=admissible.velocity * scale, face_velocity=(u, v, w), pressure=pressure)
+    return replace(flow, velocity=admissible.velocity * scale, face_velocity=faces.components, pressure=pressure)

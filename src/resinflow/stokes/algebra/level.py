@@ -216,7 +216,7 @@ class Saddle(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """What stands at the ends of the lines of unknowns along one axis, see :func:`resinflow.stokes.algebra.viscous.wall_excess`.
+    """What stands at the ends of the lines of unknowns along one axis (:func:`resinflow.stokes.algebra.viscous.wall_excess`).
 
     Attributes:
         normal: the lines run along the component's own direction.

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from resinflow.flow import FlowField, InvalidInputError, interpolation_places
+from resinflow.flow import Factors, FlowField, InvalidInputError, interpolation_places
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.problem.problem import Problem, staggered_velocity, to_faces, to_state
 from resinflow.stokes.problem.system import PRESSURE
 
 Array = NDArray[np.floating]
-Factors = tuple[int, int, int]
 
 _LEAST = 1e-12
 """Squared response, over its largest, below which a face counts as closed."""
@@ -45,33 +44,15 @@ def start_state(problem: Problem, preconditioner: TwoScale, flow: FlowField) -> 
     return to_state(problem, _prolonged(problem, preconditioner, flow, (factors[0], factors[1], factors[2])))
 
 
-def face_means(values: Array, normal: int, factors: Factors) -> Array:
-    """Return means over the faces of a coarser grid: every so-many-th plane of faces, averaged within the plane.
-
-    Args:
-        values: on the faces normal to an array axis, such as (nz, ny, nx + 1).
-        normal: that axis.
-        factors: fine voxels per coarse voxel along (z, y, x).
-    """
-    planes = np.moveaxis(np.moveaxis(values, normal, 0)[:: factors[normal]], 0, normal)
-    within = [1 if axis == normal else factor for axis, factor in enumerate(factors)]
-    return blocks(planes, (within[0], within[1], within[2])).mean(axis=(1, 3, 5))
-
-
-def blocks(values: Array, factors: Factors) -> Array:
-    """Return the array with every axis split in two: coarse places and the fine ones within (z, rz, y, ry, x, rx)."""
-    split = [part for count, factor in zip(values.shape, factors, strict=True) for part in (count // factor, factor)]
-    return values.reshape(split)
-
-
 def _prolonged(problem: Problem, preconditioner: TwoScale, flow: FlowField, factors: Factors) -> FlowField:
     """The field on the grid of the problem."""
     state = problem.system.new_state(np.float64)
     for component in range(PRESSURE):
         state[component] = preconditioner.response(component)
     response = to_faces(problem, state)
-    velocities = staggered_velocity(flow, problem)
-    faces = [_on_fine_faces(velocities[k], response[k], 2 - k, factors) for k in range(3)]
+    velocities = staggered_velocity(flow, problem).components
+    means = response.coarse(factors).components
+    faces = [_on_fine_faces(velocities[k], response.components[k], means[k], 2 - k, factors) for k in range(3)]
     return replace(
         flow,
         microstructure=problem.micro,
@@ -85,9 +66,8 @@ def _prolonged(problem: Problem, preconditioner: TwoScale, flow: FlowField, fact
     )
 
 
-def _on_fine_faces(velocity: Array, response: Array, normal: int, factors: Factors) -> Array:
-    """Fine face velocities: the response times the gradient that the coarse face velocities ask of it."""
-    mean = face_means(response, normal, factors)
+def _on_fine_faces(velocity: Array, response: Array, mean: Array, normal: int, factors: Factors) -> Array:
+    """Fine face velocities: the response times the gradient that the coarse face velocities ask of its coarse mean."""
     demand, weight = mean * velocity, mean * mean
     for axis, factor in enumerate(factors):
         demand, weight = (_interpolated(values, axis, factor, faces=axis == normal) for values in (demand, weight))

@@ -103,7 +103,7 @@ def apply_viscous(lo, hi, level, u, out, partial):
 
 @kernel
 def expand(lo, hi, level, out):
-    """Write the stencil out to a :class:`resinflow.stokes.algebra.level.Level`: all conductances between unknowns, and the diagonal.
+    """Write the stencil out to a ``Level``: all conductances between unknowns, and the diagonal.
 
     cx_f = cx, cy_f = s_f cy, cz_f = s_f cz between unknowns, else 0;    d_f = 2 cx + 2 s_f (cy + cz) + excess_f
     """

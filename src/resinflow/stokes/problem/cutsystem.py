@@ -11,7 +11,7 @@ from resinflow.flow import Boundary, Drive, InvalidInputError, Lateral, Microstr
 from resinflow.stokes.algebra.level import Rows
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
-from resinflow.stokes.problem.mask import FLOW, Faces, Grid, pad_widths, wrapping
+from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, pad_widths, wrapping
 from resinflow.stokes.problem.pores import find_pores, winding_clusters
 from resinflow.stokes.problem.problem import Problem
 from resinflow.stokes.problem.system import StokesSystem
@@ -102,7 +102,7 @@ def _grid(
         before, after = _voxels_beside(carrying.shape, field.normal, wraps=wraps[field.normal])
         beside = [np.where(number >= 0, flat[number], False) for number in (before, after)]
         solid = 2 - beside[0].astype(np.int8) - beside[1].astype(np.int8)
-        built.append(Faces(field.normal, field.unknown & (beside[0] | beside[1]), solid, field.share))
+        built.append(FaceLayer(field.normal, field.unknown & (beside[0] | beside[1]), solid, field.share))
     return Grid(carrying, spacing, boundary, lateral, (built[0], built[1], built[2]))
 
 

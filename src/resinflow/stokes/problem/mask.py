@@ -18,7 +18,7 @@ FLOW = 2
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceLayer:
     """The faces normal to one array axis.
 
     Attributes:
@@ -51,7 +51,7 @@ class Grid:
     spacing: tuple[float, float, float]
     boundary: Boundary
     lateral: Lateral
-    faces: tuple[Faces, Faces, Faces]
+    faces: tuple[FaceLayer, FaceLayer, FaceLayer]
 
     @property
     def wraps(self) -> tuple[bool, bool, bool]:
@@ -72,8 +72,8 @@ def build_grid(fluid: NDArray[np.bool_], spacing: tuple[float, float, float], bo
     return Grid(fluid, spacing, boundary, lateral, (z, y, x))
 
 
-def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool) -> Faces:
-    """Faces normal to ``axis``: face i lies between voxels i - 1 and i."""
+def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool) -> FaceLayer:
+    """FaceLayer normal to ``axis``: face i lies between voxels i - 1 and i."""
     if wraps:
         before, after = np.roll(fluid, 1, axis), fluid
     else:
@@ -85,11 +85,11 @@ def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool)
     if open_ends:
         np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
     solid_beside = 2 - before.astype(np.int8) - after.astype(np.int8)
-    return Faces(axis, unknown, solid_beside, np.broadcast_to(share, unknown.shape))
+    return FaceLayer(axis, unknown, solid_beside, np.broadcast_to(share, unknown.shape))
 
 
 WallRule = Literal["gap", "plain", "surface"]
-"""``gap`` and ``plain`` for a mask; ``surface``: fibre surfaces from a signed distance (:mod:`resinflow.stokes.problem.cutcell`)."""
+"""``gap`` and ``plain`` for a mask; ``surface``: from a signed distance (:mod:`resinflow.stokes.problem.cutcell`)."""
 
 MASK_RULE: WallRule = "plain"
 """The default where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller:

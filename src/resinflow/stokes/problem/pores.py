@@ -33,7 +33,7 @@ class Pores:
 def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> Pores:
     """Label the pores of ``fluid`` (nz, ny, nx); ``periodic`` tells per array axis whether opposite faces are joined.
 
-    In a box that is periodic along the flow those pores lead through that wind round it, see :mod:`resinflow.stokes.problem.pores`.
+    In a box that is periodic along the flow those pores lead through that wind round it.
     """
     labels = np.empty(fluid.shape, dtype=np.int32)
     ndimage.label(fluid, output=labels)

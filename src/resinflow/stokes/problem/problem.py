@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from resinflow.flow import (
     Drive,
+    Faces,
     FlowField,
     InvalidInputError,
     Microstructure,
     SolverReport,
 )
-from resinflow.stokes.problem.mask import FLOW, Grid, pad_widths, wrapping
+from resinflow.stokes.problem.mask import FLOW, Grid, wrapping
 from resinflow.stokes.problem.pores import Pores, find_pores
 from resinflow.stokes.problem.system import PRESSURE, StokesSystem
-
-Faces = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
-"""Velocities on the x, y and z faces."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,13 @@ def to_flow(problem: Problem, state: NDArray[np.float64], report: SolverReport |
     """Return the flow field of a state for unit viscosity and unit load, in SI and in the medium's axes."""
     drive, turned = problem.drive, problem.drive.turned
     faces = to_faces(problem, state)
-    velocity = np.empty((3, *problem.micro.shape))
-    for component, field in enumerate(faces):
-        axis = 2 - component
-        ahead, behind = (np.moveaxis(field, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
-        centred = np.moveaxis(velocity[component], axis, 0)
-        np.add(ahead, behind, out=centred)
-        centred *= 0.5
     whole = _whole_pressure(problem, state[PRESSURE]) * drive.pressure_drop
     return FlowField(
         microstructure=problem.micro,
-        velocity=velocity,
+        velocity=faces.centres(),
         pressure=np.ascontiguousarray(whole.transpose(turned)),
         **asdict(drive),
-        face_velocity=faces,
+        face_velocity=faces.components,
         report=report,
     )
 
@@ -80,7 +71,7 @@ def to_faces(problem: Problem, state: NDArray[np.float64]) -> Faces:
         values *= scale
         faces.append(values)
     z, y, x = (faces[turned[axis]].transpose(turned) for axis in range(3))
-    return x, y, z
+    return Faces(x, y, z, problem.micro.spacing)
 
 
 def _load_count(problem: Problem) -> int:
@@ -113,7 +104,7 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
     velocities = staggered_velocity(flow, problem)
     state = system.new_state(np.float64)
     for axis in range(3):
-        values = np.asarray(velocities[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
+        values = np.asarray(velocities.components[2 - turned[axis]], dtype=np.float64).transpose(turned) * scale
         openness = np.where(system.unknown(axis), system.openness[axis], 1.0)
         state[axis] = np.where(system.unknown(axis), system.rows.pack(values, np.float64) / openness, 0.0)
     pressure = np.asarray(flow.pressure, dtype=np.float64).transpose(turned) / flow.pressure_drop
@@ -124,19 +115,14 @@ def to_state(problem: Problem, flow: FlowField) -> NDArray[np.float64]:
 
 
 def staggered_velocity(flow: FlowField, problem: Problem) -> Faces:
-    """Return the velocities on the x, y and z faces: the field's own, or else those at voxel centres averaged onto faces.
+    """Return the velocities on the faces: the field's own, or else those at voxel centres averaged onto faces.
 
     ``problem`` tells along which axes the box repeats; it may be one of another grid.
     """
-    if flow.face_velocity is not None:
-        return flow.face_velocity
-    fields = []
-    for component in range(3):
-        axis = 2 - component
-        mode = "wrap" if problem.grid.wraps[problem.drive.turned[axis]] else "edge"
-        padded = np.pad(flow.velocity[component], pad_widths(axis), mode=mode)
-        fields.append(0.5 * (np.delete(padded, 0, axis) + np.delete(padded, -1, axis)))
-    return fields[0], fields[1], fields[2]
+    if flow.faces is not None:
+        return flow.faces
+    z, y, x = (problem.grid.wraps[axis] for axis in problem.drive.turned)
+    return Faces.of_centres(flow.velocity, flow.microstructure.spacing, (z, y, x))
 
 
 def still(micro: Microstructure, drive: Drive, started_at: float) -> FlowField:
@@ -149,13 +135,12 @@ def still(micro: Microstructure, drive: Drive, started_at: float) -> FlowField:
     fluid = micro.fluid.transpose(drive.turned)
     pores = find_pores(fluid, wrapping(drive.boundary, drive.lateral))
     pressure = _resting_pressure(pores) * drive.pressure_drop
-    nz, ny, nx = micro.shape
     return FlowField(
         microstructure=micro,
-        velocity=np.zeros((3, nz, ny, nx)),
+        velocity=np.zeros((3, *micro.shape)),
         pressure=np.ascontiguousarray(pressure.transpose(drive.turned)),
         **asdict(drive),
-        face_velocity=(np.zeros((nz, ny, nx + 1)), np.zeros((nz, ny + 1, nx)), np.zeros((nz + 1, ny, nx))),
+        face_velocity=Faces.at_rest(micro.shape, micro.spacing).components,
         report=report,
     )
 

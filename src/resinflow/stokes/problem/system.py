@@ -18,7 +18,7 @@ from resinflow.stokes.algebra.level import Ends, Rows, Saddle
 from resinflow.stokes.algebra.multigrid import Viscous
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.stencil import BLOCKED
-from resinflow.stokes.problem.mask import FLOW, Faces, Grid, WallRule
+from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, WallRule
 
 PRESSURE = 3
 """Place of the pressure in a state (4, rows + 1, width); 0 to 2 are the velocities on the z, y and x faces."""
@@ -138,7 +138,7 @@ def build_system(grid: Grid, labels: NDArray[np.integer], rule: WallRule) -> Sto
     return StokesSystem(rows, grid, excess, openness, spacing, rows.pack(first[labels], smallest), int(numbered.size))
 
 
-def _excess(grid: Grid, faces: Faces, spacing: tuple[float, float, float], rule: WallRule) -> NDArray[np.float32]:
+def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], rule: WallRule) -> NDArray[np.float32]:
     """Excess of the diagonal of one component, (z, y, x)."""
     excess = np.zeros(faces.unknown.shape, dtype=np.float32)
     whole = np.ones_like(excess)
