@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.flow import field as core_io
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.field import FlowField
 from resinflow.flow.files import FORMATS
@@ -242,14 +241,14 @@ def test_what_a_dataset_lacks_is_named():
     dataset = bare_field().to_xarray().drop_vars("pressure")
     del dataset.attrs["viscosity"]
     with pytest.raises(InvalidInputError, match="pressure, viscosity missing"):
-        core_io.flow_from_dataset(dataset)
+        FlowField.from_xarray(dataset)
 
 
 def test_a_dataset_changed_in_memory_is_a_field_again():
     flow = full_field()
     dataset = flow.to_xarray()
     dataset["velocity"] = dataset["velocity"] * 2
-    assert np.array_equal(core_io.flow_from_dataset(dataset).velocity, flow.velocity * 2)
+    assert np.array_equal(FlowField.from_xarray(dataset).velocity, flow.velocity * 2)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -295,7 +294,7 @@ def test_paraview_sees_cell_data_with_vectors_last_and_x_fastest(tmp_path):
 def test_a_missing_pyvista_names_the_extra_to_install(tmp_path):
     code = (
         "import sys; sys.modules['pyvista'] = None\n"
-        "import numpy as np; from resinflow.core import FlowField, Microstructure, MissingDependencyError\n"
+        "import numpy as np; from resinflow.flow import FlowField, Microstructure, MissingDependencyError\n"
         "one = np.ones((1, 1, 1)); medium = Microstructure(one, (1e-6,) * 3)\n"
         "flow = FlowField(medium, np.ones((3, 1, 1, 1)), one, 'x', 1, 1)\n"
         f"path = {str(tmp_path / 'flow.vti')!r}\n"

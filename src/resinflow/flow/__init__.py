@@ -1,7 +1,7 @@
 """The physical values that every room speaks: microstructures, drives, flow fields, reports, and their files."""
 
 from resinflow.flow.atomic import replacing
-from resinflow.flow.config import read_config
+from resinflow.flow.config import first_fault, read_config
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
 from resinflow.flow.field import Base, FlowField
@@ -39,6 +39,7 @@ __all__ = [
     "Spread",
     "blocks",
     "check_positive",
+    "first_fault",
     "format_length",
     "format_permeability",
     "interpolation_places",

@@ -1,4 +1,4 @@
-"""Recipes: YAML files of options, read into typed models."""
+"""Recipes: YAML files of options, read into typed models, and what is wrong with them as one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,20 @@ def read_config(path: Path, model: type[T]) -> T:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        known = f" Known options: {', '.join(model.model_fields)}." if first["type"] == "extra_forbidden" else ""
-        raise InvalidInputError(f"{path}: {key}: {first['msg']} (found {first['input']!r}).{known}") from None
+        unknown = error.errors(include_url=False)[0]["type"] == "extra_forbidden"
+        options = f" Known options: {', '.join(model.model_fields)}." if unknown else ""
+        raise InvalidInputError(f"{path}: {first_fault(error, 'recipe')}.{options}") from None
+
+
+def first_fault(error: ValidationError, whole: str, *, value: bool = True) -> str:
+    """Return the first fault that pydantic reports as one line, ``key: message (found value)``.
+
+    Args:
+        error: of a model.
+        whole: what stands in the place of the key where the fault is one of the whole model.
+        value: whether the value is told.
+    """
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"]) or whole
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (found {fault['input']!r})" if value else f"{key}: {message}"

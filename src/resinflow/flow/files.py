@@ -1,9 +1,15 @@
-"""How a flow field is laid out in a dataset: names, dimensions and units of its arrays, and its attributes."""
+"""Flow fields on disk: names, dimensions and units of the arrays of a dataset, its attributes, and the formats of files.
+
+A file carries a checksum of its content, so that damage which a format itself does not see (a lost Zarr chunk reads as zeros)
+is found on loading.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +17,8 @@ from xml.parsers.expat import ParserCreate
 
 import numpy as np
 
-from resinflow.flow.errors import MissingDependencyError
+from resinflow.flow.atomic import replacing
+from resinflow.flow.errors import InvalidInputError, MissingDependencyError, ResinflowError
 
 if TYPE_CHECKING:
     import xarray
@@ -45,8 +52,8 @@ UNITS = {
     "face_velocity_y": "m s-1",
     "face_velocity_z": "m s-1",
 }
-REQUIRED_VARIABLES = ("fluid", "velocity", "pressure")
-REQUIRED_ATTRIBUTES = (
+_REQUIRED_VARIABLES = ("fluid", "velocity", "pressure")
+_REQUIRED_ATTRIBUTES = (
     "spacing",
     "axis",
     "pressure_drop",
@@ -57,7 +64,7 @@ REQUIRED_ATTRIBUTES = (
     "report",
 )
 
-
+_CHECKSUM = "checksum"
 _VTI_HEADER = "resinflow"
 
 
@@ -165,3 +172,68 @@ FORMATS = {
     ".vti": Format(_write_vti, _read_vti),
 }
 """By suffix."""
+
+
+def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:
+    """Write ``dataset`` in the format that the suffix of ``path`` names and return the path.
+
+    Raises:
+        InvalidInputError: an unknown suffix, or a place that cannot be written.
+    """
+    form = _format_of(path)
+    signed = dataset.assign_attrs({_CHECKSUM: _checksum(dataset)})
+    with replacing(path) as temporary:
+        form.write(signed, temporary)
+    return path
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[xarray.Dataset]:
+    """Yield the dataset in ``path``; whatever is wrong with it, inside the block too, is one error that names the file.
+
+    Raises:
+        InvalidInputError: no such file, an unknown suffix, a damaged file, or a dataset that the block refuses.
+    """
+    form = _format_of(path)
+    if not path.exists():
+        raise InvalidInputError(f"{path} does not exist; needed: a flow field that resinflow saved.")
+    try:
+        yield form.read(path)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path} cannot be used as a flow field: {error}") from error
+    except (ResinflowError, MemoryError):
+        raise
+    except Exception as error:  # every backend has its own errors for a truncated or foreign file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInputError(f"{path} cannot be read as a flow field ({reason}); save it again.") from error
+
+
+def check_dataset(dataset: xarray.Dataset) -> None:
+    """Raise InvalidInputError unless the dataset follows the schema and its content is what was saved."""
+    attrs = dataset.attrs
+    if attrs.get("schema") != SCHEMA:
+        raise InvalidInputError(f"the schema is {attrs.get('schema')!r}; needed: {SCHEMA!r}.")
+    missing = [name for name in _REQUIRED_VARIABLES if name not in dataset]
+    missing += [name for name in _REQUIRED_ATTRIBUTES if name not in attrs]
+    if missing:
+        raise InvalidInputError(f"{', '.join(missing)} missing; needed: all that resinflow saves.")
+    if _CHECKSUM in attrs and attrs[_CHECKSUM] != _checksum(dataset):
+        raise InvalidInputError("its content is not what was saved (damaged, or changed by hand); save it again.")
+
+
+def _format_of(path: Path) -> Format:
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise InvalidInputError(f"the suffix of {path.name} is {path.suffix!r}; needed: one of {', '.join(FORMATS)}.")
+    return form
+
+
+def _checksum(dataset: xarray.Dataset) -> int:
+    """CRC-32 over the attributes and over names, types and bytes of all arrays, in the order of their names."""
+    attributes = {name: np.asarray(value).tolist() for name, value in dataset.attrs.items() if name != _CHECKSUM}
+    value = zlib.crc32(json.dumps(attributes, sort_keys=True).encode())
+    for name in sorted(map(str, dataset.data_vars)):
+        array = np.ascontiguousarray(dataset[name].values)
+        value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)
+        value = zlib.crc32(array.data, value)
+    return value

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from resinflow.flow import REACH, FlowField, InvalidInputError, ModelReport, RelativeSpread, Spread, replacing
+from resinflow.flow import REACH, FlowField, InvalidInputError, ModelReport, RelativeSpread, Spread, first_fault, replacing
 from resinflow.models.directory import CALIBRATION, WEIGHTS
 from resinflow.models.novelty import Novelty
 
@@ -197,9 +197,7 @@ def load_calibration(directory: str | Path) -> CalibrationDocument | None:
     try:
         document = CalibrationDocument.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InvalidInputError(f"{path} cannot be used ({where}: {first['msg']}). {again}") from None
+        raise InvalidInputError(f"{path} cannot be used ({first_fault(error, 'the file', value=False)}). {again}") from None
     if document.weights != weights_fingerprint(directory):
         raise InvalidInputError(f"{path} belongs to other weights than {WEIGHTS} beside it. {again}")
     return document

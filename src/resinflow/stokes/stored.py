@@ -52,8 +52,8 @@ def fit_to_mask(flow: FlowField) -> FlowField:
     """Return the nearest field without flow in the fibres of its mask that conserves mass and has the same K.
 
     The nearest is meant in the norm weighted by the local response (:func:`resinflow.stokes.certify.project`): resin from
-    partly filled voxels takes to the open ones beside them. The projection loses or gains a little flow rate, which one factor for
-    the whole field gives back. Pressures in the fibres are dropped.
+    partly filled voxels takes to the open ones beside them. The projection loses or gains a little flow rate, which one factor
+    for the whole field gives back. Pressures in the fibres are dropped.
 
     Args:
         flow: a field with staggered velocities.
