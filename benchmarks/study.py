@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.evaluate.options import SourceOptions, Split
+from resinflow.evaluate.options import Split
 from resinflow.flow.config import read_config
 from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
@@ -163,8 +163,3 @@ class Setting:
         """Return the file of a variant's scores; a variant is finished when it is there."""
         words = [self.split, *([str(self.limit)] if self.limit else []), *([] if variant.project else ["unprojected"])]
         return self.out / variant.name / f"{'-'.join(words)}.json"
-
-    @property
-    def source(self) -> SourceOptions:
-        """The scored samples."""
-        return SourceOptions(data=self.data, limit=self.limit)

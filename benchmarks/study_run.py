@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from study import REFERENCE, Setting, Study, Variant
 
 from resinflow.data.open import open_flows
-from resinflow.evaluate.evaluation import chosen_samples, evaluate_model, open_source
+from resinflow.evaluate.evaluation import evaluate_model, samples_of
 from resinflow.evaluate.methods import DIFFUSION, draw
 from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.options import EvaluationOptions
@@ -135,10 +135,11 @@ def _counted_seconds(run: Path, stage: StageName) -> Iterator[None]:
 
 
 def _scores(model: Path, variant: Variant, setting: Setting) -> Mapping[str, Sequence[Score]]:
+    predictor, source = load_model(model), open_flows(setting.data)
     if variant.project:
-        return evaluate_model(setting.source, EvaluationOptions(model=str(model), split=setting.split))[0].scores
-    predictor, source = load_model(model), open_source(setting.source)
-    samples = (source.sample(index) for index in chosen_samples(source, setting.split, setting.limit))
+        options = EvaluationOptions(split=setting.split, limit=setting.limit)
+        return evaluate_model(predictor, source, options).scores
+    samples = (source.sample(index) for index in samples_of(source, setting.split, setting.limit))
     return {DIFFUSION: [Score(compare(draw(predictor, s, None, 0, project=False).flow, s.truth)) for s in samples]}
 
 

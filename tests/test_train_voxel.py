@@ -210,7 +210,7 @@ def test_an_evaluation_takes_the_model_as_a_baseline_of_one_sample(
 ) -> None:
     from resinflow.presets.load import load_model
 
-    options = EvaluationOptions(model=str(tiny_run / "model"), baseline=[f"U-Net={finished / 'model'}"], samples=3)
+    options = EvaluationOptions(baseline=[f"U-Net={finished / 'model'}"], samples=3)
     row = next(method for method in methods_of(load_model(tiny_run / "model"), options) if method.name == "U-Net")
     outcome = row.run(tiny_store.sample(0))
     assert outcome.members is None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from resinflow.cli.console import counting, make_console
 from resinflow.data import QUANTITIES, DataSummary, FlowSource, open_flows, summarise
 from resinflow.flow import InvalidInputError, format_length, replacing
 from resinflow.view import Histogram, histogram_figure
@@ -38,29 +37,26 @@ scale with pressure drop over viscosity, so that one choice of both stands for a
 """
 
 
-def write_card(data: Path, output: Path, figure: Path | None = None) -> None:
-    """Write the card of a data set and its figure, and say so.
+def write_card(data: Path, output: Path, figure: Path, watch: Callable[[int, int], None] | None = None) -> None:
+    """Write the card of a data set and its figure.
 
     Args:
         data: a store or a folder in the published layout; complete, with a split.
         output: the page (.md).
-        figure: .png, .svg or .pdf; by default beside the page, with its name and .png.
+        figure: .png, .svg or .pdf.
+        watch: called with the numbers of read and of all samples.
 
     Raises:
         InvalidInputError: an output that is no .md, a data set without a split or with missing samples.
     """
     if output.suffix != ".md":
         raise InvalidInputError(f"the card is to be {output.name}; needed: a name that ends in .md.")
-    figure = figure or output.with_suffix(".png")
-    console = make_console()
     source = open_flows(data)
-    with counting(console, "samples") as watch:
-        summary = summarise(source, watch)
+    summary = summarise(source, watch)
     histogram_figure(card_panels(summary), figure)
     link = os.path.relpath(figure.absolute(), output.absolute().parent).replace(os.sep, "/")
     with replacing(output) as temporary:
         temporary.write_text(card_text(source, summary, link), encoding="utf-8")
-    console.print(f"wrote {output} and {figure}")
 
 
 def card_panels(summary: DataSummary) -> list[Histogram]:

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from resinflow.cli.medium import is_extruded
 from resinflow.flow import FlowField, InvalidInputError, Microstructure, format_length, format_permeability
-from resinflow.media import estimate_fibre_diameter, gebart_permeability, gebart_warning
 
 
 def make_console() -> Console:
@@ -40,8 +38,25 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+@contextmanager
+def counting_parts(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function (what, done, all) that drives one progress bar for every part of a job on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
 def print_medium(console: Console, micro: Microstructure, source: str) -> None:
     """Print size, voxel size, fibre fraction and, for extruded media, what that means."""
+    from resinflow.media import is_extruded
+
     console.print(f"{source}: {micro.describe()}")
     if is_extruded(micro):
         console.print(
@@ -52,6 +67,8 @@ def print_medium(console: Console, micro: Microstructure, source: str) -> None:
 
 def print_plausibility(console: Console, flow: FlowField) -> None:
     """Print K in all units beside Gebart's value for the same fibre fraction and diameter, with a warning if far apart."""
+    from resinflow.media import estimate_fibre_diameter, gebart_permeability, gebart_warning
+
     micro = flow.microstructure
     console.print(f"K{flow.axis}{flow.axis} = {format_permeability(flow.permeability)}")
     diameter = estimate_fibre_diameter(micro)
@@ -71,8 +88,8 @@ def print_plausibility(console: Console, flow: FlowField) -> None:
 
 def print_warnings(console: Console, flows: Sequence[FlowField]) -> None:
     """Print what the reports of ``flows`` warn of, each once."""
-    found = [warning for flow in flows if flow.report is not None for warning in flow.report.warnings]
-    for warning in dict.fromkeys(found):
+    warnings = [warning for flow in flows if flow.report is not None for warning in flow.report.warnings]
+    for warning in dict.fromkeys(warnings):
         console.print(f"note: {warning}", style="yellow")
 
 

@@ -1,11 +1,20 @@
-"""The commands of `resinflow data`: argument parsing only, as in :mod:`resinflow.cli.app`."""
+"""The commands of `resinflow data`: generating, converting, checking and downloading data sets, and what is in them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from cyclopts import App, Parameter
+from rich.console import Console
+
+from resinflow.cli.console import Pace, counting, make_console, showing_pace
+from resinflow.flow import InvalidInputError
+
+if TYPE_CHECKING:
+    from resinflow.data.download import Record
 
 data_app = App(name="data", help="Data sets of microstructures with their flows.")
 DownloadFolder = Annotated[
@@ -41,9 +50,17 @@ def generate(
     dashboard
         Address of Dask's dashboard on this machine's cluster, e.g. :8787; by default none.
     """
-    from resinflow.cli.data_commands import generate_and_print
+    from resinflow.data import generate as generate_samples
+    from resinflow.data import load_generation_config
 
-    generate_and_print(recipe, output, workers, scheduler, dashboard)
+    console = make_console()
+    config = load_generation_config(recipe)
+    pace = Pace()
+    with showing_pace(console, "samples", pace) as watch:
+        generate_samples(config, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
+    if pace.rate is not None:
+        console.print(f"made {pace.made} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
+    info(output)
 
 
 @data_app.command
@@ -55,9 +72,10 @@ def split(data: Path, /) -> None:
     data
         A complete data set without a split.
     """
-    from resinflow.cli.data_commands import split_and_print
+    from resinflow.data import FlowStore, draw_splits
 
-    split_and_print(data)
+    indices = draw_splits(FlowStore.open(data, writable=True))
+    make_console().print(", ".join(f"{name} {len(part)}" for name, part in indices.items()))
 
 
 @data_app.command
@@ -69,9 +87,13 @@ def stats(data: Path, /) -> None:
     data
         A data set with a split.
     """
-    from resinflow.cli.data_commands import statistics_and_print
+    from resinflow.data import FlowStore, compute_statistics
 
-    statistics_and_print(data)
+    statistics = compute_statistics(FlowStore.open(data, writable=True))
+    make_console().print(
+        f"{statistics['samples']} training samples; RMS correction to the response flow (vx, vy, vz in units of its RMS speed, "
+        "pressure in units of the pressure drop): " + ", ".join(f"{value:.4f}" for value in statistics["correction_rms"])
+    )
 
 
 @data_app.command
@@ -83,9 +105,33 @@ def info(data: Path, /) -> None:
     data
         A data set (folder or URL), a folder in the published layout, or a YAML file that names one with its units.
     """
-    from resinflow.cli.data_commands import print_info
+    from resinflow.data import SPLITS, FlowStore, open_flows
 
-    print_info(data)
+    console = make_console()
+    source = open_flows(data)
+    shape = source.shape
+    complete = source.complete if isinstance(source, FlowStore) else np.ones(len(source), dtype=bool)
+    console.print(f"{data}: {int(complete.sum())} of {len(source)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")
+    attributes = source.attributes
+    if "splits" in attributes:
+        console.print("splits: " + ", ".join(f"{name} {len(source.indices(name))}" for name in SPLITS))
+    if not complete.any():
+        return
+    if "converted_from" in attributes.get("recipe", {}):
+        flows = ", ".join(f"{count} along {axis}" for axis, count in attributes["layout"]["cases"].items())
+        console.print(f"{'converted from' if isinstance(source, FlowStore) else 'in'} the published layout: {flows}")
+    for title, field, unit in (
+        ("fibre fraction asked", "volume_fraction", ""),
+        ("fibre diameter", "diameter", " m"),
+        ("misalignment limit", "misalignment", " degrees"),
+        ("permeability", "permeability", " m^2"),
+    ):
+        if field != "permeability" and not (isinstance(source, FlowStore) and source.has(field)):
+            continue
+        values = source.read(field)[complete]
+        console.print(
+            f"{title}: {values.min():.4g} to {values.max():.4g}{unit}, median {sorted(values)[len(values) // 2]:.4g}{unit}"
+        )
 
 
 @data_app.command
@@ -103,7 +149,11 @@ def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
     """
     from resinflow.cli.card import write_card
 
-    write_card(data, output, figure)
+    console = make_console()
+    figure = figure or output.with_suffix(".png")
+    with counting(console, "samples") as watch:
+        write_card(data, output, figure, watch)
+    console.print(f"wrote {output} and {figure}")
 
 
 @data_app.command(name="convert")
@@ -137,17 +187,31 @@ def convert_data(
     plain
         Write the published files alone, without those that make the way back lossless.
     """
-    from resinflow.cli.data_commands import convert_and_print
+    from resinflow.data import FlowStore, export_published, import_published
 
-    convert_and_print(
-        source,
-        destination,
-        pressure_drop=pressure_drop,
-        viscosity=viscosity,
-        density=density,
-        derive=derive,
-        plain=plain,
-    )
+    console = make_console()
+    if destination.suffix == ".zarr":
+        if plain:
+            raise InvalidInputError("--plain was given; it belongs to conversions into the published layout, not into a .zarr.")
+        with counting(console, "samples") as watch:
+            import_published(
+                source,
+                destination,
+                pressure_drop=pressure_drop,
+                viscosity=viscosity,
+                density=density,
+                derive=derive,
+                watch=watch,
+            )
+        info(destination)
+        return
+    if derive or any(value is not None for value in (pressure_drop, viscosity, density)):
+        raise InvalidInputError(
+            f"options for a conversion into a store were given; needed then: a destination in .zarr, found {destination}."
+        )
+    with counting(console, "files") as watch:
+        export_published(FlowStore.open(source), destination, watch=watch, plain=plain)
+    console.print(f"wrote {destination} in the published layout")
 
 
 @data_app.command
@@ -159,9 +223,19 @@ def check(data: Path, /) -> None:
     data
         A data set.
     """
-    from resinflow.cli.data_commands import check_and_print
+    from resinflow.data import FlowStore, check_store
 
-    check_and_print(data)
+    console = make_console()
+    store = FlowStore.open(data)
+    with counting(console, "checked") as watch:
+        faults = check_store(store, watch=watch)
+    for fault in faults:
+        console.print(str(fault))
+    if faults:
+        samples = {fault.sample for fault in faults} - {None}
+        raise InvalidInputError(f"{data}: {len(faults)} faults in {len(samples)} of {len(store)} samples.")
+    splits = "splits hold" if "splits" in store.attributes else "no splits drawn yet"
+    console.print(f"{data}: {len(store)} samples without fault; {splits}")
 
 
 @data_app.command(name="download")
@@ -173,6 +247,31 @@ def download_data(name: str, /, *, output: DownloadFolder = None, base_url: Base
     name
         fibres-3d (2.1 GB) or fibres-2d.
     """
-    from resinflow.cli.data_commands import download_data_and_print
+    from resinflow.data.download import DATA_RECORDS
 
-    download_data_and_print(name, output, base_url)
+    console = make_console()
+    folders = fetch_record(console, DATA_RECORDS, name, output or Path("data") / name, base_url)
+    sets = {file.parents[1] for folder in folders for file in folder.rglob("domain.pt")}
+    for folder in sorted(sets) or folders:
+        console.print(f"unpacked to {folder}; to use it: resinflow data convert {folder} {folder}.zarr --derive ...")
+
+
+def fetch_record(
+    console: Console, records: Mapping[str, Record], name: str, output: Path, base_url: str | None
+) -> tuple[Path, ...]:
+    """Download a published record by name, print its files, and return the folders that were unpacked.
+
+    Raises:
+        InvalidInputError: another name.
+        DownloadError: the network's or the server's reasons.
+    """
+    from resinflow.data.download import BASE_URL, download_record, named_record
+
+    record = named_record(records, name)
+    with counting(console, "bytes") as watch:
+        download = download_record(record, output, base_url=base_url or BASE_URL, watch=watch)
+    for file in download.files:
+        console.print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
+    if not download.verified:
+        console.print("note: the record could not be reached; these files were taken as they are, unverified", style="yellow")
+    return download.folders

@@ -1,58 +1,117 @@
-"""The commands `resinflow evaluate` and `resinflow reconstruct`: argument parsing only, as in :mod:`resinflow.cli.app`."""
+"""The commands `resinflow evaluate` and `resinflow reconstruct`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
 from rich.console import Console
 
 from resinflow.cli.console import counting, make_console
-from resinflow.data import Sample
-from resinflow.evaluate import (
-    SUFFIXES,
-    Evaluation,
-    component_table,
-    cost_rows,
-    ensemble_rows,
-    evaluation_table,
-    save_scores,
-    spread_rows,
-    terminal_table,
-)
-from resinflow.evaluate.evaluation import _sample, evaluate_model, open_source
-from resinflow.evaluate.methods import Method
-from resinflow.evaluate.options import EvaluationOptions, ReconstructionOptions, SourceOptions
-from resinflow.flow import FlowField, InvalidInputError
-from resinflow.view import check_folder, worse_line, write_report
+from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
+from resinflow.evaluate.options import EvaluationOptions, Mode, ReconstructionOptions
+from resinflow.flow import InvalidInputError, replacing
+
+if TYPE_CHECKING:
+    from resinflow.evaluate import Evaluation
+    from resinflow.evaluate.reconstruct import Reconstruction
 
 
-def evaluate_and_print(source_options: SourceOptions, options: EvaluationOptions, output: Path | None) -> None:
-    """Evaluate, print the tables, and save the numbers (.json, .csv) or a whole report (a folder) where asked.
+def evaluate(
+    *,
+    source: Annotated[SourceOptions, FLAT],
+    model: str = "small",
+    options: Annotated[EvaluationOptions, FLAT] = EvaluationOptions(),
+    output: Annotated[Path | None, OUTPUT] = None,
+) -> None:
+    """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
 
-    Raises:
-        InvalidInputError: as :func:`evaluate_model`, or an output that is neither; found before anything is computed.
+    Example: resinflow evaluate --data data/small.zarr --model runs/paper/model --sampler ddim --steps 10 --steps 50 -o report
+
+    Parameters
+    ----------
+    model
+        A shipped model by name, or a model directory.
+    output
+        A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
+        of every sample (.json or .csv).
     """
+    from resinflow.evaluate import SUFFIXES, save_scores
+    from resinflow.evaluate.evaluation import evaluate_model, flows_of_sample
+    from resinflow.presets import load_branched_model
+    from resinflow.view import write_report
+
     console = make_console()
     if output is not None:
         _check_output(output)
+    predictor, flows = load_branched_model(model), source.open()
     with counting(console, f"{options.split} split") as watch:
-        evaluation, methods = evaluate_model(source_options, options, watch)
+        evaluation = evaluate_model(predictor, flows, options, watch=watch)
     print_evaluation(evaluation, console)
     if output is None:
         return
     if output.suffix in SUFFIXES:
         console.print(f"wrote {save_scores(evaluation.scores, output)}")
         return
-    method = next(method for method in methods if method.name == evaluation.main)
-    source = open_source(source_options)
-    made = write_report(evaluation, output, lambda index: _shown(method, _sample(source, index, options.surfaces)))
-    console.print(f"wrote {made}: report.html, report.md, summary.json, samples.csv, figures")
+    report = write_report(evaluation, output, lambda index: flows_of_sample(predictor, flows, index, options))
+    console.print(f"wrote {report}: report.html, report.md, summary.json, samples.csv, figures")
+
+
+def reconstruct(
+    *,
+    source: Annotated[SourceOptions, FLAT],
+    model: str = "small",
+    options: Annotated[ReconstructionOptions, FLAT] = ReconstructionOptions(),
+    output: Annotated[Path, OUTPUT],
+) -> None:
+    """Send flows of a data set through the VAE alone, and say whether it keeps vz or lets it collapse to zero.
+
+    Example: resinflow reconstruct --data data/small.zarr --mode cross --sample 12 --output cross
+
+    Parameters
+    ----------
+    model
+        A shipped model by name, or a model directory.
+    output
+        Folder for reconstruction.json, slices.csv and the figures.
+    """
+    from resinflow.evaluate.reconstruct import (
+        DOCUMENT,
+        FIGURES,
+        NAMES,
+        SLICES,
+        describe,
+        reconstruct_model,
+        reconstruction_views,
+        save_reconstructions,
+        shown,
+    )
+    from resinflow.presets import load_branched_model
+    from resinflow.view import check_folder, reconstruction_figures, write_figure
+
+    console = make_console()
+    check_folder(output, DOCUMENT)
+    predictor, flows = load_branched_model(model), source.open()
+    with counting(console, NAMES[options.mode]) as watch:
+        reconstructions = reconstruct_model(predictor, flows, options, watch=watch)
+    document = describe(reconstructions, predictor.name, options.mode, flows)
+    print_reconstructions(reconstructions, document, options.mode, console)
+    with replacing(output) as temporary:
+        (temporary / FIGURES).mkdir(parents=True)
+        for reconstruction in shown(reconstructions):
+            views = reconstruction_views(predictor, options.mode, flows.sample(reconstruction.index), reconstruction)
+            for name, figure in reconstruction_figures(*views).items():
+                write_figure(figure, temporary / FIGURES / f"sample-{reconstruction.index:05d}-{name}.png")
+        save_reconstructions(reconstructions, document, temporary)
+    console.print(f"wrote {output}: {DOCUMENT}, {SLICES}, {FIGURES}")
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """Print all tables and how often a method is worse than the planar flow."""
+    from resinflow.evaluate import component_table, cost_rows, ensemble_rows, evaluation_table, spread_rows, terminal_table
+    from resinflow.view import worse_line
+
     console.print(evaluation_table(evaluation.scores))
     console.print(component_table(evaluation.scores))
     console.print(terminal_table(cost_rows(evaluation.scores)))
@@ -64,12 +123,28 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         console.print(f"note: {note}", style="yellow")
 
 
-def _shown(method: Method, sample: Sample) -> tuple[FlowField, FlowField, FlowField]:
-    """Prediction, truth and planar flow of a sample."""
-    return method.run(sample).flow, sample.truth, sample.planar
+def print_reconstructions(
+    reconstructions: Sequence[Reconstruction], document: Mapping[str, Any], mode: Mode, console: Console
+) -> None:
+    """Print the scores and what becomes of every component."""
+    from resinflow.evaluate import component_table, evaluation_table
+    from resinflow.evaluate.reconstruct import NAMES
+
+    scores = {NAMES[mode]: [reconstruction.comparison for reconstruction in reconstructions]}
+    console.print(evaluation_table(scores))
+    console.print(component_table(scores))
+    for component, numbers in document["components"].items():
+        console.print(
+            f"v{component}: amplitude ratio {numbers['amplitude_ratio']:.3f}, correlation {numbers['correlation']:.3f}, "
+            f"part of the original {numbers['shrinkage']:.3f} (medians over the samples)"
+        )
+    console.print(f"Does the model collapse vz to zero? {document['collapses']}")
 
 
 def _check_output(output: Path) -> None:
+    from resinflow.evaluate import SUFFIXES
+    from resinflow.view import check_folder
+
     if output.suffix in SUFFIXES:
         return
     if output.suffix and not output.is_dir():
@@ -77,51 +152,3 @@ def _check_output(output: Path) -> None:
             f"the suffix of {output.name} is {output.suffix!r}; needed: .json, .csv, or a folder (a name without suffix)."
         )
     check_folder(output)
-
-
-Flat = Parameter(name="*", negative_iterable="")
-
-
-def register(app: App) -> None:
-    """Add both commands to ``app``."""
-    app.command(evaluate)
-    app.command(reconstruct)
-
-
-def evaluate(
-    *,
-    source: Annotated[SourceOptions, Flat],
-    options: Annotated[EvaluationOptions | None, Flat] = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-) -> None:
-    """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
-
-    Example: resinflow evaluate --data data/small.zarr --model runs/paper/model --sampler ddim --steps 10 --steps 50 -o report
-
-    Parameters
-    ----------
-    output
-        A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
-        of every sample (.json or .csv).
-    """
-    evaluate_and_print(source, options or EvaluationOptions(), output)
-
-
-def reconstruct(
-    *,
-    source: Annotated[SourceOptions, Flat],
-    options: Annotated[ReconstructionOptions | None, Flat] = None,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-) -> None:
-    """Send flows of a data set through the VAE alone, and say whether it keeps vz or lets it collapse to zero.
-
-    Example: resinflow reconstruct --data data/small.zarr --mode cross --sample 12 --output cross
-
-    Parameters
-    ----------
-    output
-        Folder for reconstruction.json, slices.csv and the figures.
-    """
-    from resinflow.evaluate.reconstruct import reconstruct_and_print
-
-    reconstruct_and_print(source, options or ReconstructionOptions(), output)

@@ -1,29 +1,80 @@
-"""The commands `resinflow model calibrate` and `resinflow model novelty`: argument parsing only, as in :mod:`resinflow.cli.app`."""
+"""The commands of `resinflow model`: model directories, their conversion, calibration and novelty."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from resinflow.evaluate.options import CalibrationOptions, SourceOptions
+from resinflow.cli.console import counting_parts, make_console, working
+from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
+from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
+from resinflow.evaluate.options import CalibrationOptions
 
-Flat = Parameter(name="*", negative_iterable="")
-
-
-def register(app: App) -> None:
-    """Add both commands to ``app``, the group of model directories."""
-    app.command(calibrate)
-    app.command(novelty)
+model_app = App(name="model", help="Model directories.")
 
 
+@model_app.command
+def download(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None) -> None:
+    """Download published weights and verify them: published-3d or published-2d. Running again goes on.
+
+    Parameters
+    ----------
+    name
+        published-3d (3.9 GB) or published-2d.
+    """
+    from resinflow.data.download import MODEL_RECORDS
+
+    console = make_console()
+    output = output or Path("models") / name
+    fetch_record(console, MODEL_RECORDS, name, output, base_url)
+    console.print(f"to use them: resinflow model convert CHECKPOINT OUTPUT, with a checkpoint of {output}")
+
+
+@model_app.command
+def convert(
+    checkpoint: Path,
+    output: Path,
+    /,
+    *,
+    sampler: Literal["ddim", "ddpm"] = "ddim",
+    steps: int = 50,
+    eta: float = 0.0,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> None:
+    """Convert a published checkpoint (VAE stage 1 or 2, or diffusion) into a model directory for --model.
+
+    Parameters
+    ----------
+    checkpoint
+        The .pt file, or its folder: best_model.pt before vae.pt before model.pt. vae_log.json or log.json is read beside it.
+    output
+        The model directory.
+    sampler
+        How the model samples: ddim, or ddpm (all steps of the schedule).
+    steps
+        Denoiser calls of ddim, unless a prediction names its own.
+    eta
+        Fresh noise of ddim, 0 to 1.
+    precision
+        Of the networks: bfloat16 is quicker and less exact; the weights stay float32 on disk.
+    """
+    from resinflow.presets.paper.convert import convert_published
+
+    console = make_console()
+    with working(console, "converting"):
+        directory = convert_published(checkpoint, output, sampler=sampler, steps=steps, eta=eta, precision=precision)
+    console.print(f"wrote {directory}")
+
+
+@model_app.command
 def calibrate(
     model: Path,
     /,
     *,
-    source: Annotated[SourceOptions, Flat],
-    options: Annotated[CalibrationOptions | None, Flat] = None,
+    source: Annotated[SourceOptions, FLAT],
+    options: Annotated[CalibrationOptions, FLAT] = CalibrationOptions(),
 ) -> None:
     """Measure a model's errors on the validation split, and write calibration.json into its directory.
 
@@ -37,18 +88,31 @@ def calibrate(
     model
         The model directory.
     """
-    from resinflow.evaluate.calibrate import calibrate_and_print
+    from resinflow.evaluate import terminal_table
+    from resinflow.evaluate.calibrate import SPLIT, calibrate_model, calibration_rows
 
-    calibrate_and_print(model, source, options or CalibrationOptions())
+    console = make_console()
+    with counting_parts(console) as watch:
+        fit = calibrate_model(model, source.open(), options, watch=watch)
+    console.print(terminal_table(calibration_rows(fit)))
+    novelty = fit.document.novelty
+    if novelty is not None:
+        console.print(
+            f"novelty: a distance above {novelty.threshold:.2f} is called unlike the training media; {fit.above} of the "
+            f"{len(fit.descriptors)} media of the {SPLIT} split are"
+        )
+    console.print(f"wrote {fit.path}")
 
 
+@model_app.command
 def novelty(
     model: Path,
     /,
     *,
-    source: Annotated[SourceOptions, Flat],
+    source: Annotated[SourceOptions, FLAT],
     against: Annotated[list[Path], Parameter(consume_multiple=True, negative="")],
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("roc.png"),
+    limit: int | None = None,
+    output: Annotated[Path, OUTPUT] = Path("roc.png"),
 ) -> None:
     """Compare data sets that a model does not know with the test split: does the distance to the training media tell them.
 
@@ -60,9 +124,20 @@ def novelty(
         The model directory, calibrated.
     against
         Data sets of other media.
+    limit
+        Only the first samples of the split.
     output
         Figure of the ROC curves (.png, .pdf, .svg).
     """
-    from resinflow.evaluate.familiarity import compare_familiarity
+    from resinflow.evaluate import terminal_table
+    from resinflow.evaluate.familiarity import familiarity_rows, measure_novelty
+    from resinflow.view import checked_target, compose_novelty, save_figure
 
-    compare_familiarity(model, source, against, output)
+    target = checked_target(output)
+    console = make_console()
+    with counting_parts(console) as watch:
+        familiarity = measure_novelty(model, source.open(), against, limit=limit, watch=watch)
+    console.print(terminal_table(familiarity_rows(familiarity)))
+    distances = ("the test split", familiarity.inside)
+    figure = compose_novelty(distances, familiarity.outside, familiarity.novelty.threshold)
+    console.print(f"wrote {save_figure(figure, target)}")

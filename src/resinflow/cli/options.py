@@ -1,12 +1,28 @@
-"""Options of the commands: plain typed values, so that reading them loads nothing heavy. Their docs are the help texts."""
+"""Groups of options of the commands. The docs of the fields are the help texts; reading them loads nothing heavy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+from resinflow.flow import Drive
+
+if TYPE_CHECKING:
+    from resinflow.data import FlowSource
+    from resinflow.flow import Microstructure
+
+FLAT = Parameter(name="*", negative_iterable="")
+"""The fields of a group are options of their own."""
+OUTPUT = Parameter(name=["--output", "-o"])
+Outputs = Annotated[
+    list[Path] | None,
+    Parameter(
+        name=["--output", "-o"], help="Save the field: .vti (ParaView), .npz, .nc or .zarr; may be repeated.", negative=""
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -25,28 +41,39 @@ class MediumOptions:
     fibres: Literal["auto", "dark", "bright"] = "auto"
     """Whether the fibres are darker or brighter than the matrix; auto lets the image decide."""
 
+    def read(self, path: Path) -> Microstructure:
+        """Return the medium in ``path``."""
+        from resinflow.media import read_medium
+
+        return read_medium(path, pixel_size=self.pixel_size, depth=self.depth, slices=self.slices, fibres=self.fibres)
+
 
 @dataclass(frozen=True)
-class DriveOptions:
-    """What drives a solved flow."""
+class SolverOptions:
+    """What drives a solved flow, and how exactly it is solved."""
 
-    axis: Literal["x", "y", "z"] = "x"
+    axis: Literal["x", "y", "z"] = Drive.axis
     """Direction of the pressure drop."""
 
-    pressure_drop: float = 1e5
+    pressure_drop: float = Drive.pressure_drop
     """Pressure drop over the box, Pa."""
 
-    viscosity: float = 0.1
+    viscosity: float = Drive.viscosity
     """Resin viscosity, Pa s."""
 
-    boundary: Literal["pressure", "periodic"] = "pressure"
+    boundary: Literal["pressure", "periodic"] = Drive.boundary
     """Inlet and outlet pressure, or periodic in all directions with a mean pressure gradient."""
 
-    lateral: Literal["symmetry", "periodic", "no-slip"] = "symmetry"
+    lateral: Literal["symmetry", "periodic", "no-slip"] = Drive.lateral
     """The other faces of a pressure-driven box."""
 
     tolerance: float = 1e-6
     """Relative error at which the iteration stops."""
+
+    @property
+    def drive(self) -> Drive:
+        """What drives the flow."""
+        return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, self.lateral)
 
 
 @dataclass(frozen=True)
@@ -56,10 +83,10 @@ class PredictionOptions:
     axis: Literal["x", "y"] = "x"
     """Direction of the pressure drop."""
 
-    pressure_drop: float = 1e5
+    pressure_drop: float = Drive.pressure_drop
     """Pressure drop over the box, Pa."""
 
-    viscosity: float = 0.1
+    viscosity: float = Drive.viscosity
     """Resin viscosity, Pa s."""
 
     model: str = "small"
@@ -88,6 +115,34 @@ class PredictionOptions:
 
     refine: float | None = None
     """Hand the prediction to the solver, on a grid twice as fine, until K is this accurate, e.g. 0.01 for 1 %; save that."""
+
+    @property
+    def drive(self) -> Drive:
+        """What drives the flow."""
+        return Drive(self.axis, self.pressure_drop, self.viscosity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """A data set, and the units of a published one."""
+
+    data: Path
+    """A data set: a store (.zarr) or a folder in the published layout."""
+
+    pressure_drop: float | None = None
+    """Pa; only for a published folder that does not say it."""
+
+    viscosity: float | None = None
+    """Pa s, likewise."""
+
+    density: float | None = None
+    """kg/m^3, likewise, if its pressure is kinematic."""
+
+    def open(self) -> FlowSource:
+        """Open the data set, in either layout."""
+        from resinflow.data import open_flows
+
+        return open_flows(self.data, pressure_drop=self.pressure_drop, viscosity=self.viscosity, density=self.density)
 
 
 @dataclass(frozen=True, kw_only=True)

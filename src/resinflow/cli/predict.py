@@ -1,85 +1,20 @@
-"""Prediction from a medium: planar flow, base flow, model, and if asked refinement and truth; table and figure."""
+"""The command `resinflow predict`: planar flow, base flow, model, and if asked refinement and truth; table and figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 from rich.table import Table
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
-from resinflow.cli.medium import read_medium
-from resinflow.cli.options import MediumOptions, PredictionOptions
-from resinflow.evaluate import ResultRow, compare, result_table
-from resinflow.flow import (
-    Drive,
-    FlowField,
-    InvalidInputError,
-    Microstructure,
-)
-from resinflow.models import BASE_NAMES, StartFlows, solve_base
-from resinflow.presets import PaperPredictor, load_model
-from resinflow.stokes import (
-    Refinement,
-    certified,
-    check_refinement,
-    planar_flow,
-    refine_flow,
-    solve,
-    solve_finer,
-)
-from resinflow.view import comparison_figure
+from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
+from resinflow.flow import Drive, FlowField, InvalidInputError, Microstructure
 
-
-def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
-    """Print what is certain of the flows that carry a certificate; nothing where none does."""
-    known = {
-        name: (flow, found)
-        for name, flow in flows.items()
-        if flow.report is not None and (found := flow.report.certificate) is not None
-    }
-    if not known:
-        return
-    rule = next(iter(known.values()))[1].wall_rule
-    table = Table(title=f"certificate: the discrete flow on these voxels, walls by the rule {rule}", title_justify="left")
-    table.add_column("field", no_wrap=True)
-    for title in ("its K is at least, m^2", "of the field's K", "projection changed", "momentum residual", "net outflow"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name, (flow, found) in known.items():
-        part = f"{100 * found.permeability_bound / flow.permeability:.1f} %" if flow.permeability > 0 else "-"
-        bound = f"{found.permeability_bound:.4e}"
-        table.add_row(name, bound, part, f"{100 * found.correction:.2g} %", f"{found.residual:.3f}", f"{found.divergence:.1e}")
-    console.print(table)
-    console.print(
-        "The bound holds for any field after the projection to no net outflow and no flow through fibre faces. Residual: 0 for "
-        "the exact flow of this problem, 1 for no flow."
-    )
-
-
-def print_refinement(console: Console, refinement: Refinement) -> None:
-    """Print what the refinement reached, what it took, and, where a cold start was run, what was saved."""
-    nz, ny, nx = refinement.shape
-    work, cold = refinement.work, refinement.cold
-    console.print(
-        f"refined on {nx} x {ny} x {nz} voxels, walls by the rule surface: error of K at most "
-        f"{100 * work.permeability_error:.2g} % (estimated from above) after {work.iterations} iterations, "
-        f"{work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
-    )
-    if cold is None:
-        console.print("--compare also solves from a cold start and prints what the prediction saved")
-        return
-    console.print(
-        f"from a cold start: {cold.iterations} iterations, {cold.seconds:.2f} s; the prediction saved "
-        f"{_saved(work.iterations, cold.iterations)} of the iterations and {_saved(work.seconds, cold.seconds)} of the time "
-        "without set-up"
-    )
-
-
-def _saved(spent: float, otherwise: float) -> str:
-    """Part saved, in per cent; negative where more was spent."""
-    return f"{100 * (1 - spent / otherwise):.0f} %" if otherwise > 0 else "nothing"
+if TYPE_CHECKING:
+    from resinflow.stokes import Refinement
 
 
 @dataclass(frozen=True)
@@ -106,24 +41,40 @@ class Prediction:
         return flows if self.truth is None else {**flows, "solver": self.truth}
 
 
-def predict_medium(
-    path: Path, image: MediumOptions, options: PredictionOptions, outputs: Sequence[Path], figure: Path | None
+def predict(
+    medium: Path,
+    /,
+    *,
+    image: Annotated[MediumOptions, FLAT] = MediumOptions(),
+    options: Annotated[PredictionOptions, FLAT] = PredictionOptions(),
+    output: Outputs = None,
+    figure: Path | None = None,
 ) -> None:
-    """Predict the flow through the medium in ``path``, print the table, save fields and figure (of the refined flow if asked).
+    """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
 
-    Raises:
-        InvalidInputError: an unreadable medium, options that do not fit the model, or a tolerance out of range.
+    --certify says what is certain of the prediction; --refine hands it to the solver until K is as accurate as asked.
+
+    Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --compare
+
+    Parameters
+    ----------
+    medium
+        Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    figure
+        Where the figure goes (.png, .pdf, .svg); by default NAME_flow.png in the current folder.
     """
+    from resinflow.stokes import check_refinement
+
     if options.refine is not None:
         check_refinement(options.refine)
     console = make_console()
     with working(console, "reading and segmenting"):
-        micro = read_medium(path, image)
-    print_medium(console, micro, path.name)
+        micro = image.read(medium)
+    print_medium(console, micro, medium.name)
     prediction = predict_flows(micro, options, console)
     print_prediction(prediction, console)
-    save_all(console, prediction.final, outputs)
-    draw_prediction(prediction, figure or Path(f"{path.stem}_flow.png"), console)
+    save_all(console, prediction.final, output or [])
+    draw_prediction(prediction, figure or Path(f"{medium.stem}_flow.png"), console)
 
 
 def predict_flows(micro: Microstructure, options: PredictionOptions, console: Console) -> Prediction:
@@ -132,6 +83,10 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     A model that corrects the solver's flow on the stored grid predicts that of a finer one: there, and beside a refined
     flow, the truth is solved on the finer grid; for other models on the mask itself.
     """
+    from resinflow.models import BASE_NAMES, StartFlows, solve_base
+    from resinflow.presets import PaperPredictor, load_model
+    from resinflow.stokes import certified, planar_flow
+
     axis, drop, viscosity = options.axis, options.pressure_drop, options.viscosity
     predictor = load_model(options.model)
     sampling = {name: value for name in ("sampler", "eta") if (value := getattr(options, name)) is not None}
@@ -166,17 +121,19 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     truth = None if refinement is None else refinement.truth
     if options.compare and truth is None:
         with working(console, "solver"):
-            truth = _solved(micro, Drive(axis, drop, viscosity), finer=predictor.base == "grid")
+            truth = _solved(micro, options.drive, finer=predictor.base == "grid")
     return Prediction(model, planar, base, BASE_NAMES[predictor.base], truth, refinement)
 
 
 def _solved(micro: Microstructure, drive: Drive, *, finer: bool) -> FlowField:
-    if finer:
-        return solve_finer(micro, drive)
-    return solve(micro, drive)
+    from resinflow.stokes import solve, solve_finer
+
+    return solve_finer(micro, drive) if finer else solve(micro, drive)
 
 
 def _refined(model: FlowField, options: PredictionOptions, console: Console) -> Refinement | None:
+    from resinflow.stokes import certified, refine_flow
+
     if options.refine is None:
         return None
     with working(console, "refinement by the solver"):
@@ -186,6 +143,8 @@ def _refined(model: FlowField, options: PredictionOptions, console: Console) -> 
 
 def print_prediction(prediction: Prediction, console: Console) -> None:
     """Print the table of all flows, the permeability in all units with its plausibility, and the warnings."""
+    from resinflow.evaluate import ResultRow, compare, result_table
+
     truth = prediction.truth
     rows = [
         ResultRow(
@@ -224,5 +183,57 @@ def _print_spread(flow: FlowField, console: Console) -> None:
 
 def draw_prediction(prediction: Prediction, path: Path, console: Console) -> None:
     """Save the figure of a prediction and say so."""
+    from resinflow.view import comparison_figure
+
     comparison_figure(prediction.final, truth=prediction.truth, planar=prediction.planar, path=path)
     console.print(f"wrote {path}")
+
+
+def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
+    """Print what is certain of the flows that carry a certificate; nothing where none does."""
+    certificates = {
+        name: (flow, certificate)
+        for name, flow in flows.items()
+        if flow.report is not None and (certificate := flow.report.certificate) is not None
+    }
+    if not certificates:
+        return
+    rule = next(iter(certificates.values()))[1].wall_rule
+    table = Table(title=f"certificate: the discrete flow on these voxels, walls by the rule {rule}", title_justify="left")
+    table.add_column("field", no_wrap=True)
+    for title in ("its K is at least, m^2", "of the field's K", "projection changed", "momentum residual", "net outflow"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, (flow, certificate) in certificates.items():
+        bound = certificate.permeability_bound
+        part = f"{100 * bound / flow.permeability:.1f} %" if flow.permeability > 0 else "-"
+        changed, residual = f"{100 * certificate.correction:.2g} %", f"{certificate.residual:.3f}"
+        table.add_row(name, f"{bound:.4e}", part, changed, residual, f"{certificate.divergence:.1e}")
+    console.print(table)
+    console.print(
+        "The bound holds for any field after the projection to no net outflow and no flow through fibre faces. Residual: 0 for "
+        "the exact flow of this problem, 1 for no flow."
+    )
+
+
+def print_refinement(console: Console, refinement: Refinement) -> None:
+    """Print what the refinement reached, what it took, and, where a cold start was run, what was saved."""
+    nz, ny, nx = refinement.shape
+    work, cold = refinement.work, refinement.cold
+    console.print(
+        f"refined on {nx} x {ny} x {nz} voxels, walls by the rule surface: error of K at most "
+        f"{100 * work.permeability_error:.2g} % (estimated from above) after {work.iterations} iterations, "
+        f"{work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
+    )
+    if cold is None:
+        console.print("--compare also solves from a cold start and prints what the prediction saved")
+        return
+    console.print(
+        f"from a cold start: {cold.iterations} iterations, {cold.seconds:.2f} s; the prediction saved "
+        f"{_saved(work.iterations, cold.iterations)} of the iterations and {_saved(work.seconds, cold.seconds)} of the time "
+        "without set-up"
+    )
+
+
+def _saved(spent: float, otherwise: float) -> str:
+    """Part saved, in per cent; negative where more was spent."""
+    return f"{100 * (1 - spent / otherwise):.0f} %" if otherwise > 0 else "nothing"

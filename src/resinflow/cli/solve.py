@@ -1,44 +1,104 @@
-"""Solving a medium."""
+"""The commands `resinflow solve` and `resinflow verify`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import math
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.table import Table
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
-from resinflow.cli.medium import read_medium
-from resinflow.cli.options import DriveOptions, MediumOptions
-from resinflow.flow import Drive, FlowField, SolverReport
-from resinflow.stokes import MASK_RULE, solve
-from resinflow.view import flow_figure
+from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
+from resinflow.flow import SolverReport
+
+if TYPE_CHECKING:
+    from resinflow.stokes import Check
+
+_EXIT_MISSED = 1
 
 
-def solve_medium(
-    path: Path, image: MediumOptions, drive: DriveOptions, outputs: Sequence[Path], figure: Path | None
-) -> FlowField:
-    """Solve the flow through the medium in ``path``, print K and the convergence, save fields and figure.
+def solve(
+    medium: Path,
+    /,
+    *,
+    image: Annotated[MediumOptions, FLAT] = MediumOptions(),
+    options: Annotated[SolverOptions, FLAT] = SolverOptions(),
+    output: Outputs = None,
+    figure: Path | None = None,
+) -> None:
+    """Solve the Stokes flow through a medium: the trustworthy number, from the voxels alone.
 
-    Walls are where the fibre surfaces are, if the medium knows them, else where its voxels are.
+    Parameters
+    ----------
+    medium
+        Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    figure
+        Save a figure (.png, .pdf, .svg) of the flow at the middle slice.
     """
+    from resinflow.stokes import MASK_RULE
+    from resinflow.stokes import solve as solve_flow
+    from resinflow.view import flow_figure
+
     console = make_console()
     with working(console, "reading and segmenting"):
-        micro = read_medium(path, image)
-    print_medium(console, micro, path.name)
+        micro = image.read(medium)
+    print_medium(console, micro, medium.name)
+    surface = micro.signed_distance is not None
     with working(console, "solver"):
-        known = micro.signed_distance is not None
-        flow = solve(micro, Drive(**asdict(drive)), wall_rule="surface" if known else MASK_RULE)
-    console.print(f"walls: {'the fibre surfaces, known between the voxels' if known else 'the faces of the voxels'}")
+        rule = "surface" if surface else MASK_RULE
+        flow = solve_flow(micro, options.drive, tolerance=options.tolerance, wall_rule=rule)
+    console.print(f"walls: {'the fibre surfaces, known between the voxels' if surface else 'the faces of the voxels'}")
     print_plausibility(console, flow)
-    report = flow.report
-    if isinstance(report, SolverReport):
-        console.print(
-            f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the "
-            f"iteration {report.permeability_error:.1e}; divergence {report.divergence:.1e} of the mean flow "
-            "through a voxel face"
-        )
+    if isinstance(flow.report, SolverReport):
+        console.print(_convergence(flow.report))
     print_warnings(console, [flow])
-    save_all(console, flow, outputs)
+    save_all(console, flow, output or [])
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure)}")
-    return flow
+
+
+def verify(*, quick: bool = False) -> None:
+    """Check the solver against known answers: channels, ducts, fibre arrays, K tensor, tilted bundle; exit status 1 on a miss.
+
+    Parameters
+    ----------
+    quick
+        Leave out the finest grids: a minute instead of several.
+    """
+    from resinflow.stokes import verify as verify_solver
+
+    console = make_console()
+    with working(console, "verification"):
+        rows = verify_solver(quick=quick)
+    console.print(_table(rows))
+    missed = [row for row in rows if not row.passed]
+    limited = sum(row.limit is not None for row in rows)
+    console.print(f"{limited - len(missed)} of {limited} limits kept; {len(rows) - limited} rows state a fact without a limit")
+    for row in missed:
+        console.print(f"missed: {row.name}, {row.method}: {row.error:.3g} (limit {row.limit:g})")
+    if missed:
+        sys.exit(_EXIT_MISSED)
+
+
+def _convergence(report: SolverReport) -> str:
+    return (
+        f"{report.status} in {report.iterations} iterations, {report.wall_time:.2f} s; estimated error of K by the "
+        f"iteration {report.permeability_error:.1e}; divergence {report.divergence:.1e} of the mean flow "
+        "through a voxel face"
+    )
+
+
+def _table(rows: list[Check]) -> Table:
+    table = Table()
+    table.add_column("check", no_wrap=True)
+    table.add_column("wall rule")
+    for title in ("value", "expected", "error", "limit", ""):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        expected = "" if math.isnan(row.expected) else f"{row.expected:.5g}"
+        verdict = "" if row.limit is None else ("ok" if row.passed else "MISSED")
+        limit = "" if row.limit is None else f"{row.limit:g}"
+        table.add_row(row.name, row.method, f"{row.value:.5g}", expected, f"{row.error:+.2e}", limit, verdict)
+    return table

@@ -1,22 +1,18 @@
-"""The commands `resinflow plot` and `resinflow view`: argument parsing only, as in :mod:`resinflow.cli.app`."""
+"""The commands `resinflow plot` and `resinflow view`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-Output = Parameter(name=["--output", "-o"])
-
-
-def register(app: App) -> None:
-    """Add the commands to ``app``."""
-    app.command(plot)
-    app.command(view)
+from resinflow.cli.console import make_console, save_all
+from resinflow.cli.options import OUTPUT
+from resinflow.flow import FlowField, InvalidInputError
 
 
-def plot(runs: list[Path], /, *, output: Annotated[Path, Output]) -> None:
+def plot(runs: list[Path], /, *, output: Annotated[Path, OUTPUT]) -> None:
     """Draw the curves of a training: losses of every stage, their terms, physics metrics, learning rate; or compare several.
 
     Example: resinflow plot runs/small runs/wider -o compared.png
@@ -28,16 +24,18 @@ def plot(runs: list[Path], /, *, output: Annotated[Path, Output]) -> None:
     output
         One figure of all stages (.png, .pdf, .svg), or a folder for one PNG a stage.
     """
-    from resinflow.cli.plotting import plot_training
+    from resinflow.view import training_figures
 
-    plot_training(runs, output)
+    console = make_console()
+    for path in training_figures(runs, output):
+        console.print(f"wrote {path}")
 
 
 def view(
     flow: Path,
     /,
     *,
-    output: Annotated[Path | None, Output] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
     kind: Literal["slices", "all-slices", "streamlines", "speed"] | None = None,
     slice_index: Annotated[int | None, Parameter(name="--slice")] = None,
     field: Literal["speed", "vx", "vy", "vz", "pressure"] | None = None,
@@ -62,6 +60,16 @@ def view(
     napari
         Open a window of napari with the flow (needs the extra: pip install 'resinflow[napari]').
     """
-    from resinflow.cli.viewing import view_flow
+    from resinflow.view import draw_flow, open_in_napari, picture_kind
 
-    view_flow(flow, output, kind=kind, slice_index=slice_index, field=field, napari=napari)
+    if output is None and not napari:
+        raise InvalidInputError("nothing to do with the flow; needed: --output FILE, or --napari to open a window.")
+    picture = picture_kind(output, kind, slice_index=slice_index, field=field)
+    saved = FlowField.load(flow)
+    console = make_console()
+    if output is not None and picture is not None:
+        console.print(f"wrote {draw_flow(saved, output, picture, slice_index=slice_index, field=field)}")
+    elif output is not None:
+        save_all(console, saved, [output])
+    if napari:
+        open_in_napari(saved, flow.name)

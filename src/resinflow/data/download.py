@@ -7,7 +7,7 @@ import shutil
 import stat
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,6 +15,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from resinflow.flow import InvalidInputError, ResinflowError, replacing
+
+__all__ = [
+    "BASE_URL",
+    "DATA_RECORDS",
+    "MODEL_RECORDS",
+    "Download",
+    "DownloadError",
+    "Record",
+    "download_record",
+    "named_record",
+]
 
 BASE_URL = "https://zenodo.org"
 _TIMEOUT = (10.0, 60.0)
@@ -68,6 +79,18 @@ MODEL_RECORDS = {
     "published-3d": Record("18341260", exclude="dataset_3d.zip", content="autoencoders and diffusion model (3.9 GB)"),
     "published-2d": Record("17306446", content="velocity and pressure U-Nets of single slices"),
 }
+
+
+def named_record(records: Mapping[str, Record], name: str) -> Record:
+    """Return a record by its name.
+
+    Raises:
+        InvalidInputError: another name; the message lists those that there are.
+    """
+    if name not in records:
+        names = "; ".join(f"{known} ({record.content})" for known, record in records.items())
+        raise InvalidInputError(f"{name!r} is no known record; known: {names}.")
+    return records[name]
 
 
 @dataclass(frozen=True)

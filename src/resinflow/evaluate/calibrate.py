@@ -8,28 +8,27 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
-from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, data_fingerprint
-from resinflow.evaluate.evaluation import chosen_samples, open_source, refuse_leak
-from resinflow.evaluate.familiarity import descriptors_of
+from resinflow.evaluate.evaluation import refuse_leak, samples_of
+from resinflow.evaluate.familiarity import descriptors_of, phase
 from resinflow.evaluate.methods import Outcome, Predictor, draw
-from resinflow.evaluate.options import CalibrationOptions, SourceOptions
+from resinflow.evaluate.options import CalibrationOptions
 from resinflow.evaluate.spread import SpreadScores, fit_relative_spread, fit_spread, score_spread
-from resinflow.evaluate.tables import TextTable, terminal_table
+from resinflow.evaluate.tables import TextTable
 from resinflow.flow import FlowField, InvalidInputError
 from resinflow.models import (
     FEATURES,
     Calibration,
     CalibrationDocument,
-    Novelty,
     fit_novelty,
     permeability_features,
     save_calibration,
     weights_fingerprint,
 )
 from resinflow.presets import load_model
+
+__all__ = ["SPLIT", "CalibrationFit", "Case", "calibrate_model", "calibration_rows", "collect_cases", "fit_calibration"]
 
 SPLIT = "validation"
 """Never the training split, whose errors are smaller, nor the test split, on which the calibration is judged."""
@@ -55,37 +54,67 @@ class Case:
     permeability_error: float
 
 
-def calibrate_and_print(directory: Path, source_options: SourceOptions, options: CalibrationOptions) -> None:
-    """Fit calibration and novelty of the model in ``directory``, write its ``calibration.json``, and print what came out.
+@dataclass(frozen=True)
+class CalibrationFit:
+    """What a calibration measured, and where it is written.
+
+    Attributes:
+        path: the calibration file of the model directory.
+        document: what the file holds.
+        cases: the predictions on which the laws were fitted.
+        descriptors: (media, descriptors) of the same media.
+    """
+
+    path: Path
+    document: CalibrationDocument
+    cases: Sequence[Case]
+    descriptors: NDArray[np.float64]
+
+    @property
+    def above(self) -> int:
+        """Number of media of the fit that are called unlike the training media."""
+        novelty = self.document.novelty
+        return 0 if novelty is None else int((novelty.distances(self.descriptors) > novelty.threshold).sum())
+
+
+def calibrate_model(
+    directory: Path,
+    source: FlowSource,
+    options: CalibrationOptions | None = None,
+    *,
+    watch: Callable[[str, int, int], None] | None = None,
+) -> CalibrationFit:
+    """Fit calibration and novelty of the model in ``directory`` on the validation split, and write its ``calibration.json``.
+
+    Args:
+        directory: the model directory.
+        source: the data set that the model was trained with.
+        options: number of samples and media.
+        watch: called with what is measured and the numbers of finished and of all samples.
 
     Raises:
         InvalidInputError: no model directory, a data set of another split than the training's, or too few samples; nothing is
             written then.
     """
-    console = make_console()
+    options = options or CalibrationOptions()
     if not directory.is_dir():
         raise InvalidInputError(f"{directory} is no folder; needed: a model directory, where calibration.json is written.")
     predictor = load_model(directory)
-    source = open_source(source_options)
     refuse_leak(predictor.log, source)
-    indices = chosen_samples(source, SPLIT, source_options.limit)
-    with counting(console, f"{SPLIT} split") as watch:
-        cases, samples = collect_cases(predictor, source, indices, options, watch)
+    indices = samples_of(source, SPLIT, options.limit)
+    cases, samples = collect_cases(predictor, source, indices, options, phase(watch, f"{SPLIT} split"))
     calibration = fit_calibration(cases, samples)
-    with counting(console, "training media") as watch:
-        known = descriptors_of(predictor, source, chosen_samples(source, "train", source_options.limit), watch)
-    novelty = fit_novelty(known)
+    training = samples_of(source, "train", options.limit)
     document = CalibrationDocument(
         weights=weights_fingerprint(directory),
         data=data_fingerprint(source),
         split=SPLIT,
         cases=len(cases),
         calibration=calibration,
-        novelty=novelty,
+        novelty=fit_novelty(descriptors_of(predictor, source, training, phase(watch, "training media"))),
     )
-    _print_fit(console, calibration, cases)
-    _print_novelty(console, novelty, descriptors_of(predictor, source, indices))
-    console.print(f"wrote {save_calibration(directory, document)}")
+    path = save_calibration(directory, document)
+    return CalibrationFit(path, document, cases, descriptors_of(predictor, source, indices))
 
 
 def collect_cases(
@@ -143,19 +172,22 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
     )
 
 
-def _print_fit(console: Console, calibration: Calibration, cases: Sequence[Case]) -> None:
+def calibration_rows(fit: CalibrationFit) -> TextTable:
+    """Return the table of a calibration: the spread of every field and of K against its error, as drawn and calibrated."""
+    calibration, cases = fit.document.calibration, fit.cases
     rows = []
     laws = (calibration.along, calibration.across, calibration.normal, calibration.pressure)
     for place, (name, law) in enumerate(zip(_FIELDS, laws, strict=True)):
-        drawn, errors = (np.stack([getattr(case, field)[place] for case in cases]) for field in ("drawn", "errors"))
+        drawn = np.stack([case.drawn[place] for case in cases])
+        errors = np.stack([case.errors[place] for case in cases])
         rows += _before_and_after(name, score_spread(drawn, errors), score_spread(law.deviation(drawn), errors))
         rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
     several = calibration.samples > 1
-    drawn = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
+    spread = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
     after = calibration.permeability.deviation(features)
-    rows += _before_and_after("K", score_spread(drawn, relative), score_spread(after, relative))
+    rows += _before_and_after("K", score_spread(spread, relative), score_spread(after, relative))
     terms = zip(FEATURES, calibration.permeability.coefficients[1:], strict=True)
     law = " ".join([f"{calibration.permeability.coefficients[0]:.3g}", *(f"{c:+.3g} {name}" for name, c in terms if c)])
     rows[-1] = (*rows[-1][:-1], f"exp({law})")
@@ -164,7 +196,7 @@ def _print_fit(console: Console, calibration: Calibration, cases: Sequence[Case]
         f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "
         "per cent of the predicted RMS speed, of the pressure drop and of K"
     )
-    console.print(terminal_table(TextTable(header, tuple(rows), caption, block=2, left=2)))
+    return TextTable(header, tuple(rows), caption, block=2, left=2)
 
 
 def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> list[tuple[str, ...]]:
@@ -172,11 +204,3 @@ def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> l
         (title, kind, f"{100 * scores.crps:.3g}", f"{100 * scores.coverage:.1f}", f"{scores.spread_skill:.3f}", "")
         for title, kind, scores in ((name, "as drawn", before), ("", "calibrated", after))
     ]
-
-
-def _print_novelty(console: Console, novelty: Novelty, descriptors: NDArray[np.float64]) -> None:
-    above = int((novelty.distances(descriptors) > novelty.threshold).sum())
-    console.print(
-        f"novelty: a distance above {novelty.threshold:.2f} is called unlike the training media; {above} of the "
-        f"{len(descriptors)} media of the {SPLIT} split are"
-    )

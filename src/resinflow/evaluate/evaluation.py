@@ -1,4 +1,4 @@
-"""Evaluation of a model over a split of a data set, beside what it must beat."""
+"""Evaluation of a model over a split of a data set, beside the flows that it must improve on."""
 
 from __future__ import annotations
 
@@ -8,40 +8,50 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint, open_flows
+from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint
 from resinflow.evaluate.ensemble import score_ensemble
-from resinflow.evaluate.methods import DIFFUSION, Method, methods_of
+from resinflow.evaluate.methods import DIFFUSION, BranchedPredictor, Method, methods_of
 from resinflow.evaluate.metrics import compare
-from resinflow.evaluate.options import EvaluationOptions, SourceOptions, Surfaces
+from resinflow.evaluate.options import EvaluationOptions, Surfaces
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread
 from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
 from resinflow.models import Calibration, calibrated
-from resinflow.presets import load_branched_model
 from resinflow.stokes import grid_flow
+
+__all__ = ["evaluate_model", "flows_of_sample", "refuse_leak", "samples_of", "summarised"]
 
 _PARAMETERS = ("misalignment", "volume_fraction", "diameter")
 
 
 def evaluate_model(
-    source_options: SourceOptions, options: EvaluationOptions, watch: Callable[[int, int], None] | None = None
-) -> tuple[Evaluation, list[Method]]:
-    """Return the scores of every method on every sample of a split, and the methods.
+    predictor: BranchedPredictor,
+    source: FlowSource,
+    options: EvaluationOptions | None = None,
+    *,
+    watch: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Return the scores of every method on every sample of a split.
 
     Methods: zero velocity; the planar flow; the response flow; the solver on the stored grid, where the truth comes from a
-    finer one; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch
-    without diffusion); the latent diffusion model, once for every choice of its sampler; the VAE's reconstruction D3D(E3D) of
-    the truth, the ceiling; and, where asked for, other models and the solver.
+    finer one; the VAE's cross-reconstruction D3D(E2D) (the 2-D branch without diffusion); the latent diffusion model, once for
+    every choice of its sampler; the VAE's reconstruction D3D(E3D) of the truth, the ceiling; and, where asked for, other models
+    and the solver.
+
+    Args:
+        predictor: the model.
+        source: the data set; its flows are the truth.
+        options: the split, the rows and how they are sampled; by default the test split and the model's own sampler.
+        watch: called with the numbers of finished and of all samples.
 
     Raises:
         InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
             whose media the model was trained on under another split.
     """
-    predictor = load_branched_model(options.model)
-    source = open_source(source_options)
+    options = options or EvaluationOptions()
     refuse_leak(predictor.log, source)
-    indices = chosen_samples(source, options.split, source_options.limit)
+    indices = samples_of(source, options.split, options.limit)
     methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)
     calibration: Calibration | None = getattr(predictor, "calibration", None)  # not every kind of model has one
     scores: dict[str, list[Score]] = {method.name: [] for method in methods}
@@ -57,20 +67,36 @@ def evaluate_model(
             warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
         if watch:
             watch(done, len(indices))
-    main = next(method.name for method in methods if method.name.startswith(DIFFUSION))
     notes = (
         *(("the fibre surfaces are estimated from the masks",) if options.surfaces == "estimated" else ()),
         *summarised(warnings),
     )
-    return Evaluation(predictor.name, Path(source.path).name, options.split, traits, scores, main, notes), methods
+    main = _main_method(methods).name
+    return Evaluation(predictor.name, Path(source.path).name, options.split, traits, scores, main, notes)
 
 
-def open_source(options: SourceOptions) -> FlowSource:
-    """Open the data set of the options, in either layout."""
-    return open_flows(options.data, pressure_drop=options.pressure_drop, viscosity=options.viscosity, density=options.density)
+def flows_of_sample(
+    predictor: BranchedPredictor, source: FlowSource, index: int, options: EvaluationOptions
+) -> tuple[FlowField, FlowField, FlowField]:
+    """Return prediction, truth and planar flow of a sample, as the main row of an evaluation has them.
+
+    Args:
+        predictor: the model.
+        source: the data set.
+        index: number of the sample in the data set.
+        options: those of the evaluation.
+    """
+    sample = _sample(source, index, options.surfaces)
+    method = _main_method(methods_of(predictor, replace(options, baseline=(), solver=False)))
+    return method.run(sample).flow, sample.truth, sample.planar
 
 
-def chosen_samples(source: FlowSource, split: str, limit: int | None) -> list[int]:
+def _main_method(methods: Iterable[Method]) -> Method:
+    """The row that an evaluation is about: the first of the diffusion model."""
+    return next(method for method in methods if method.name.startswith(DIFFUSION))
+
+
+def samples_of(source: FlowSource, split: str, limit: int | None) -> list[int]:
     """Return the first ``limit`` samples of a split.
 
     Raises:
@@ -85,9 +111,9 @@ def chosen_samples(source: FlowSource, split: str, limit: int | None) -> list[in
 
 
 def _sample(source: FlowSource, index: int, surfaces: Surfaces) -> Sample:
-    """One sample with what is to be known of its surfaces."""
+    """One sample, with its stored fibre surfaces or with those that its mask shows."""
     sample = source.sample(index)
-    return known_by_mask(sample) if surfaces == "estimated" else sample
+    return of_mask(sample) if surfaces == "estimated" else sample
 
 
 def summarised(warnings: Counter[str]) -> Iterable[str]:
@@ -116,13 +142,13 @@ def _score(method: Method, sample: Sample, calibration: Calibration | None, base
 
 def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
     """What the recipe drew for a sample; nothing in a data set that does not hold it."""
-    found = {}
+    numbers = {}
     for name in _PARAMETERS:
         try:
-            found[name] = float(source.read(name, index))
+            numbers[name] = float(source.read(name, index))
         except InvalidInputError:
             continue
-    return found
+    return numbers
 
 
 def refuse_leak(log: dict, source: FlowSource) -> None:
@@ -141,21 +167,18 @@ def refuse_leak(log: dict, source: FlowSource) -> None:
         )
 
 
-def known_by_mask(sample: Sample) -> Sample:
+def of_mask(sample: Sample) -> Sample:
     """Return the sample with its mask for a medium: the same truth, the flow on the stored grid from estimated surfaces.
 
-    Planar and response flow know the mask alone as they are.
+    Planar and response flow see the mask alone as they are.
 
     Raises:
         InvalidInputError: with the estimated surfaces nothing percolates.
     """
     truth = sample.truth
     micro = Microstructure(truth.microstructure.fluid, truth.microstructure.spacing)
-
-    def of_mask(flow: FlowField) -> FlowField:
-        return replace(flow, microstructure=micro)
-
     grid = None
     if sample.grid is not None:
         grid = grid_flow(micro, truth.drive)
-    return Sample(of_mask(truth), of_mask(sample.planar), of_mask(sample.response), grid)
+    planar, response = (replace(flow, microstructure=micro) for flow in (sample.planar, sample.response))
+    return Sample(replace(truth, microstructure=micro), planar, response, grid)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, open_flows
-from resinflow.evaluate.evaluation import chosen_samples, open_source
+from resinflow.evaluate.evaluation import samples_of
 from resinflow.evaluate.methods import Predictor, start_of
-from resinflow.evaluate.options import SourceOptions
 from resinflow.evaluate.roc import roc_area
-from resinflow.evaluate.tables import TextTable, terminal_table
+from resinflow.evaluate.tables import TextTable
 from resinflow.flow import InvalidInputError
 from resinflow.models import CALIBRATION, Novelty, build_conditions, describe_conditions, load_calibration
 from resinflow.presets import load_model
-from resinflow.view import checked_target, compose_novelty, save_figure
+
+__all__ = ["Familiarity", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]
 
 _CAPTION = (
     "area under the ROC: the probability that a medium of the data set is farther from the training media than one of the "
@@ -39,49 +40,85 @@ def descriptors_of(
     return np.stack(rows)
 
 
-def compare_familiarity(
-    directory: Path, source_options: SourceOptions, against: Sequence[Path], figure: Path
-) -> dict[str, float]:
-    """Print and draw how far the media of foreign data sets are from the training media, beside the test split's.
+@dataclass(frozen=True)
+class Familiarity:
+    """How far media are from those that a model was trained on.
+
+    Attributes:
+        novelty: what measures the distance, and the limit above which a medium is called unlike the training media.
+        name: name of the data set whose test split is familiar.
+        tested: (media, descriptors) of its test split.
+        foreign: (media, descriptors) of every other data set, by its name.
+    """
+
+    novelty: Novelty
+    name: str
+    tested: NDArray[np.float64]
+    foreign: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def inside(self) -> NDArray[np.float64]:
+        """Distances (media,) of the test split."""
+        return self.novelty.distances(self.tested)
+
+    @property
+    def outside(self) -> dict[str, NDArray[np.float64]]:
+        """Distances (media,) of every foreign data set, by its name."""
+        return {name: self.novelty.distances(rows) for name, rows in self.foreign.items()}
+
+    @property
+    def areas(self) -> dict[str, float]:
+        """Area under the ROC of every foreign data set, by its name."""
+        return {name: roc_area(self.inside, distances) for name, distances in self.outside.items()}
+
+
+def measure_novelty(
+    directory: Path,
+    source: FlowSource,
+    against: Sequence[Path],
+    *,
+    limit: int | None = None,
+    watch: Callable[[str, int, int], None] | None = None,
+) -> Familiarity:
+    """Return how far the media of foreign data sets are from the training media, beside the test split's.
 
     Args:
         directory: a calibrated model.
-        source_options: the data set whose test split is familiar.
+        source: the data set whose test split is familiar.
         against: data sets that are foreign, all of their samples (up to the limit).
-        figure: where the ROC goes (.png, .pdf, .svg).
-
-    Returns:
-        Area under the ROC by name of the foreign data set.
+        limit: only the first samples of every data set.
+        watch: called with what is measured and the numbers of finished and of all samples.
 
     Raises:
-        InvalidInputError: a model without novelty, nothing to compare with, two data sets of one name, or another suffix.
+        InvalidInputError: a model without novelty, nothing to compare with, or two data sets of one name.
     """
-    target = checked_target(figure)
-    named = {path.stem: path for path in against}
-    if not against or len(named) < len(against):
+    paths = {path.stem: path for path in against}
+    if not against or len(paths) < len(against):
         raise InvalidInputError(
-            f"--against names {len(against)} data sets of {len(named)} names; needed: at least one, all different."
+            f"--against names {len(against)} data sets of {len(paths)} names; needed: at least one, all different."
         )
     novelty = _novelty_of(directory)
-    predictor, console = load_model(directory), make_console()
-    source = open_source(source_options)
-    with counting(console, "test split") as watch:
-        tested = descriptors_of(predictor, source, chosen_samples(source, "test", source_options.limit), watch)
+    predictor = load_model(directory)
+    tested = descriptors_of(predictor, source, samples_of(source, "test", limit), phase(watch, "test split"))
     foreign = {}
-    for name, path in named.items():
+    for name, path in paths.items():
         other = open_flows(path)
-        with counting(console, name) as watch:
-            foreign[name] = descriptors_of(predictor, other, chosen_samples(other, "all", source_options.limit), watch)
-    inside = novelty.distances(tested)
-    outside = {name: novelty.distances(rows) for name, rows in foreign.items()}
-    areas = {name: roc_area(inside, found) for name, found in outside.items()}
-    rows = [_row(f"{Path(source.path).stem}, test split", tested, novelty, None)]
-    rows += [_row(name, found, novelty, areas[name]) for name, found in foreign.items()]
+        foreign[name] = descriptors_of(predictor, other, samples_of(other, "all", limit), phase(watch, name))
+    return Familiarity(novelty, Path(source.path).stem, tested, foreign)
+
+
+def phase(watch: Callable[[str, int, int], None] | None, what: str) -> Callable[[int, int], None] | None:
+    """Return ``watch`` for one part of a longer job; None without one."""
+    return None if watch is None else partial(watch, what)
+
+
+def familiarity_rows(familiarity: Familiarity) -> TextTable:
+    """Return the table of distances: one row for the test split, one for every foreign data set."""
+    novelty, areas = familiarity.novelty, familiarity.areas
+    rows = [_row(f"{familiarity.name}, test split", familiarity.tested, novelty, None)]
+    rows += [_row(name, descriptors, novelty, areas[name]) for name, descriptors in familiarity.foreign.items()]
     header = ("data set", "media", "median distance", "above the limit, %", "area", "farthest out")
-    console.print(terminal_table(TextTable(header, tuple(rows), f"limit {novelty.threshold:.2f}; {_CAPTION}")))
-    drawn = compose_novelty(("the test split", inside), outside, novelty.threshold)
-    console.print(f"wrote {save_figure(drawn, target)}")
-    return areas
+    return TextTable(header, tuple(rows), f"limit {novelty.threshold:.2f}; {_CAPTION}")
 
 
 def _row(name: str, descriptors: NDArray[np.float64], novelty: Novelty, area: float | None) -> tuple[str, ...]:

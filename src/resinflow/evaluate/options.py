@@ -1,10 +1,14 @@
-"""Options of `evaluate` and `reconstruct`: plain typed values, reading them loads nothing heavy. Their docs are the help."""
+"""Options of evaluations, reconstructions and calibrations: plain typed values. Reading them loads nothing heavy.
+
+The docs of the fields are the help texts of the commands.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+__all__ = ["CalibrationOptions", "EvaluationOptions", "Mode", "ReconstructionOptions", "Split", "Surfaces"]
 
 Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
@@ -12,34 +16,14 @@ Surfaces = Literal["stored", "estimated"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """Which samples of which data set."""
-
-    data: Path
-    """A data set: a store (.zarr) or a folder in the published layout."""
-
-    pressure_drop: float | None = None
-    """Pa; only for a published folder that does not say it."""
-
-    viscosity: float | None = None
-    """Pa s, likewise."""
-
-    density: float | None = None
-    """kg/m^3, likewise, if its pressure is kinematic."""
-
-    limit: int | None = None
-    """Only the first samples of the split."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
     """What is evaluated, and against what."""
 
-    model: str = "small"
-    """A shipped model by name, or a model directory."""
-
     split: Split = "test"
     """Which part of the data set."""
+
+    limit: int | None = None
+    """Only the first samples of the split."""
 
     surfaces: Surfaces = "stored"
     """Where the fibre surfaces cut the voxels: as the data set stores it, or as is estimated from its masks."""
@@ -73,9 +57,6 @@ class EvaluationOptions:
 class ReconstructionOptions:
     """What is reconstructed, and by which branches."""
 
-    model: str = "small"
-    """A shipped model by name, or a model directory."""
-
     mode: Mode = "3d"
     """2d: D2D(E2D) of the planar flow; 3d: D3D(E3D) of the flow; cross: D3D(E2D), the flow from the planar flow."""
 
@@ -85,10 +66,16 @@ class ReconstructionOptions:
     split: Split | None = None
     """All samples of a part of the data set; test if neither --sample nor --split is given."""
 
+    limit: int | None = None
+    """Only the first samples of the split."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationOptions:
     """How the predictions of a calibration are made."""
+
+    limit: int | None = None
+    """Only the first samples of the split."""
 
     samples: int | None = None
     """Samples a prediction; by default the model's own number, which is what predictions have."""

@@ -8,33 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from resinflow.cli.console import counting, make_console
 from resinflow.data import FlowSource, Sample
 from resinflow.evaluate.collapse import Diagnosis, diagnose, judge, pooled, verdict
-from resinflow.evaluate.evaluation import chosen_samples, open_source
+from resinflow.evaluate.evaluation import samples_of
 from resinflow.evaluate.methods import BranchedPredictor, start_of
 from resinflow.evaluate.metrics import Comparison, compare
-from resinflow.evaluate.options import Mode, ReconstructionOptions, SourceOptions
+from resinflow.evaluate.options import Mode, ReconstructionOptions
 from resinflow.evaluate.records import write_csv, write_json
-from resinflow.evaluate.tables import component_table, evaluation_table, summary
-from resinflow.flow import Axis, FlowField, InvalidInputError, replacing
-from resinflow.presets import load_branched_model
+from resinflow.evaluate.tables import summary
+from resinflow.flow import Axis, FlowField, InvalidInputError
 from resinflow.presets.branches import Branches, Latents, branches_of
-from resinflow.view import (
-    check_folder,
-    compose_diagnosis,
-    compose_latents,
-    compose_reconstruction,
-    compose_slices,
-    write_figure,
-)
+
+__all__ = [
+    "COMPONENTS",
+    "DOCUMENT",
+    "FIGURES",
+    "NAMES",
+    "SLICES",
+    "Reconstruction",
+    "describe",
+    "reconstruct_model",
+    "reconstruct_samples",
+    "reconstructed",
+    "reconstruction_views",
+    "save_reconstructions",
+    "shown",
+]
 
 NAMES: dict[Mode, str] = {"2d": "D2D(E2D)", "3d": "D3D(E3D)", "cross": "D3D(E2D)"}
 DOCUMENT, SLICES, FIGURES = "reconstruction.json", "slices.csv", "figures"
 _ENCODERS: dict[Mode, tuple[str, ...]] = {"2d": ("E2D",), "3d": ("E3D",), "cross": ("E3D", "E2D")}
-_COMPONENTS: dict[Mode, tuple[Axis, ...]] = {"2d": ("x", "y"), "3d": ("x", "y", "z"), "cross": ("x", "y", "z")}
+COMPONENTS: dict[Mode, tuple[Axis, ...]] = {"2d": ("x", "y"), "3d": ("x", "y", "z"), "cross": ("x", "y", "z")}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Reconstruction:
 
     def diagnosis(self, component: Axis) -> Diagnosis:
         """Return the diagnosis of a component."""
-        return next(found for found in self.diagnoses if found.component == component)
+        return next(diagnosis for diagnosis in self.diagnoses if diagnosis.component == component)
 
 
 def reconstruct_samples(
@@ -62,15 +67,16 @@ def reconstruct_samples(
     Raises:
         InvalidInputError: networks that the model lacks.
     """
-    branches, found = branches_of(predictor), []
+    branches = branches_of(predictor)
+    reconstructions: list[Reconstruction] = []
     for done, index in enumerate(indices, start=1):
         sample = source.sample(index)
         flow, original = reconstructed(predictor, branches, mode, sample)
-        diagnoses = tuple(diagnose(flow, original, component) for component in _COMPONENTS[mode])
-        found.append(Reconstruction(index, compare(flow, original), diagnoses))
+        diagnoses = tuple(diagnose(flow, original, component) for component in COMPONENTS[mode])
+        reconstructions.append(Reconstruction(index, compare(flow, original), diagnoses))
         if watch:
             watch(done, len(indices))
-    return found
+    return reconstructions
 
 
 def reconstructed(predictor: BranchedPredictor, branches: Branches, mode: Mode, sample: Sample) -> tuple[FlowField, FlowField]:
@@ -82,37 +88,53 @@ def reconstructed(predictor: BranchedPredictor, branches: Branches, mode: Mode, 
     return predictor.predict_mean_latent(start_of(sample, predictor)), sample.truth
 
 
-def reconstruct_and_print(source_options: SourceOptions, options: ReconstructionOptions, output: Path) -> None:
-    """Reconstruct, print the scores and what becomes of vz, and write numbers and figures to the folder ``output``.
+def reconstruct_model(
+    predictor: BranchedPredictor,
+    source: FlowSource,
+    options: ReconstructionOptions | None = None,
+    *,
+    watch: Callable[[int, int], None] | None = None,
+) -> list[Reconstruction]:
+    """Send flows of a data set through the VAE of a model alone, and return their scores and diagnoses.
 
-    Figures show the sample itself, or the best, the median and the worst of several.
+    Args:
+        predictor: the model.
+        source: the data set.
+        options: which branches, and one sample or a split; by default D3D(E3D) of the test split.
+        watch: called with the numbers of finished and of all samples.
 
     Raises:
-        InvalidInputError: no such sample, both --sample and --split, an output that holds something else, networks that the
-            model lacks.
+        InvalidInputError: no such sample, both a sample and a split, or networks that the model lacks.
     """
-    console = make_console()
-    check_folder(output, DOCUMENT)
-    predictor = load_branched_model(options.model)
-    source = open_source(source_options)
-    indices = _indices(source, options, source_options.limit)
-    with counting(console, NAMES[options.mode]) as watch:
-        found = reconstruct_samples(source, predictor, options.mode, indices, watch)
-    document = describe(found, predictor.name, options.mode, source)
-    _print(found, document, options.mode, console)
-    with replacing(output) as temporary:
-        (temporary / FIGURES).mkdir(parents=True)
-        for reconstruction in shown(found):
-            _draw(predictor, options.mode, source.sample(reconstruction.index), reconstruction, temporary / FIGURES)
-        write_json(document, temporary / DOCUMENT)
-        write_csv(_slice_rows(found), temporary / SLICES)
-    console.print(f"wrote {output}: {DOCUMENT}, {SLICES}, {FIGURES}")
+    options = options or ReconstructionOptions()
+    return reconstruct_samples(source, predictor, options.mode, _indices(source, options), watch)
 
 
-def describe(found: Sequence[Reconstruction], model: str, mode: Mode, source: FlowSource) -> dict[str, Any]:
+def reconstruction_views(
+    predictor: BranchedPredictor, mode: Mode, sample: Sample, reconstruction: Reconstruction
+) -> tuple[FlowField, FlowField, Diagnosis, Latents]:
+    """Return what the figures of a reconstruction show: the flow, its original, a diagnosis, and the latents of the encoders.
+
+    The diagnosis is that of vz; in the mode 2d, whose flows have none, that of vy.
+    """
+    branches = branches_of(predictor)
+    flow, original = reconstructed(predictor, branches, mode, sample)
+    latents = branches.latents(sample.truth, start_of(sample, predictor))
+    shown_latents = {name: latents[name] for name in _ENCODERS[mode] if name in latents}
+    return flow, original, reconstruction.diagnosis("y" if mode == "2d" else "z"), shown_latents
+
+
+def save_reconstructions(reconstructions: Sequence[Reconstruction], document: Mapping[str, Any], folder: Path) -> None:
+    """Write ``reconstruction.json`` (:func:`describe`) and ``slices.csv``, a row a slice and component, into a folder."""
+    write_json(document, folder / DOCUMENT)
+    write_csv(_slice_rows(reconstructions), folder / SLICES)
+
+
+def describe(reconstructions: Sequence[Reconstruction], model: str, mode: Mode, source: FlowSource) -> dict[str, Any]:
     """Return all numbers as plain types, with the answer whether vz collapses; per sample, and the median over the samples."""
     components: dict[Axis, dict[str, float]] = {
-        component: pooled([reconstruction.diagnosis(component) for reconstruction in found]) for component in _COMPONENTS[mode]
+        component: pooled([reconstruction.diagnosis(component) for reconstruction in reconstructions])
+        for component in COMPONENTS[mode]
     }
     return {
         "model": model,
@@ -121,21 +143,21 @@ def describe(found: Sequence[Reconstruction], model: str, mode: Mode, source: Fl
         "data": Path(source.path).name,
         "collapses": _answer(components, mode),
         "components": components,
-        "summary": summary([reconstruction.comparison for reconstruction in found]),
+        "summary": summary([reconstruction.comparison for reconstruction in reconstructions]),
         "samples": [
             {
                 "sample": reconstruction.index,
                 "scores": reconstruction.comparison.to_dict(),
                 "components": {part.component: part.to_dict() for part in reconstruction.diagnoses},
             }
-            for reconstruction in found
+            for reconstruction in reconstructions
         ],
     }
 
 
-def shown(found: Sequence[Reconstruction]) -> list[Reconstruction]:
+def shown(reconstructions: Sequence[Reconstruction]) -> list[Reconstruction]:
     """Return the samples that are drawn: the best, the median and the worst by the velocity error."""
-    ranked = sorted(found, key=lambda reconstruction: reconstruction.comparison.velocity_error)
+    ranked = sorted(reconstructions, key=lambda reconstruction: reconstruction.comparison.velocity_error)
     places = dict.fromkeys((0, (len(ranked) - 1) // 2, len(ranked) - 1))
     return [ranked[place] for place in places]
 
@@ -149,9 +171,9 @@ def _answer(components: Mapping[Axis, Mapping[str, float]], mode: Mode) -> str:
     return verdict("z", state, amplitude, correlation)
 
 
-def _indices(source: FlowSource, options: ReconstructionOptions, limit: int | None) -> list[int]:
+def _indices(source: FlowSource, options: ReconstructionOptions) -> list[int]:
     if options.sample is None:
-        return chosen_samples(source, options.split or "test", limit)
+        return samples_of(source, options.split or "test", options.limit)
     if options.split is not None:
         raise InvalidInputError("--sample and --split were both given; needed: one of them.")
     if not 0 <= options.sample < len(source):
@@ -159,37 +181,10 @@ def _indices(source: FlowSource, options: ReconstructionOptions, limit: int | No
     return [options.sample]
 
 
-def _print(found: Sequence[Reconstruction], document: dict[str, Any], mode: Mode, console: Console) -> None:
-    scores = {NAMES[mode]: [reconstruction.comparison for reconstruction in found]}
-    console.print(evaluation_table(scores))
-    console.print(component_table(scores))
-    for component, numbers in document["components"].items():
-        console.print(
-            f"v{component}: amplitude ratio {numbers['amplitude_ratio']:.3f}, correlation {numbers['correlation']:.3f}, "
-            f"part of the original {numbers['shrinkage']:.3f} (medians over the samples)"
-        )
-    console.print(f"Does the model collapse vz to zero? {document['collapses']}")
-
-
-def _draw(predictor: BranchedPredictor, mode: Mode, sample: Sample, found: Reconstruction, folder: Path) -> None:
-    branches = branches_of(predictor)
-    flow, original = reconstructed(predictor, branches, mode, sample)
-    latents: Latents = branches.latents(sample.truth, start_of(sample, predictor))
-    component: Axis = "y" if mode == "2d" else "z"
-    figures = {
-        "fields": compose_reconstruction(flow, original),
-        f"v{component}-slices": compose_slices(flow, original, component),
-        f"v{component}-diagnosis": compose_diagnosis(flow, original, found.diagnosis(component)),
-        "latents": compose_latents({name: latents[name] for name in _ENCODERS[mode] if name in latents}),
-    }
-    for name, figure in figures.items():
-        write_figure(figure, folder / f"sample-{found.index:05d}-{name}.png")
-
-
-def _slice_rows(found: Sequence[Reconstruction]) -> list[dict[str, Any]]:
+def _slice_rows(reconstructions: Sequence[Reconstruction]) -> list[dict[str, Any]]:
     return [
         {"sample": reconstruction.index, "component": part.component, **row.to_dict()}
-        for reconstruction in found
+        for reconstruction in reconstructions
         for part in reconstruction.diagnoses
         for row in part.slices
     ]

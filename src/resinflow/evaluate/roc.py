@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from resinflow.flow import InvalidInputError
 
@@ -32,6 +31,8 @@ def roc_area(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> f
     Raises:
         InvalidInputError: no scores of one kind, or NaN.
     """
+    from scipy.stats import rankdata  # half a second, which the help of the commands does not wait for
+
     first, second = _checked(familiar, foreign)
     ranks = rankdata(np.concatenate([first, second]))[first.size :].sum()
     return float((ranks - second.size * (second.size + 1) / 2.0) / (first.size * second.size))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import ndtr
 
 from resinflow.flow import LEVEL, REACH, InvalidInputError, RelativeSpread, Spread
 
@@ -52,6 +50,8 @@ def gaussian_crps(deviations: NDArray[np.floating], errors: NDArray[np.floating]
     ``s (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))`` with z = error / s (Gneiting et al. 2005, Mon. Weather Rev. 133,
     1098-1118, eq. 5); the absolute error where s is zero.
     """
+    from scipy.special import ndtr
+
     deviations, errors = np.asarray(deviations, dtype=np.float64), np.asarray(errors, dtype=np.float64)
     certain = deviations <= 0.0
     spread = np.where(certain, 1.0, deviations)
@@ -176,6 +176,7 @@ def _minimised(
 
     d CRPS / d s = 2 phi(z) - 1 / sqrt(pi).
     """
+    from scipy.optimize import minimize
 
     def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         deviations, slopes = (values / unit for values in law(parameters))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from resinflow.evaluate.metrics import check_comparable
 from resinflow.evaluate.spread import SpreadScores, score_spread
@@ -97,4 +96,6 @@ def _permeability_deviation(flow: FlowField) -> float | None:
 
 def _reliability(deviations: NDArray[np.float64], errors: NDArray[np.float64]) -> tuple[float, ...]:
     sizes = np.abs(errors)
+    from scipy.special import ndtri
+
     return tuple(float((sizes <= ndtri(0.5 + level / 2.0) * deviations).mean()) for level in LEVELS)

@@ -14,6 +14,7 @@ from resinflow.media.cases import (
 from resinflow.media.example import example_path
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.images import from_image, read_stack
+from resinflow.media.medium import is_extruded, read_medium
 from resinflow.media.micrograph import draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
 from resinflow.media.sections import estimate_fibre_diameter
@@ -43,8 +44,10 @@ __all__ = [
     "gebart_permeability",
     "gebart_warning",
     "hard_disc_nearest_neighbour",
+    "is_extruded",
     "plane_channel",
     "provenance_of",
+    "read_medium",
     "read_stack",
     "rectangular_duct",
     "save_stack",

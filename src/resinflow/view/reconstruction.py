@@ -35,6 +35,26 @@ _NAMES = ("original", "reconstruction")
 _LABEL = 9  # points
 
 
+def reconstruction_figures(
+    reconstruction: FlowField, original: FlowField, diagnosis: Diagnosis, latents: Mapping[str, NDArray[np.floating]]
+) -> dict[str, Figure]:
+    """Return all figures of a reconstruction by their names.
+
+    Args:
+        reconstruction: what the VAE makes of ``original``.
+        original: the flow of the data set.
+        diagnosis: of the component that the figures show from slice to slice.
+        latents: (C, nz, h, w), dimensionless, by the name of the encoder.
+    """
+    component = diagnosis.component
+    return {
+        "fields": compose_reconstruction(reconstruction, original),
+        f"v{component}-slices": compose_slices(reconstruction, original, component),
+        f"v{component}-diagnosis": compose_diagnosis(reconstruction, original, diagnosis),
+        "latents": compose_latents(latents),
+    }
+
+
 def compose_reconstruction(reconstruction: FlowField, original: FlowField, slice_index: int | None = None) -> Figure:
     """Return original, reconstruction and error of |v| and the components in one slice, on the scales of the original.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resinflow.flow import InvalidInputError
+from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
 from resinflow.view.panels import new_figure
-from resinflow.view.training_log import LEARNING_RATE, Series, TrainingLog, best_epoch
+from resinflow.view.training_log import LEARNING_RATE, Series, TrainingLog, best_epoch, read_training_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +30,44 @@ _SPAN = 8.0  # a quantity that changes by this factor is drawn on a logarithmic 
 _FEW_DECADES = 2.5  # within them 2 and 5 are labelled too
 _MARKED = 40  # epochs: with fewer every value has a dot
 _LAST = (LEARNING_RATE, "seconds")
+
+
+def training_figures(paths: Sequence[Path], output: Path) -> list[Path]:
+    """Draw losses and metrics of one or more runs, and return what was written.
+
+    Args:
+        paths: run or model directories, or log files.
+        output: one figure of all stages (.png, .pdf, .svg), or a folder for one PNG a stage.
+
+    Raises:
+        InvalidInputError: no log, one that cannot be read, or a place that cannot be written.
+    """
+    if not paths:
+        raise InvalidInputError("no run was given; needed: one or more run directories or log files.")
+    logs = with_distinct_names([read_training_log(path) for path in paths], paths)
+    return [save_figure(compose_training(logs, stage), target) for target, stage in _targets(output, logs)]
+
+
+def with_distinct_names(logs: Sequence[TrainingLog], paths: Sequence[Path]) -> list[TrainingLog]:
+    """Return the logs with names that tell them apart: the folder's, the path where folders are called alike, a number then."""
+    names = [log.name for log in logs]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    counted = [name if names.count(name) == 1 else f"{name} ({number + 1})" for number, name in enumerate(names)]
+    return [replace(log, name=name) for log, name in zip(logs, counted, strict=True)]
+
+
+def _targets(output: Path, logs: Sequence[TrainingLog]) -> list[tuple[Path, str | None]]:
+    """Every file that is written, and the stage that it shows (None: all of them)."""
+    if output.is_dir() or not output.suffix:
+        stages = dict.fromkeys(stage for log in logs for stage in log.stages)
+        return [(output / f"training_{_slug(stage)}.png", stage) for stage in stages]
+    return [(checked_target(output, FIGURE_SUFFIXES), None)]
+
+
+def _slug(stage: str) -> str:
+    """Return a stage's name, which comes from a file, as a file name."""
+    return re.sub(r"[^a-z0-9]+", "_", stage.lower()).strip("_") or "stage"
 
 
 def compose_training(logs: Sequence[TrainingLog], stage: str | None = None) -> Figure:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from resinflow.cli import viewing
-from resinflow.cli.plotting import with_distinct_names
+from resinflow import view
 from resinflow.flow.field import FlowField
+from resinflow.view.training_figure import with_distinct_names
 from resinflow.view.training_log import read_training_log
 from tests.commands import refusal, run
 from tests.test_view_render import graphics, pyvista, uniform_flow  # noqa: F401
@@ -101,7 +101,7 @@ def test_view_refuses_options_that_do_not_fit_in_one_line(saved, tmp_path, capsy
 
 def test_napari_is_opened_with_the_flow_after_the_output_is_written(saved, tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(viewing, "open_in_napari", lambda flow, title: opened.append((flow.permeability, title)))
+    monkeypatch.setattr(view, "open_in_napari", lambda flow, title: opened.append((flow.permeability, title)))
     run("view", saved, "--napari", "-o", tmp_path / "flow.nc")
     assert opened == [(FlowField.load(saved).permeability, "flow.npz")]
     assert (tmp_path / "flow.nc").is_file()

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 from resinflow.cli.demo import EXAMPLE_OPTIONS
-from resinflow.cli.medium import is_extruded, read_medium
 from resinflow.media.example import draw_example, example_medium, example_path
+from resinflow.media.medium import is_extruded
 from resinflow.media.segment import dice
 
 
@@ -20,7 +20,7 @@ def test_the_embedded_stack_is_what_the_generator_draws(tmp_path: Path) -> None:
 
 
 def test_segmentation_of_the_embedded_stack_finds_its_fibres() -> None:
-    truth, found = example_medium(), read_medium(example_path(), EXAMPLE_OPTIONS)
+    truth, found = example_medium(), EXAMPLE_OPTIONS.read(example_path())
     assert dice(~truth.fluid, ~found.fluid) > 0.95
     assert found.fibre_fraction == pytest.approx(truth.fibre_fraction, abs=0.02)
     assert not is_extruded(found)

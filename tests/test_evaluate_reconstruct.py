@@ -21,7 +21,7 @@ from resinflow.models.features import PLANAR
 from resinflow.presets.branches import branches_of
 from resinflow.presets.load import load_model
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
-from tests.test_workflows_evaluating import PNG, refusal, run, save_paper_model
+from tests.test_evaluate_model import PNG, refusal, run, save_paper_model
 
 
 @pytest.fixture(scope="module")

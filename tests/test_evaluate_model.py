@@ -19,7 +19,7 @@ from resinflow.data.recipe import GenerationConfig
 from resinflow.data.store import FlowStore
 from resinflow.evaluate.evaluation import evaluate_model, summarised
 from resinflow.evaluate.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
-from resinflow.evaluate.options import EvaluationOptions, SourceOptions
+from resinflow.evaluate.options import EvaluationOptions
 from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
 from resinflow.presets.load import load_model
@@ -100,8 +100,8 @@ def test_the_solver_solves_what_the_data_set_holds_and_zero_is_all_wrong(report:
 
 
 def test_what_works_is_timed_and_what_is_known_before_is_not(tiny_run: Path, tiny_store: FlowStore) -> None:
-    source = SourceOptions(data=tiny_store.path, limit=1)
-    found, _ = evaluate_model(source, EvaluationOptions(model=str(tiny_run / "model"), split="train"))
+    options = EvaluationOptions(split="train", limit=1)
+    found = evaluate_model(load_model(tiny_run / "model"), tiny_store, options)  # pyright: ignore
     numbers = {name: scores[0].to_dict() for name, scores in found.scores.items()}
     assert numbers["planar flow"]["seconds"] is None
     assert numbers["planar flow"]["peak_memory"] is None

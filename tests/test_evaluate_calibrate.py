@@ -14,9 +14,9 @@ import zarr
 
 from resinflow.data.division import describe_splits
 from resinflow.data.store import FlowStore
-from resinflow.evaluate import evaluation as evaluating
 from resinflow.evaluate.calibrate import collect_cases, fit_calibration
-from resinflow.evaluate.options import CalibrationOptions, EvaluationOptions, SourceOptions
+from resinflow.evaluate.evaluation import evaluate_model
+from resinflow.evaluate.options import CalibrationOptions
 from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.tables import spread_rows, summary
 from resinflow.models.calibration import FEATURES, load_calibration
@@ -73,14 +73,11 @@ def test_what_was_fitted_is_printed(tiny_run: Path, repeated: Path, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_an_evaluation_shows_the_spread_as_drawn_and_calibrated(
-    calibrated_model: Path, repeated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_evaluation_shows_the_spread_as_drawn_and_calibrated(calibrated_model: Path, repeated: Path) -> None:
     document, predictor = load_calibration(calibrated_model), load_model(calibrated_model)
     assert document is not None
     vars(predictor)["calibration"] = document.calibration
-    monkeypatch.setattr(evaluating, "load_branched_model", lambda name: predictor)
-    evaluation, _ = evaluating.evaluate_model(SourceOptions(data=repeated), EvaluationOptions())
+    evaluation = evaluate_model(predictor, FlowStore.open(repeated))  # pyright: ignore
     table = spread_rows(evaluation)
     assert [row[:3] for row in table.rows] == [("latent diffusion", kind, "8") for kind in ("as drawn", "calibrated")]
     numbers = {name: found["mean"] for name, found in summary(evaluation.scores["latent diffusion"]).items()}

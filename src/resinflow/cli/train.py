@@ -1,0 +1,61 @@
+"""The commands of `resinflow train`: one a stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App
+
+from resinflow.cli.console import make_console
+from resinflow.cli.options import FLAT, TrainingFiles
+
+train_app = App(
+    name="train",
+    help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
+    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: voxel) have one: direct.",
+)
+
+
+@train_app.command
+def vae3d(files: Annotated[TrainingFiles, FLAT]) -> None:
+    """Stage 1: the 3-D branch of the VAE learns to encode and decode the flow (small: its correction to the response flow)."""
+    _train("vae3d", files)
+
+
+@train_app.command
+def vae2d(files: Annotated[TrainingFiles, FLAT]) -> None:
+    """Stage 2: the 2-D branch learns the same latent from the planar fields; the 3-D branch is frozen."""
+    _train("vae2d", files)
+
+
+@train_app.command
+def diffusion(files: Annotated[TrainingFiles, FLAT]) -> None:
+    """Stage 3: the diffusion model learns the way from the latent of the 2-D branch to that of the 3-D branch."""
+    _train("diffusion", files)
+
+
+@train_app.command
+def direct(files: Annotated[TrainingFiles, FLAT]) -> None:
+    """The one stage of a deterministic baseline (preset: voxel): a U-Net or Fourier operator learns the correction directly."""
+    _train("direct", files)
+
+
+def _train(stage: Literal["vae3d", "vae2d", "diffusion", "direct"], files: TrainingFiles) -> None:
+    from resinflow.data import Fold
+    from resinflow.presets import TrainingConfig, model_directory
+    from resinflow.presets.training import load_recipe, on_machine, train_recipe
+
+    recipe = load_recipe(files.recipe) if files.recipe is not None else TrainingConfig()
+    recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
+    fold = Fold(*files.fold) if files.fold is not None else None
+    start = model_directory(files.start) if files.start is not None else None
+    result = train_recipe(stage, files.data, files.run, recipe, fold=fold, start=start)
+    _report(stage, result)
+
+
+def _report(stage: str, result: Path) -> None:
+    """Every device has a process; one of them speaks."""
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    rank_zero_only(make_console().print)(f"stage {stage} is finished: {result}")

@@ -1,0 +1,44 @@
+"""A medium from whatever file the user has: an image, a stack, or a flow field saved before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from resinflow.flow import FlowField, InvalidInputError, Microstructure
+from resinflow.media.images import from_image
+
+_FLOW_SUFFIXES = (".zarr", ".nc", ".npz", ".vti")
+
+
+def read_medium(
+    path: str | Path,
+    *,
+    pixel_size: float | None = None,
+    depth: float | None = None,
+    slices: int = 11,
+    fibres: Literal["auto", "dark", "bright"] = "auto",
+) -> Microstructure:
+    """Return the medium in a file: a grey image or stack is segmented, a saved flow field gives its own medium.
+
+    Args:
+        path: .tif, .png or .npy, or a flow field (.zarr, .nc, .npz, .vti).
+        pixel_size: edge of a pixel, m; images need it, flow fields carry their own.
+        depth: thickness of the whole stack, m; likewise.
+        slices: number of slices into which a single image is extruded along z.
+        fibres: whether the fibres are darker or brighter than the matrix.
+
+    Raises:
+        InvalidInputError: missing or unreadable file, no pixel size, RGB images, all-solid or all-fluid media.
+    """
+    path = Path(path)
+    if path.suffix in _FLOW_SUFFIXES:
+        if pixel_size is not None or depth is not None:
+            raise InvalidInputError(f"{path.name} carries its own voxel size; leave out --pixel-size and --depth.")
+        return FlowField.load(path).microstructure
+    return from_image(path, pixel_size=pixel_size, depth=depth, slices=slices, fibres=fibres)
+
+
+def is_extruded(micro: Microstructure) -> bool:
+    """Whether all slices of a medium are alike, so that its planar flow is its 3-D flow."""
+    return bool((micro.fluid == micro.fluid[:1]).all())
