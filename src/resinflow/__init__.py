@@ -1,6 +1,8 @@
 """Steady 3-D resin flow through fibrous composite microstructures: velocity, pressure and permeability.
 
-Public names are loaded on first use, so that importing resinflow stays quick and loads no deep-learning library.
+Public names are loaded on first use, so that importing resinflow stays quick and loads no deep-learning library. The functions
+that train and evaluate are called ``train_model`` and ``evaluate_model`` here, since :mod:`resinflow.train` and
+:mod:`resinflow.evaluate` are the packages.
 """
 
 from __future__ import annotations
@@ -9,36 +11,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resinflow.data import open_flows
     from resinflow.evaluate import compare
-    from resinflow.flow import FlowField, Microstructure, ResinflowError
-    from resinflow.media import fibre_bundle, from_image
+    from resinflow.evaluate.evaluation import evaluate_model
+    from resinflow.flow import Drive, FlowField, Microstructure, ResinflowError
+    from resinflow.media import fibre_bundle, from_image, read_medium
     from resinflow.presets import load_model
-    from resinflow.stokes import planar_flow, response_flow, solve
+    from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Drive": "resinflow.flow",
     "FlowField": "resinflow.flow",
     "Microstructure": "resinflow.flow",
     "ResinflowError": "resinflow.flow",
+    "certify": "resinflow.stokes",
     "compare": "resinflow.evaluate",
+    "evaluate_model": "resinflow.evaluate.evaluation",
     "fibre_bundle": "resinflow.media",
     "from_image": "resinflow.media",
+    "grid_flow": "resinflow.stokes",
     "load_model": "resinflow.presets",
+    "open_flows": "resinflow.data",
+    "permeability_tensor": "resinflow.stokes",
     "planar_flow": "resinflow.stokes",
+    "read_medium": "resinflow.media",
+    "refine_flow": "resinflow.stokes",
     "response_flow": "resinflow.stokes",
     "solve": "resinflow.stokes",
 }
 
 __all__ = [
+    "Drive",
     "FlowField",
     "Microstructure",
     "ResinflowError",
+    "certify",
     "compare",
+    "evaluate_model",
     "fibre_bundle",
     "from_image",
+    "grid_flow",
     "load_model",
+    "open_flows",
+    "permeability_tensor",
     "planar_flow",
+    "read_medium",
+    "refine_flow",
     "response_flow",
     "solve",
 ]
@@ -48,3 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'resinflow' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

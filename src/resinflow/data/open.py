@@ -30,6 +30,14 @@ def open_flows(
 
     Raises:
         InvalidInputError: neither layout, a damaged data set or YAML file, or options that contradict the data set.
+
+    Example:
+        >>> import resinflow as rf
+        >>> source = rf.open_flows("data/small.zarr")
+        >>> len(source), source.shape
+        (8, (3, 16, 16))
+        >>> source.sample(0).truth.permeability > 0
+        True
     """
     place = locate(path)
     if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):

@@ -48,6 +48,13 @@ def evaluate_model(
     Raises:
         InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
             whose media the model was trained on under another split.
+
+    Example:
+        >>> import resinflow as rf
+        >>> model, source = rf.load_model("runs/small/model"), rf.open_flows("data/small.zarr")
+        >>> evaluation = rf.evaluate_model(model, source)
+        >>> len(evaluation.scores["latent diffusion"]) == len(source.indices("test"))
+        True
     """
     options = options or EvaluationOptions()
     refuse_leak(predictor.log, source)

@@ -102,6 +102,13 @@ def compare(prediction: FlowField, truth: FlowField) -> Comparison:
     Raises:
         InvalidInputError: the two are flows through different media, along different axes, or at another pressure drop or
             viscosity.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> comparison = rf.compare(rf.planar_flow(micro), rf.solve(micro))
+        >>> 0 < comparison.relative_l2.total < 1
+        True
     """
     check_comparable(prediction, truth)
     bias = ratio(prediction.permeability - truth.permeability, abs(truth.permeability))

@@ -111,6 +111,14 @@ def fibre_bundle(
 
     Raises:
         InvalidInputError: settings out of range, or a box too small for one fibre.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> micro.fluid.shape
+        (3, 16, 16)
+        >>> abs(micro.fibre_fraction - 0.4) < 0.005
+        True
     """
     chosen = _chosen(settings, volume_fraction)
     fibres, distance = _drawn(shape, extent, seed, chosen)

@@ -53,6 +53,14 @@ def from_image(
     Raises:
         InvalidInputError: a file or array that cannot be used, a missing or impossible size, or a result without fibres or
             without fluid.
+
+    Example:
+        >>> import numpy as np
+        >>> import resinflow as rf
+        >>> mask = np.ones((3, 16, 16), dtype=bool)
+        >>> mask[:, 6:10, 6:10] = False  # a fibre along z
+        >>> rf.from_image(mask, pixel_size=1e-6, depth=12e-6).extent  # (z, y, x), m
+        (1.2e-05, 1.6e-05, 1.6e-05)
     """
     pixel_size, depth = _checked_sizes(pixel_size, depth)
     if isinstance(slices, bool) or not isinstance(slices, int | np.integer) or not 1 <= slices <= 4096:

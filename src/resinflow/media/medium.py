@@ -30,6 +30,13 @@ def read_medium(
 
     Raises:
         InvalidInputError: missing or unreadable file, no pixel size, RGB images, all-solid or all-fluid media.
+
+    Example:
+        >>> import resinflow as rf
+        >>> rf.read_medium("stack.tif", pixel_size=0.94e-6, depth=12e-6).shape
+        (3, 16, 16)
+        >>> rf.read_medium("flow.npz").shape
+        (3, 16, 16)
     """
     path = Path(path)
     if path.suffix in _FLOW_SUFFIXES:

@@ -24,6 +24,14 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
 
     Raises:
         InvalidInputError: neither a shipped model nor a model directory, or damaged files.
+
+    Example:
+        >>> import resinflow as rf
+        >>> model = rf.load_model("runs/small/model")
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> flow = model.predict(micro, axis="x", samples=2, seed=0)
+        >>> flow.permeability_samples.shape
+        (2,)
     """
     solvers = FlowSolvers(solve_start_flows, partial(project, tolerance=PROJECTION_TOLERANCE))
     directory = model_directory(name_or_directory)

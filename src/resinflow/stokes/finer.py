@@ -218,6 +218,15 @@ def refine_flow(
     Raises:
         InvalidInputError: a tolerance out of range, or a medium that does not percolate along the flow on either grid.
         ConvergenceError: the tolerance was not met.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> refinement = rf.refine_flow(rf.response_flow(micro), 0.05)
+        >>> refinement.shape
+        (6, 32, 32)
+        >>> refinement.work.permeability_error <= 0.05
+        True
     """
     check_refinement(tolerance)
     micro, drive = flow.microstructure, flow.drive

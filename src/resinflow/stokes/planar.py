@@ -34,6 +34,12 @@ def planar_flow(
     Raises:
         InvalidInputError: an axis out of the slice plane, other conditions on the box, or a slice without any fibre (its planar
             flow is unbounded).
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> bool(rf.planar_flow(micro, axis="y").velocity[2].any())  # vz
+        False
     """
     drive = Drive.of(drive, **conditions)
     _check_planar(drive)

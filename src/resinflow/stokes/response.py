@@ -48,6 +48,12 @@ def response_flow(
     Raises:
         InvalidInputError: as :func:`resinflow.solve`.
         ConvergenceError: the Poisson solve failed.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> rf.response_flow(micro).permeability < rf.solve(micro).permeability
+        True
     """
     started_at = time.perf_counter()
     drive = Drive.of(drive, **conditions)

@@ -159,6 +159,15 @@ def solve(
     Raises:
         InvalidInputError: all-solid media, media without any wall, options out of range.
         ConvergenceError: the tolerance was not met.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> flow = rf.solve(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
+        >>> flow.velocity.shape  # m/s
+        (3, 3, 16, 16)
+        >>> flow.permeability > 0  # m^2
+        True
     """
     drive = Drive.of(drive, **conditions)
     flow = solve_discrete(micro, drive, tolerance, max_iterations, wall_rule, watch=watch, initial=initial, threads=threads)

@@ -39,6 +39,12 @@ def grid_flow(
     Raises:
         InvalidInputError: as :func:`resinflow.solve`, or nothing percolates along the axis.
         ConvergenceError: the tolerance was not met.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> rf.grid_flow(micro, rf.Drive("y")).axis
+        'y'
     """
     medium = with_surface(micro) if wall_rule == "surface" else micro
     drive = Drive.of(drive, **conditions)

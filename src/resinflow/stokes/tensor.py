@@ -27,6 +27,12 @@ def permeability_tensor(
     Raises:
         InvalidInputError: all-solid media, media without any wall.
         ConvergenceError: the tolerance was not met.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> rf.permeability_tensor(micro).shape  # m^2
+        (3, 3)
     """
     tensor = np.zeros((3, 3))
     for column, axis in enumerate(COMPONENTS):
