@@ -17,6 +17,8 @@ from resinflow.cli.train import train_app
 from resinflow.cli.view import plot, view
 from resinflow.flow import ResinflowError
 
+__all__ = ["app", "main"]
+
 _EXIT_ERROR = 2
 _EXIT_INTERRUPTED = 130
 

@@ -1,7 +1,7 @@
 """Figures, 3-D scenes, pages."""
 
 from resinflow.view.draw import Kind, draw_flow, picture_kind
-from resinflow.view.evaluation import write_figure
+from resinflow.view.evaluation_figure import write_figure
 from resinflow.view.figures import comparison_figure, flow_figure
 from resinflow.view.histograms import Histogram, histogram_figure
 from resinflow.view.napari_layers import napari_layers, open_in_napari

@@ -23,7 +23,7 @@ from resinflow.evaluate import (
     write_json,
 )
 from resinflow.flow import FlowField, InvalidInputError, replacing
-from resinflow.view.evaluation import compose_dependence, compose_distributions, compose_permeability, write_figure
+from resinflow.view.evaluation_figure import compose_dependence, compose_distributions, compose_permeability, write_figure
 from resinflow.view.figures import comparison_figure
 from resinflow.view.uncertainty import compose_calibration
 

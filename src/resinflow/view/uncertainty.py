@@ -9,7 +9,7 @@ import numpy as np
 
 from resinflow.evaluate import LEVELS, Evaluation, FlowSpread, flow_spreads, interval_coverage, mean_ranks
 from resinflow.flow import InvalidInputError
-from resinflow.view.evaluation import colour_of, shown_methods
+from resinflow.view.evaluation_figure import colour_of, shown_methods
 from resinflow.view.panels import new_figure
 
 if TYPE_CHECKING:

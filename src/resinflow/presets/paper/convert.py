@@ -22,6 +22,8 @@ from resinflow.flow import InvalidInputError
 from resinflow.presets.paper.predictor import PaperPredictor, assembled
 from resinflow.presets.paper.recipe import PRESET, Network, PaperConfig, Precision, SamplingConfig, UNetConfig, VaeConfig
 
+__all__ = ["WEIGHT_FILES", "convert_published"]
+
 WEIGHT_FILES = ("best_model.pt", "vae.pt", "model.pt")
 """In the order of preference: the best epoch before the last one."""
 
