@@ -29,7 +29,7 @@ from rich.console import Console
 from stopwatch import Seconds, timed
 
 if TYPE_CHECKING:
-    from resinflow.data.source import Sample
+    from resinflow.data.sample import Sample
     from resinflow.data.store import FlowStore
     from resinflow.flow.field import FlowField
     from resinflow.media.fibres import Fibres

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resinflow.data.source import Sample
+from resinflow.data.sample import Sample
 from resinflow.data.store import FlowStore
 from resinflow.flow.field import FlowField
 from resinflow.flow.grid import recover_faces

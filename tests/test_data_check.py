@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resinflow.data.check import check_store
-from resinflow.data.division import assign_splits, canonical_fingerprint
+from resinflow.data.division import canonical_fingerprint, draw_division
 from resinflow.data.published.read import import_published
 from resinflow.data.published.write import export_published
 from resinflow.data.store import FlowStore
@@ -20,6 +20,7 @@ from resinflow.flow import recover_faces
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.stokes.solve import solve
+from tests.tamper import group, tamper, without_attribute
 
 SAMPLE = 3
 
@@ -31,7 +32,7 @@ def copy(tiny_store: FlowStore, tmp_path: Path) -> FlowStore:
 
 
 def change(name: str, edit: Callable[[np.ndarray], np.ndarray]) -> Callable[[FlowStore], None]:
-    return lambda store: store._put(name, SAMPLE, edit(store.read(name, SAMPLE).copy()))
+    return lambda store: tamper(store, name, SAMPLE, edit(store.read(name, SAMPLE).copy()))
 
 
 def with_nan(values: np.ndarray) -> np.ndarray:
@@ -42,18 +43,18 @@ def with_nan(values: np.ndarray) -> np.ndarray:
 def plant_flow_in_a_fibre(store: FlowStore) -> None:
     velocity, fluid = store.read("velocity", SAMPLE), store.read("fluid", SAMPLE)
     velocity[0][tuple(np.argwhere(fluid == 0)[5])] = 1e-3 * velocity.max()
-    store._put("velocity", SAMPLE, velocity)
+    tamper(store, "velocity", SAMPLE, velocity)
 
 
 def plant_divergence(store: FlowStore) -> None:
     velocity, fluid = store.read("velocity", SAMPLE), store.read("fluid", SAMPLE)
     velocity[1][tuple(np.argwhere(fluid == 1)[40])] += 1e-3 * velocity.max()
-    store._put("velocity", SAMPLE, velocity)
+    tamper(store, "velocity", SAMPLE, velocity)
 
 
 def plant_pressure_offset(store: FlowStore) -> None:
     fluid = store.read("fluid", SAMPLE)
-    store._put("pressure", SAMPLE, store.read("pressure", SAMPLE) + 0.1 * store.attributes["pressure_drop"] * fluid)
+    tamper(store, "pressure", SAMPLE, store.read("pressure", SAMPLE) + 0.1 * store.attributes["pressure_drop"] * fluid)
 
 
 def plant_truncated_chunk(store: FlowStore) -> None:
@@ -69,11 +70,11 @@ def plant_duplicate(store: FlowStore) -> None:
             value = np.flip(value, -3).copy()
             if name in ("velocity", "response_velocity"):
                 value[2] *= -1
-        store._put(name, SAMPLE, value)
+        tamper(store, name, SAMPLE, value)
     fluid, spacing = store.read("fluid", SAMPLE), store.read("spacing", SAMPLE)
     print_ = Microstructure(fluid, tuple(spacing)).fingerprint
-    store._put("fingerprint", SAMPLE, np.frombuffer(bytes.fromhex(print_), dtype=np.uint8))
-    del store._group.attrs["splits"]
+    tamper(store, "fingerprint", SAMPLE, np.frombuffer(bytes.fromhex(print_), dtype=np.uint8))
+    without_attribute(store, "splits")
 
 
 def plant_leaked_split(store: FlowStore) -> None:
@@ -160,7 +161,7 @@ def test_a_missing_array_and_a_wrong_type_are_faults_of_the_schema(copy: FlowSto
 
 
 def test_an_array_of_another_type_is_a_fault_of_the_schema(copy: FlowStore) -> None:
-    copy._group.create_array(
+    group(copy).create_array(
         "pressure", shape=(8, 3, 16, 16), dtype="float64", dimension_names=("sample", "z", "y", "x"), overwrite=True
     )
     assert any("pressure is float64" in str(fault) for fault in check_store(FlowStore.open(copy.path)))
@@ -175,7 +176,7 @@ def test_a_converted_set_is_checked_too(tiny_store: FlowStore, tmp_path: Path) -
     folder = export_published(tiny_store, tmp_path / "published", plain=True)
     store = import_published(folder, tmp_path / "set.zarr", pressure_drop=1e5, viscosity=0.1)
     assert check_store(store) == []
-    store._put("velocity", SAMPLE, flip(1)(store.read("velocity", SAMPLE)))
+    tamper(store, "velocity", SAMPLE, flip(1)(store.read("velocity", SAMPLE)))
     assert [(fault.sample, fault.cause) for fault in check_store(store)] == [(SAMPLE, "wrong sign of vy")]
 
 
@@ -223,7 +224,7 @@ def test_no_medium_nor_mirrored_nor_rotated_copy_stands_in_two_splits(media, cop
         turned = spacing if turns % 2 == 0 else (spacing[0], spacing[2], spacing[1])
         samples += [(number, Microstructure(fluid, spacing)), (number, Microstructure(copy, turned))]
     order.shuffle(samples)
-    parts = assign_splits([canonical_fingerprint(micro) for _, micro in samples])
+    parts = draw_division([canonical_fingerprint(micro) for _, micro in samples]).parts()
     assert sorted(index for part in parts.values() for index in part) == list(range(len(samples)))
     homes: dict[str, set[str]] = {}
     for name, indices in parts.items():

@@ -19,6 +19,7 @@ from resinflow.data.recipe import GenerationConfig, load_generation_config
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from tests.conftest import TINY_RECIPE
+from tests.tamper import tamper
 from tests.test_data_store import RECIPE_TEXT, contents
 
 
@@ -97,7 +98,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
 def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: FlowStore, tmp_path: Path) -> None:
     path = tmp_path / "killed.zarr"
     shutil.copytree(tiny_store.path, path)
-    FlowStore.open(path, writable=True)._put("complete", 3, 0)
+    tamper(FlowStore.open(path), "complete", 3, 0)
     for place in ("velocity/c/3/0/0/0/0.1f.partial", "complete/c/3.2e.partial", "seed/zarr.3d.partial", "zarr.4c.partial"):
         (path / place).write_bytes(b"half")
     generate(GenerationConfig.model_validate(TINY_RECIPE), path, workers=1)
@@ -105,7 +106,7 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resinflow.data.generate._PATIENCE", 0.5)
+    monkeypatch.setattr(sys.modules[generate.__module__], "_PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
         generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ import pytest
 from resinflow.cli.app import main
 from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS
 from resinflow.data.store import FlowStore
+from tests.tamper import tamper
 from tests.test_data_download import RecordServer, names, server, zipped  # noqa: F401 (server is a fixture)
 from tests.test_data_store import contents
 
@@ -44,7 +45,7 @@ def test_check_exits_with_status_2_and_names_sample_and_cause(
 ) -> None:
     shutil.copytree(tiny_store.path, tmp_path / "set.zarr")
     store = FlowStore.open(tmp_path / "set.zarr", writable=True)
-    store._put("velocity", 5, -store.read("velocity", 5))
+    tamper(store, "velocity", 5, -store.read("velocity", 5))
     with pytest.raises(SystemExit) as stopped:
         main(["data", "check", str(store.path)])
     assert stopped.value.code == 2

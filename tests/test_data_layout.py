@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.data.division import draw_splits
 from resinflow.data.mirror import turn_x_onto_y, turn_y_onto_x
 from resinflow.data.published.read import import_published
 from resinflow.data.published.tensors import open_tensor, write_tensor
 from resinflow.data.published.write import export_published
-from resinflow.data.store import FlowStore
+from resinflow.data.store import FlowStore, draw_splits
 from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.stokes.planar import planar_flow
 from resinflow.stokes.solve import solve
+from tests.tamper import group
 from tests.test_data_store import contents
 
 DRIVE = {"pressure_drop": 1e5, "viscosity": 0.1}
@@ -185,7 +185,7 @@ def test_copies_along_x_and_y_of_one_medium_fall_into_one_split(tmp_path: Path) 
     for name in ("domain", "dxyz"):
         torch.save(torch.load(source / "x" / f"{name}.pt", weights_only=True), source / "y" / f"{name}.pt")
     store = import_published(source, tmp_path / "set.zarr", **DRIVE)
-    parts = draw_splits(store)
+    parts = draw_splits(store).parts()
     assert sorted(index for part in parts.values() for index in part) == list(range(16))
     assert all({(index + 8) % 16 for index in part} == set(part) for part in parts.values())
 
@@ -195,7 +195,7 @@ def test_kinematic_pressure_is_stored_as_it_is_and_read_in_pascal(tmp_path: Path
     store = import_published(source, tmp_path / "set.zarr", **DRIVE, density=1250.0)
     given = torch.load(source / "x/p.pt", weights_only=True)[0, :, 0].numpy()
     np.testing.assert_array_equal(store.read("pressure", 0), given)
-    assert store._array("pressure").attrs["units"] == "m2 s-2"
+    assert group(store)["pressure"].attrs["units"] == "m2 s-2"
     with pytest.raises(InvalidInputError, match="holds no planar_pressure.*--derive"):
         store.sample(0)
 

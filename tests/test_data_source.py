@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.data.division import draw_splits
 from resinflow.data.open import open_flows
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.read import DERIVED, import_published
 from resinflow.data.published.write import export_published
 from resinflow.data.source import data_fingerprint
-from resinflow.data.statistics import compute_statistics
-from resinflow.data.store import FlowStore
+from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.flow.errors import InvalidInputError
 
 DRIVE = {"pressure_drop": 1e5, "viscosity": 0.1}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from resinflow.data.division import describe_splits
+from resinflow.data.division import Division
 from resinflow.data.store import FlowStore
 from resinflow.evaluate.calibrate import collect_cases, fit_calibration
 from resinflow.evaluate.evaluation import evaluate_model
@@ -33,8 +33,8 @@ def repeated(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) ->
     path = tmp_path_factory.mktemp("repeated") / "repeated.zarr"
     shutil.copytree(tiny_store.path, path)
     store = FlowStore.open(path, writable=True)
-    everyone = list(range(len(store)))
-    store.set_attribute("splits", describe_splits({"train": everyone * 4, "validation": everyone * 3, "test": everyone}))
+    everyone = tuple(range(len(store)))
+    store.set_attribute("splits", Division(everyone * 4, everyone * 3, everyone).to_attribute())
     store.set_attribute("recipe", {**store.attributes["recipe"], "seed": 99})
     return path
 
@@ -132,8 +132,8 @@ def test_another_split_of_the_training_recipe_is_refused(
 ) -> None:
     shutil.copytree(tiny_store.path, tmp_path / "other.zarr")
     store = FlowStore.open(tmp_path / "other.zarr", writable=True)
-    everyone = list(range(len(store)))
-    store.set_attribute("splits", describe_splits({"train": everyone, "validation": everyone, "test": everyone}))
+    everyone = tuple(range(len(store)))
+    store.set_attribute("splits", Division(everyone, everyone, everyone).to_attribute())
     line = refusal(capsys, "model", "calibrate", tiny_run / "model", "--data", store.path)
     assert "may hold training samples" in line
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from resinflow.data import Sample
 from resinflow.data.open import open_flows
-from resinflow.data.source import Sample
 from resinflow.data.store import FlowStore
 from resinflow.flow import recover_faces
 from resinflow.flow.drive import Drive

@@ -22,6 +22,7 @@ from resinflow.presets.training import load_recipe
 from resinflow.train.flow_stage import masked_rmse, velocity_error
 from resinflow.train.stage import STAGES
 from tests.conftest import TINY_STAGE, TINY_TRAINING
+from tests.tamper import without_attribute
 
 CONFIG = TrainingConfig.model_validate(TINY_TRAINING)
 
@@ -161,7 +162,7 @@ def test_a_run_of_another_recipe_is_refused(tiny_run: Path, tiny_store: FlowStor
 def test_a_data_set_without_statistics_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
     path = tmp_path / "bare.zarr"
     shutil.copytree(tiny_store.path, path)
-    del FlowStore.open(path, writable=True)._group.attrs["statistics"]
+    without_attribute(FlowStore.open(path), "statistics")
     with pytest.raises(InvalidInputError, match="no statistics"):
         train_stage("vae3d", path, tmp_path / "run", CONFIG)
 

@@ -23,8 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from resinflow.data.division import canonical_fingerprint
-from resinflow.data.fold import Fold, FoldedFlows
+from resinflow.data import Division, FlowSource, Fold, canonical_fingerprint, fold_division
 from resinflow.data.open import open_flows
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
@@ -470,10 +469,14 @@ def test_the_outermost_networks_with_a_forward_are_compiled() -> None:
 # folds
 
 
+def folded(source: FlowSource, fold: Fold) -> FlowSource:
+    return source.with_division(fold_division(source, fold))
+
+
 def test_folds_are_disjoint_and_cover_training_and_validation_alone(tiny_store: FlowStore) -> None:
     source = open_flows(tiny_store.path)
     pool = sorted([*source.indices("train").tolist(), *source.indices("validation").tolist()])
-    folds = [FoldedFlows(source, Fold(index, 3)) for index in range(3)]
+    folds = [folded(source, Fold(index, 3)) for index in range(3)]
     held = [fold.indices("validation").tolist() for fold in folds]
     assert sorted(itertools.chain(*held)) == pool
     for fold, part in zip(folds, held, strict=True):
@@ -488,11 +491,10 @@ def test_copies_of_a_medium_fall_into_one_fold(tiny_store: FlowStore) -> None:
 
         path = "doubled"
 
-        def indices(self, split: str) -> Any:
-            import numpy as np
-
-            numbers = tiny_store.indices(split)
-            return np.concatenate([2 * numbers, 2 * numbers + 1])
+        @property
+        def division(self) -> Division:
+            parts = tiny_store.division.parts().values()
+            return Division(*(tuple(2 * number + copy for number in part for copy in (0, 1)) for part in parts))
 
         def microstructure(self, index: int) -> Any:
             from resinflow.flow.microstructure import Microstructure
@@ -503,7 +505,7 @@ def test_copies_of_a_medium_fall_into_one_fold(tiny_store: FlowStore) -> None:
     source: Any = Doubled()
     assert canonical_fingerprint(source.microstructure(0)) == canonical_fingerprint(source.microstructure(1))
     for index in range(2):
-        held = set(FoldedFlows(source, Fold(index, 2)).indices("validation").tolist())
+        held = set(fold_division(source, Fold(index, 2)).validation)
         assert held
         assert all(member ^ 1 in held for member in held)
 
@@ -527,4 +529,4 @@ def test_a_fold_out_of_range_is_refused(index: int, count: int) -> None:
 
 def test_more_folds_than_media_are_refused(tiny_store: FlowStore) -> None:
     with pytest.raises(InvalidInputError, match="needed: at least one for 50 folds"):
-        FoldedFlows(open_flows(tiny_store.path), Fold(0, 50))
+        folded(open_flows(tiny_store.path), Fold(0, 50))

@@ -74,8 +74,8 @@ def split(data: Path, /) -> None:
     """
     from resinflow.data import FlowStore, draw_splits
 
-    indices = draw_splits(FlowStore.open(data, writable=True))
-    make_console().print(", ".join(f"{name} {len(part)}" for name, part in indices.items()))
+    division = draw_splits(FlowStore.open(data, writable=True))
+    make_console().print(", ".join(f"{name} {len(part)}" for name, part in division.parts().items()))
 
 
 @data_app.command

@@ -1,28 +1,27 @@
 """Data sets of solved flows: generation, stores, division, checks."""
 
 from resinflow.data.check import Fault, check_store
-from resinflow.data.division import SPLITS, canonical_fingerprint, draw_splits
-from resinflow.data.fold import Fold, FoldedFlows, open_folded
+from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
 from resinflow.data.generate import generate
-from resinflow.data.open import open_flows
+from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.read import import_published
 from resinflow.data.published.write import export_published
 from resinflow.data.recipe import GenerationConfig, completed_recipe, load_generation_config
-from resinflow.data.source import FlowSource, Sample, data_fingerprint
-from resinflow.data.statistics import compute_statistics, measure_statistics
-from resinflow.data.store import FlowStore
+from resinflow.data.sample import Sample
+from resinflow.data.source import FlowSource, data_fingerprint, fold_division
+from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.data.summary import QUANTITIES, DataSummary, summarise
 
 __all__ = [
     "QUANTITIES",
     "SPLITS",
     "DataSummary",
+    "Division",
     "Fault",
     "FlowSource",
     "FlowStore",
     "Fold",
-    "FoldedFlows",
     "GenerationConfig",
     "PublishedFlows",
     "Sample",
@@ -33,10 +32,10 @@ __all__ = [
     "data_fingerprint",
     "draw_splits",
     "export_published",
+    "fold_division",
     "generate",
     "import_published",
     "load_generation_config",
-    "measure_statistics",
     "open_flows",
     "open_folded",
     "summarise",

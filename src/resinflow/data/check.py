@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from resinflow.data.check_flow import check_flows, check_medium
-from resinflow.data.division import SPLITS, assign_splits, canonical_fingerprint, shares_of
+from resinflow.data.division import SPLITS, Division, canonical_fingerprint, draw_division, shares_of
 from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
 from resinflow.data.store import FlowStore
 from resinflow.flow import InvalidInputError
@@ -134,21 +134,21 @@ def _split_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]
                     Fault(index, "leaked split", f"it is in {names[0]}, a copy of its medium (sample {other}) in {home}")
                 )
     if not faults and all(prints):
-        drawn = assign_splits([fingerprint or "" for fingerprint in prints], shares_of(store.attributes))
-        faults = _moved_samples(splits["indices"], drawn, parts)
+        division = draw_division([fingerprint or "" for fingerprint in prints], shares_of(store.attributes))
+        faults = _moved_samples(splits["indices"], division, parts)
     statistics = store.attributes.get("statistics")
     if statistics is not None and statistics.get("samples") != len(splits["indices"].get("train", ())):
         faults.append(Fault(None, "statistics", "they come from another training split; run: resinflow data stats"))
     return faults
 
 
-def _moved_samples(stored: dict[str, list[int]], drawn: dict[str, list[int]], parts: dict[int, list[str]]) -> list[Fault]:
+def _moved_samples(stored: dict[str, list[int]], division: Division, parts: dict[int, list[str]]) -> list[Fault]:
     """Samples that the draw put elsewhere: a split that was changed by hand after a model had seen its test samples."""
-    if set(stored) != set(drawn):
-        return [Fault(None, "splits", f"they have the parts {', '.join(stored)}; needed: {', '.join(drawn)}")]
+    if set(stored) != set(SPLITS):
+        return [Fault(None, "splits", f"they have the parts {', '.join(stored)}; needed: {', '.join(SPLITS)}")]
     return [
         Fault(index, "leaked split", f"it is in {parts[index][0]}, but was drawn into {name}: the split was changed by hand")
-        for name, indices in drawn.items()
+        for name, indices in division.parts().items()
         for index in indices
         if parts[index] != [name]
     ]

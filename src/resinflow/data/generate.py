@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from resinflow.data.division import draw_splits
 from resinflow.data.recipe import GenerationConfig, completed_recipe
+from resinflow.data.sample import Sample
 from resinflow.data.schema import FIELDS, GRID_FIELDS
-from resinflow.data.source import Sample
-from resinflow.data.statistics import compute_statistics
-from resinflow.data.store import FlowStore
+from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.flow import ConvergenceError, InvalidInputError, Microstructure, MissingDependencyError
 from resinflow.media import BundleSettings, Fibres, draw_fibres, provenance_of
 from resinflow.stokes import grid_flow, planar_flow, response_flow, solve, solve_refined

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from resinflow.data.division import Fold
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.layout import is_published
-from resinflow.data.source import FlowSource, SourceConfig
+from resinflow.data.source import FlowSource, SourceConfig, fold_division
 from resinflow.data.store import FlowStore, locate
 from resinflow.flow import InvalidInputError, read_config
 
@@ -59,3 +60,13 @@ def open_flows(
                 f"{path} says {name} {store.attributes.get(name)}, the call {value}; needed: the same, or leave it out."
             )
     return store
+
+
+def open_folded(data: str | Path, fold: Fold | None) -> FlowSource:
+    """Open a data set, its training and validation samples divided anew where a fold is named.
+
+    Raises:
+        InvalidInputError: as :func:`open_flows`, or a fold that the data set does not have samples for.
+    """
+    source = open_flows(data)
+    return source if fold is None else source.with_division(fold_division(source, fold))

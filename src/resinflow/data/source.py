@@ -4,58 +4,151 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
+from resinflow.data.division import Division, Fold, canonical_fingerprint, divide_again
+from resinflow.data.sample import Sample
+from resinflow.data.statistics import measure_statistics
+from resinflow.flow import InvalidInputError, Microstructure
 
 
-class FlowSource(Protocol):
-    """Samples of one shape, their splits and their statistics. Opening and reading write nothing beside the data."""
+class FlowSource(ABC):
+    """Samples of one shape, their division and their statistics. Opening and reading write nothing beside the data.
+
+    Attributes:
+        path: folder or URL.
+    """
+
+    path: Path | str
+
+    def __init__(self, division: Division | None = None) -> None:
+        self._division = division
+        self._division_statistics: dict[str, Any] | None = None
 
     @property
-    def path(self) -> Path | str:
-        """Folder or URL."""
-        ...
-
-    @property
+    @abstractmethod
     def attributes(self) -> dict[str, Any]:
         """``pressure_drop``, ``viscosity``, ``recipe``, ``splits`` once drawn, and what else the set says of itself."""
-        ...
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels (nz, ny, nx) of every sample."""
+
+    @property
+    @abstractmethod
+    def own_division(self) -> Division:
+        """The division of the data set itself.
+
+        Raises:
+            InvalidInputError: none drawn yet.
+        """
+
+    @property
+    @abstractmethod
+    def own_statistics(self) -> dict[str, Any]:
+        """Statistics of the training samples of :attr:`own_division`.
+
+        Raises:
+            InvalidInputError: none computed yet.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def microstructure(self, index: int) -> Microstructure:
+        """Return the medium of sample ``index``."""
+
+    @abstractmethod
+    def read(self, name: str, index: int | None = None) -> NDArray[Any]:
+        """Return field ``name`` of one sample, or of all.
+
+        Raises:
+            InvalidInputError: a field that the data set does not have, or that cannot be read.
+        """
+
+    @abstractmethod
+    def sample(self, index: int) -> Sample:
+        """Return sample ``index`` as flow fields.
+
+        Raises:
+            InvalidInputError: the sample is not there, or damaged.
+        """
+
+    @property
+    def division(self) -> Division:
+        """Which samples train, validate and test: the one of :meth:`with_division`, or the data set's own.
+
+        Raises:
+            InvalidInputError: none drawn yet.
+        """
+        return self.own_division if self._division is None else self._division
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Statistics of the training split (:func:`resinflow.data.statistics.measure_statistics`)."""
-        ...
+        """Statistics of the training samples (:func:`resinflow.data.statistics.measure_statistics`).
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels (nz, ny, nx) of every sample."""
-        ...
+        Those of another division than the data set's own are measured on first use.
 
-    def __len__(self) -> int: ...
+        Raises:
+            InvalidInputError: none computed yet.
+        """
+        if self._division is None:
+            return self.own_statistics
+        if self._division_statistics is None:
+            self._division_statistics = self.measured_statistics()
+        return self._division_statistics
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation``, ``test`` or ``all``."""
-        ...
+        """Return the samples of ``train``, ``validation``, ``test`` or ``all``, (samples,).
 
-    def microstructure(self, index: int) -> Microstructure:
-        """Return the medium of one sample."""
-        ...
+        Raises:
+            InvalidInputError: unknown split, or no split drawn yet.
+        """
+        return self.division.indices(split)
 
-    def read(self, name: str, index: int | None = None) -> NDArray[Any]:
-        """Return one field of one sample, or of all."""
-        ...
+    def with_division(self, division: Division) -> Self:
+        """Return the same samples under another division, whose statistics are those of its own training samples."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))  # files stay open, solved flows stay in memory
+        FlowSource.__init__(other, division)
+        return other
 
-    def sample(self, index: int) -> Sample:
-        """Return one sample as flow fields."""
-        ...
+    def measured_statistics(self) -> dict[str, Any]:
+        """Measure and return the statistics of the training samples.
+
+        Raises:
+            InvalidInputError: no split drawn yet, or a sample that is missing.
+        """
+        indices = self.indices("train").tolist()
+        permeability = np.array([float(self.read("permeability", index)) for index in indices])
+        return measure_statistics((self.sample(index) for index in indices), permeability)
+
+
+def fold_division(source: FlowSource, fold: Fold) -> Division:
+    """Return the division of one fold of a data set: training and validation samples divided anew.
+
+    Copies of one medium, mirrored and rotated ones included, fall into one fold. The folds of one ``count`` are disjoint and
+    cover the training and validation samples; the test samples stay.
+
+    Raises:
+        InvalidInputError: no split drawn yet, or more folds than media.
+    """
+    own = source.division
+    prints = {index: canonical_fingerprint(source.microstructure(index)) for index in (*own.train, *own.validation)}
+    division = divide_again(own, prints, fold)
+    if division is None:
+        raise InvalidInputError(
+            f"{source.path} has {len(set(prints.values()))} media to train on; needed: at least one for {fold.count} folds."
+        )
+    return division
 
 
 class SourceConfig(BaseModel):
@@ -76,90 +169,6 @@ class SourceConfig(BaseModel):
     viscosity: Annotated[float, Field(gt=0)] | None = None
     density: Annotated[float, Field(gt=0)] | None = None
     cache: str | None = None
-
-
-MEDIUM_FIELDS = ("fluid", "spacing", "signed_distance")
-"""Fields that make a medium; the last one may be absent."""
-SAMPLE_FIELDS = (
-    "velocity",
-    "pressure",
-    "planar_velocity",
-    "planar_pressure",
-    "response_velocity",
-    "response_pressure",
-)
-"""Fields that, beside the medium, make a :class:`Sample`."""
-GRID_SAMPLE_FIELDS = ("grid_velocity", "grid_pressure")
-"""Fields that a data set solved on a finer grid has besides."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One medium with its flow and the flows that a model starts from or is compared with.
-
-    Attributes:
-        truth: the flow, solved on the stored grid or on a finer one.
-        planar: each slice by itself.
-        response: Darcy's law with the local Stokes response.
-        grid: the solver's flow on the stored grid, where the truth comes from a finer one.
-    """
-
-    truth: FlowField
-    planar: FlowField
-    response: FlowField
-    grid: FlowField | None = None
-
-    def base(self, kind: Base) -> FlowField:
-        """Return the flow that a model corrects: the planar flow, the response flow, or the solver's on the stored grid.
-
-        Raises:
-            InvalidInputError: no flow on the stored grid beside the truth, since the truth itself was solved there.
-        """
-        if kind != "grid":
-            return {"planar": self.planar, "response": self.response}[kind]
-        if self.grid is None:
-            raise InvalidInputError(
-                "the data set's flows were solved on its own grid, so that the model's base, the flow on that grid, would be "
-                "the answer; needed: a data set with a refinement, or a model with base: response."
-            )
-        return self.grid
-
-
-def medium_from_fields(values: Mapping[str, Any], provenance: Mapping[str, Any] | None = None) -> Microstructure:
-    """Return the medium of a sample from its fields ``MEDIUM_FIELDS``."""
-    dz, dy, dx = (float(edge) for edge in values["spacing"])
-    return Microstructure(values["fluid"], (dz, dy, dx), values.get("signed_distance"), provenance or {})
-
-
-def sample_from_fields(values: Mapping[str, NDArray[Any]], micro: Microstructure, attributes: Mapping[str, Any]) -> Sample:
-    """Return a sample from its fields ``SAMPLE_FIELDS`` as they are stored.
-
-    Args:
-        values: arrays by field name, those of ``GRID_SAMPLE_FIELDS`` where the data set has them; ``pressure`` is kinematic
-            where the attributes hold ``density``.
-        micro: the medium.
-        attributes: ``pressure_drop`` (Pa), ``viscosity`` (Pa s), optionally ``density`` (kg/m^3).
-    """
-    planar = values["planar_velocity"]
-    flows = {
-        "": values["velocity"],
-        "planar_": np.concatenate([planar, np.zeros_like(planar[:1])]),
-        "response_": values["response_velocity"],
-    }
-    if "grid_velocity" in values:
-        flows["grid_"] = values["grid_velocity"]
-    truth, flat, response, *grid = (
-        FlowField(
-            micro,
-            velocity,
-            values[f"{prefix}pressure"] * (1.0 if prefix else attributes.get("density", 1.0)),
-            axis="x",
-            pressure_drop=attributes["pressure_drop"],
-            viscosity=attributes["viscosity"],
-        )
-        for prefix, velocity in flows.items()
-    )
-    return Sample(truth, flat, response, *grid)
 
 
 def data_fingerprint(source: FlowSource) -> str:

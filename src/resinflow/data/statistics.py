@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.data.store import FlowStore
-
-if TYPE_CHECKING:  # sources compute their statistics through this module
-    from resinflow.data.source import FlowSource
+from resinflow.data.sample import Sample
 
 
-def measure_statistics(source: FlowSource) -> dict[str, Any]:
-    """Return the statistics of the TRAINING split alone.
+def measure_statistics(samples: Iterable[Sample], permeability: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the statistics of samples, those of the TRAINING split alone.
 
     ``correction_rms``: root mean square over fluid voxels of the 3-D flow minus the response flow, for vx, vy, vz in units of
     the response flow's RMS speed, and for the pressure in units of the pressure drop. ``correction_rms_grid``: the same against
     the solver's flow on the stored grid, where the data set has it. ``permeability``: mean, minimum and maximum, m^2.
 
-    Raises:
-        InvalidInputError: no split drawn yet.
+    Args:
+        samples: read one after the other.
+        permeability: (samples,), m^2, as stored.
     """
-    indices = source.indices("train")
     squares: dict[str, NDArray[np.float64]] = {}
     voxels = 0
-    for index in indices:
-        sample = source.sample(int(index))
+    for sample in samples:
         fluid = sample.truth.microstructure.fluid
         voxels += int(fluid.sum())
         for name, base in (("correction_rms", sample.response), ("correction_rms_grid", sample.grid)):
@@ -38,20 +35,12 @@ def measure_statistics(source: FlowSource) -> dict[str, Any]:
             pressure = (sample.truth.pressure - base.pressure)[None, fluid] / sample.truth.pressure_drop
             total = (np.concatenate([velocity, pressure]).astype(np.float64) ** 2).sum(axis=1)
             squares[name] = squares.get(name, np.zeros(4)) + total
-    permeability = np.array([float(source.read("permeability", int(index))) for index in indices])
     return {
-        "samples": len(indices),
+        "samples": len(permeability),
         **{name: np.sqrt(total / voxels).tolist() for name, total in squares.items()},
-        "permeability": {name: float(getattr(permeability, name)()) for name in ("mean", "min", "max")},
+        "permeability": {
+            "mean": float(permeability.mean()),
+            "min": float(permeability.min()),
+            "max": float(permeability.max()),
+        },
     }
-
-
-def compute_statistics(store: FlowStore) -> dict[str, Any]:
-    """Measure, store and return the statistics of the training split.
-
-    Raises:
-        InvalidInputError: no split drawn yet.
-    """
-    statistics = measure_statistics(store)
-    store.set_attribute("statistics", statistics)
-    return statistics

@@ -16,9 +16,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from resinflow.data.division import indices_of
-from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
-from resinflow.data.source import (
+from resinflow.data.division import Division, canonical_fingerprint, draw_division, shares_of
+from resinflow.data.sample import (
     GRID_SAMPLE_FIELDS,
     MEDIUM_FIELDS,
     SAMPLE_FIELDS,
@@ -26,6 +25,8 @@ from resinflow.data.source import (
     medium_from_fields,
     sample_from_fields,
 )
+from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
+from resinflow.data.source import FlowSource
 from resinflow.flow import FlowField, InvalidInputError, Microstructure, MissingDependencyError, replacing
 
 
@@ -38,21 +39,22 @@ class StoredField:
     dims: tuple[str, ...]
 
 
-class FlowStore:
-    """A data set of samples of one shape.
+class FlowStore(FlowSource):
+    """A data set of samples of one shape on disk.
 
     Attributes:
         path: the Zarr group: a folder, or the URL of one on object storage.
     """
 
-    def __init__(self, path: Path | str, group: zarr.Group) -> None:
+    def __init__(self, path: Path | str, group: zarr.Group, division: Division | None = None) -> None:
+        super().__init__(division)
         self.path = path
         self._group = group
         self._arrays: dict[str, zarr.Array] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a copy, in this process or another, opens the arrays itself: connections belong to the process that made them
-        return FlowStore.open, (self.path,)
+        return _reopened, (self.path, self._division)
 
     @classmethod
     def create(
@@ -134,7 +136,7 @@ class FlowStore:
         return dict(self._group.attrs)
 
     @property
-    def statistics(self) -> dict[str, Any]:
+    def own_statistics(self) -> dict[str, Any]:
         """Statistics of the training split.
 
         Raises:
@@ -193,16 +195,17 @@ class FlowStore:
         """Which samples are there, (samples,)."""
         return self.read("complete").astype(bool)
 
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation``, ``test`` or ``all``.
+    @property
+    def own_division(self) -> Division:
+        """The division that was drawn for the data set.
 
         Raises:
-            InvalidInputError: unknown split, or no split drawn yet.
+            InvalidInputError: none drawn yet.
         """
         splits = self.attributes.get("splits")
         if splits is None:
             raise InvalidInputError(f"{self.path} has no split yet; draw it with: resinflow data split {self.path}.")
-        return indices_of(splits, split)
+        return Division.from_attribute(splits)
 
     def write_sample(self, index: int, sample: Sample) -> None:
         """Write one sample; it counts as complete only when all of it is on disk."""
@@ -292,6 +295,42 @@ class FlowStore:
             return {name: self.read(name, index) for name in names}
         with ThreadPoolExecutor(len(names)) as pool:
             return dict(zip(names, pool.map(lambda name: self.read(name, index), names), strict=True))
+
+
+def draw_splits(store: FlowStore) -> Division:
+    """Draw the division of a data set by canonical fingerprint, store it and return it.
+
+    The shares are those of the recipe, or 70/15/15. Copies of one medium, mirrored and rotated ones included, always fall into
+    the same part.
+
+    Raises:
+        InvalidInputError: incomplete samples, or a split is there already.
+    """
+    if "splits" in store.attributes:
+        raise InvalidInputError(f"{store.path} is split already; a split is drawn once.")
+    missing = int((~store.complete).sum())
+    if missing:
+        raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
+    prints = [canonical_fingerprint(store.microstructure(index)) for index in range(len(store))]
+    division = draw_division(prints, shares_of(store.attributes))
+    store.set_attribute("splits", division.to_attribute())
+    return division
+
+
+def compute_statistics(store: FlowStore) -> dict[str, Any]:
+    """Measure, store and return the statistics of the training split.
+
+    Raises:
+        InvalidInputError: no split drawn yet.
+    """
+    statistics = store.measured_statistics()
+    store.set_attribute("statistics", statistics)
+    return statistics
+
+
+def _reopened(path: Path | str, division: Division | None) -> FlowStore:
+    store = FlowStore.open(path)
+    return store if division is None else store.with_division(division)
 
 
 def _grid_values(flow: FlowField | None) -> dict[str, Any]:

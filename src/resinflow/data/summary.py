@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data.division import SPLITS
-from resinflow.data.source import FlowSource, Sample
+from resinflow.data.sample import Sample
+from resinflow.data.source import FlowSource
 from resinflow.flow import FlowField
 
 

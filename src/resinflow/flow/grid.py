@@ -156,7 +156,8 @@ def recover_faces(velocity: NDArray[np.floating], passed: NDArray[np.bool_], spa
 
 
 def _face_values(values: Array, axis: int, *, wraps: bool) -> Array:
-    widths = [(int(k == axis), int(k == axis)) for k in range(3)]
+    widths = np.zeros((3, 2), dtype=np.int64)
+    widths[axis] = 1
     padded = np.pad(values, widths, mode="wrap" if wraps else "edge")
     return 0.5 * (np.delete(padded, 0, axis) + np.delete(padded, -1, axis))
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.data.division import assign_splits, canonical_fingerprint, describe_splits, indices_of
+from resinflow.data.division import Division, canonical_fingerprint, draw_division
 from resinflow.data.published.layout import PublishedSet, open_published
 from resinflow.data.published.read import DERIVED, DerivedFlows, published_attributes, published_fields
+from resinflow.data.sample import Sample, medium_from_fields, sample_from_fields
 from resinflow.data.schema import ALL_FIELDS
-from resinflow.data.source import Sample, medium_from_fields, sample_from_fields
-from resinflow.data.statistics import measure_statistics
+from resinflow.data.source import FlowSource
 from resinflow.flow import InvalidInputError, Microstructure
 
 
-class PublishedFlows:
+class PublishedFlows(FlowSource):
     """Samples of a folder in the published layout (:mod:`resinflow.data.published.layout`), read when they are asked for.
 
     Samples, splits and statistics are those of the store that ``resinflow data convert --derive`` makes of the same folder.
@@ -47,6 +47,7 @@ class PublishedFlows:
         density: float | None = None,
         cache: str | Path | None = None,
     ) -> None:
+        super().__init__()
         self.path = Path(path)
         self._given = {"pressure_drop": pressure_drop, "viscosity": viscosity, "density": density}
         self._cache = None if cache is None else Path(cache)
@@ -56,11 +57,18 @@ class PublishedFlows:
 
     def __getstate__(self) -> dict[str, Any]:
         # mapped arrays would travel to other processes value by value: they open the files again instead
-        return {"path": self.path, "given": self._given, "cache": self._cache, "attributes": self._attributes}
+        return {
+            "path": self.path,
+            "given": self._given,
+            "cache": self._cache,
+            "attributes": self._attributes,
+            "division": self._division,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         PublishedFlows.__init__(self, state["path"], cache=state["cache"], **state["given"])
         self._attributes = state["attributes"]
+        self._division = state["division"]
 
     def __len__(self) -> int:
         return len(self._published)
@@ -75,23 +83,20 @@ class PublishedFlows:
         """Attributes of the store that would hold this set, its splits included (drawn when they are first asked for)."""
         if "splits" not in self._attributes:
             prints = [canonical_fingerprint(self.microstructure(index)) for index in range(len(self))]
-            self._attributes["splits"] = describe_splits(assign_splits(prints))
+            self._attributes["splits"] = draw_division(prints).to_attribute()
         return dict(self._attributes)
 
     @property
-    def statistics(self) -> dict[str, Any]:
+    def own_statistics(self) -> dict[str, Any]:
         """Statistics of the training split; on first use its samples are read, and solved where ``cache`` lacks them."""
         if "statistics" not in self._attributes:
-            self._attributes["statistics"] = measure_statistics(self)
+            self._attributes["statistics"] = self.with_division(self.own_division).measured_statistics()
         return self._attributes["statistics"]
 
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the samples of ``train``, ``validation``, ``test`` or ``all``.
-
-        Raises:
-            InvalidInputError: unknown split.
-        """
-        return indices_of(self.attributes["splits"], split)
+    @property
+    def own_division(self) -> Division:
+        """The division that a converted data set would have, drawn on first use."""
+        return Division.from_attribute(self.attributes["splits"])
 
     def microstructure(self, index: int) -> Microstructure:
         """Return the medium of sample ``index``."""
@@ -129,7 +134,7 @@ class PublishedFlows:
         if not all(name in values for name in DERIVED):
             values |= self._solved(micro, index)
         typed = {name: _typed(name, value) for name, value in values.items()}
-        micro = medium_from_fields(typed, {"data_set": self.path.name, "sample": index})
+        micro = medium_from_fields(typed, {"data_set": Path(self.path).name, "sample": index})
         return sample_from_fields(typed, micro, self._attributes)
 
     def _solved(self, micro: Microstructure, index: int) -> dict[str, NDArray[Any]]:

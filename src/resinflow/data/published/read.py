@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data.published.layout import PERMEABILITY_FILE, PLANAR_FILE, PublishedSet, open_published
+from resinflow.data.sample import medium_from_fields
 from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, REQUIRED
-from resinflow.data.source import medium_from_fields
 from resinflow.data.store import FlowStore
 from resinflow.flow import ConvergenceError, Drive, InvalidInputError, Microstructure, check_positive, replacing
 from resinflow.stokes import planar_flow, response_flow

@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 
-from resinflow.data import FlowSource, Fold, FoldedFlows, data_fingerprint, open_flows
+from resinflow.data import FlowSource, Fold, data_fingerprint, fold_division, open_flows
 from resinflow.models import load_weights, save_weights
 from resinflow.presets.paper.data import PaperDataset, velocity_factors
 from resinflow.presets.paper.networks.system import PaperSystem
@@ -67,7 +67,7 @@ def train_paper_stage(
     run = Path(run)
     source = open_flows(data) if isinstance(data, str | Path) else data
     if fold is not None:
-        source = FoldedFlows(source, fold)
+        source = source.with_division(fold_division(source, fold))
     options: PaperStageConfig = getattr(config, stage)
     # sizes and seed belong to the run, the options of a stage to its own folder
     claim_run(run, PaperRunConfig.model_validate(config.model_dump(exclude=set(STAGES))), source, fold)
