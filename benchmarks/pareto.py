@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from resinflow.data.store import FlowStore
     from resinflow.flow.field import FlowField
     from resinflow.media.fibres import Fibres
-    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.predictor import LatentPredictor
 
 ROOT = Path(__file__).parents[1]
 GRID_TOLERANCES = (1e-1, 1e-2, 1e-4)
@@ -118,16 +118,16 @@ def solver_ways() -> list[Way]:
     ]
 
 
-def model_ways(model: FlowPredictor, samples: Sequence[int], steps: Sequence[int]) -> list[Way]:
+def model_ways(model: LatentPredictor, samples: Sequence[int], steps: Sequence[int]) -> list[Way]:
     """The model with every number of samples and steps; the flows it starts from are solved, and timed, once a medium."""
-    from resinflow.models.start import StartFlows, solve_start_flows
+    from resinflow.models.start import StartFlows, start_flows
 
     latest: list[tuple[Medium, StartFlows, Seconds]] = []
 
     def start_of(medium: Medium) -> tuple[StartFlows, Seconds]:
         if not latest or latest[0][0] is not medium:
             micro = medium.sample.truth.microstructure
-            start, seconds = timed(lambda: solve_start_flows(micro, base=model.base, axis="x", **drive_of(medium)))
+            start, seconds = timed(lambda: start_flows(micro, base=model.base, axis="x", **drive_of(medium)))
             latest[:] = [(medium, start, seconds)]
         return latest[0][1:]
 
@@ -189,14 +189,14 @@ def main() -> None:
         os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         os.execv(sys.executable, [sys.executable, *sys.argv])
     from resinflow.data.store import FlowStore
-    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.predictor import LatentPredictor
     from resinflow.presets.load import load_model
 
     console = Console(width=132)
     store, ways = FlowStore.open(options.data), solver_ways()
     if options.model != "none":
         model = load_model(options.model)
-        if not isinstance(model, FlowPredictor):
+        if not isinstance(model, LatentPredictor):
             raise SystemExit(f"{options.model} is no model of the kind `small`.")
         ways += model_ways(model, options.samples, options.steps)
     total = min(options.media, len(store.indices("test")))

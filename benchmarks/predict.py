@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from resinflow.flow.microstructure import Microstructure
     from resinflow.media.fibres import Fibres
     from resinflow.models.start import StartFlows
-    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.predictor import LatentPredictor
 
 VOXEL = 50e-6 / 64
 LAYERS, DEPTH = 11, 50e-6
@@ -67,14 +67,14 @@ def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
     return fibres, fibres.microstructure((LAYERS, size, size))
 
 
-def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
+def watched_model(name: str, watch: Stopwatch) -> LatentPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
     import resinflow.model
 
     from resinflow.models.correction import FlowSolvers
     from resinflow.models.start import StartFlows, solve_base
     from resinflow.presets.latent.networks import LatentDiffusion
-    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.predictor import LatentPredictor
     from resinflow.presets.latent.recipe import PRESETS
     from resinflow.stokes.certify import project
     from resinflow.stokes.planar import planar_flow
@@ -92,10 +92,10 @@ def watched_model(name: str, watch: Stopwatch) -> FlowPredictor:
     solvers = FlowSolvers(start, watched_project)
     if name == "random":
         config = PRESETS["small"]
-        model = FlowPredictor("small, untrained", config, LatentDiffusion(config), solvers=solvers)
+        model = LatentPredictor("small, untrained", config, LatentDiffusion(config), solvers=solvers)
     else:
         shipped = Path(resinflow.presets.__file__).parent / "weights" / name
-        model = FlowPredictor.load(Path(name) if Path(name).is_dir() else shipped, solvers)
+        model = LatentPredictor.load(Path(name) if Path(name).is_dir() else shipped, solvers)
     for part, network in (
         ("encoder", model.networks.vae.encoder_2d),
         ("denoiser", model.networks.denoiser),

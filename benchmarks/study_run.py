@@ -30,7 +30,7 @@ from resinflow.flow.atomic import replacing
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.directory import save_weights
 from resinflow.presets.latent.networks import LatentDiffusion
-from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import TrainingConfig
 from resinflow.presets.latent.run import train_stage
 from resinflow.presets.load import load_model
@@ -76,8 +76,8 @@ def run_variant(study: Study, variant: Variant, setting: Setting) -> Path:
     if result.is_file():
         return result
     if first is None:
-        trained = FlowPredictor.load(start / MODEL)
-        FlowPredictor(recipe.name, recipe.model, trained.networks, trained.log).save(run / MODEL)
+        trained = LatentPredictor.load(start / MODEL)
+        LatentPredictor(recipe.name, recipe.model, trained.networks, trained.log).save(run / MODEL)
         with replacing(run / SECONDS) as temporary:
             shutil.copyfile(start / SECONDS, temporary)
     else:

@@ -190,8 +190,9 @@ def test_a_study_runs_and_its_table_has_every_variant(
 
 def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore, finished: tuple[Path, list[str]]) -> None:
     from resinflow.evaluate.metrics import compare
+    from resinflow.models.predictor import Sampling
     from resinflow.models.start import StartFlows
-    from resinflow.presets.latent.predictor import FlowPredictor
+    from resinflow.presets.latent.predictor import LatentPredictor
     from resinflow.presets.load import load_model
 
     out, _ = finished
@@ -199,8 +200,8 @@ def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore
     start = StartFlows(sample.planar, sample.response)
     for name, file, project in (("reference", "test-1.json", True), ("no-projection", "test-1-unprojected.json", False)):
         model = load_model(out / name / MODEL)
-        assert isinstance(model, FlowPredictor)
-        error = compare(model.ensemble(start, project=project)[0], sample.truth).relative_l2.total
+        assert isinstance(model, LatentPredictor)
+        error = compare(model.ensemble(start, Sampling(project=project)).flow, sample.truth).relative_l2.total
         scores = json.loads((out / name / file).read_text())["latent diffusion"]
         assert scores["summary"]["relative_l2"]["mean"] == pytest.approx(error, rel=1e-6)
 

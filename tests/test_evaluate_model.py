@@ -18,10 +18,10 @@ from resinflow.data.generate import generate
 from resinflow.data.recipe import GenerationConfig
 from resinflow.data.store import FlowStore
 from resinflow.evaluate.evaluation import evaluate_model, summarised
-from resinflow.evaluate.methods import choice_name, draw, mean_outcome, sampler_choices, start_of
+from resinflow.evaluate.methods import choice_name, draw, sampler_choices, start_of
 from resinflow.evaluate.options import EvaluationOptions
-from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
+from resinflow.models.predictor import Sampling
 from resinflow.presets.load import load_model
 from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.predictor import PaperPredictor
@@ -45,7 +45,7 @@ def save_paper_model(folder: Path, **changes: object) -> Path:
         if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.weight.abs().max() == 0:
             nn.init.normal_(layer.weight, std=0.05)
     system.norm_factors.fill_(1e-2)
-    return PaperPredictor("tiny-paper", system).save(folder)
+    return PaperPredictor("tiny-paper", config, system).save(folder)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_published_model_is_evaluated_once_for_every_way_to_sample(
 
 def test_the_members_of_a_published_ensemble_are_those_of_its_own_prediction(paper_model: Path, tiny_store: FlowStore) -> None:
     sample, model = tiny_store.sample(0), load_model(paper_model)
-    outcome = draw(model, sample, 3, seed=4)
+    outcome = draw(model, sample, Sampling(samples=3, seed=4))
     drive = {"pressure_drop": sample.truth.pressure_drop, "viscosity": sample.truth.viscosity}
     whole = model.predict(sample.truth.microstructure, samples=3, seed=4, start=start_of(sample, model), **drive)
     assert outcome.members is not None
@@ -184,21 +184,25 @@ def test_the_members_of_a_published_ensemble_are_those_of_its_own_prediction(pap
 
 def test_the_members_do_not_depend_on_their_number(tiny_run: Path, tiny_store: FlowStore) -> None:
     sample, model = tiny_store.sample(0), load_model(tiny_run / "model")
-    few, many = (draw(model, sample, count, seed=2).members for count in (2, 4))
+    few, many = (draw(model, sample, Sampling(samples=count, seed=2)).members for count in (2, 4))
     assert few is not None
     assert many is not None
     np.testing.assert_array_equal(few, many[:2])
     assert np.abs(many[2] - many[0]).max() > 0
 
 
-def test_the_mean_of_flows_is_their_mean_and_a_single_one_stays_as_it_is(tiny_store: FlowStore) -> None:
-    sample = tiny_store.sample(0)
-    flows: list[FlowField] = [sample.planar, sample.response]
-    outcome = mean_outcome(flows, 0)
-    np.testing.assert_allclose(outcome.flow.velocity, (flows[0].velocity + flows[1].velocity) / 2, rtol=1e-5, atol=1e-12)
-    assert outcome.flow.permeability_samples == pytest.approx([flow.permeability for flow in flows])
-    assert mean_outcome(flows[:1], 0).flow is flows[0]
-    assert mean_outcome(flows[:1], 0).members is None
+@pytest.mark.parametrize("kind", ["own", "published"])
+def test_the_flow_of_an_ensemble_is_the_mean_of_its_members_and_a_single_one_has_none(
+    kind: str, tiny_run: Path, paper_model: Path, tiny_store: FlowStore
+) -> None:
+    sample, model = tiny_store.sample(0), load_model(tiny_run / "model" if kind == "own" else paper_model)
+    outcome = draw(model, sample, Sampling(samples=2, project=False))
+    assert outcome.members is not None
+    mean, length, drop = outcome.members.mean(axis=0), sample.truth.length, sample.truth.pressure_drop
+    np.testing.assert_allclose(outcome.flow.velocity, mean, rtol=1e-5, atol=1e-9)
+    rates = outcome.members[:, 0].mean(axis=(1, 2, 3), dtype=float)
+    assert outcome.flow.permeability_samples == pytest.approx(sample.truth.viscosity * rates * length / drop)
+    assert draw(model, sample, Sampling(samples=1)).members is None
 
 
 def test_the_rows_are_all_combinations_of_samplers_and_ddpm_gives_one() -> None:

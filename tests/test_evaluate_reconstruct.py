@@ -18,7 +18,10 @@ from resinflow.evaluate.options import Mode
 from resinflow.evaluate.reconstruct import reconstruct_samples, reconstructed, shown
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import PLANAR
-from resinflow.presets.branches import branches_of
+from resinflow.models.predictor import branched
+from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.predictor import DirectPredictor
+from resinflow.presets.direct.recipe import VoxelConfig
 from resinflow.presets.load import load_model
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
 from tests.test_evaluate_model import PNG, refusal, run, save_paper_model
@@ -62,9 +65,9 @@ def test_the_branch_of_our_own_model_returns_the_planar_flow_when_its_decoder_do
     tiny_run: Path, tiny_store: FlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decoder that repeats its conditions shows that units, pressure and cropping are those of the planar flow."""
-    model, sample = load_model(tiny_run / "model"), tiny_store.sample(1)
+    model, sample = branched(load_model(tiny_run / "model")), tiny_store.sample(1)
     monkeypatch.setattr(model.networks.vae, "decode_2d", lambda latent, fields: fields[:, PLANAR])  # pyright: ignore
-    flow = branches_of(model).planar(start_of(sample, model))
+    flow = model.reconstruct_planar(start_of(sample, model))
     score = compare(flow, sample.planar)
     assert score.velocity_error < 1e-5
     assert score.pressure_error < 1e-5
@@ -73,19 +76,19 @@ def test_the_branch_of_our_own_model_returns_the_planar_flow_when_its_decoder_do
 def test_the_branch_of_a_published_model_returns_the_planar_flow_when_its_decoder_does(
     paper_model: Path, tiny_store: FlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, sample = load_model(paper_model), tiny_store.sample(1)
+    model, sample = branched(load_model(paper_model)), tiny_store.sample(1)
     planar = torch.from_numpy(np.array(sample.planar.velocity, dtype=np.float32))[None] / 1e-2
-    monkeypatch.setattr(model.system.vae, "decode_2d", lambda latent: planar)  # pyright: ignore
-    assert compare(branches_of(model).planar(start_of(sample, model)), sample.planar).velocity_error < 1e-5
+    monkeypatch.setattr(model.networks.vae, "decode_2d", lambda latent: planar)  # pyright: ignore
+    assert compare(model.reconstruct_planar(start_of(sample, model)), sample.planar).velocity_error < 1e-5
 
 
 def test_the_latents_are_those_that_the_predictions_decode(paper_model: Path, tiny_store: FlowStore) -> None:
-    model, sample = load_model(paper_model), tiny_store.sample(1)
-    latents = branches_of(model).latents(sample.truth, start_of(sample, model))
+    model, sample = branched(load_model(paper_model)), tiny_store.sample(1)
+    latents = model.latents(sample.truth, start_of(sample, model))
     assert {name: latent.shape for name, latent in latents.items()} == dict.fromkeys(("E2D", "E3D"), (8, 3, 4, 4))
     fluid = torch.from_numpy(sample.truth.microstructure.fluid.astype(np.float32))[None, :, None]
     with torch.inference_mode():
-        decoded = model.system.decode_volume(torch.from_numpy(latents["E3D"])[None], fluid)  # pyright: ignore
+        decoded = model.networks.decode_volume(torch.from_numpy(latents["E3D"])[None], fluid)  # pyright: ignore
     flow = model.reconstruct(sample.truth, start_of(sample, model))
     np.testing.assert_allclose(decoded[0].numpy().transpose(1, 0, 2, 3), flow.velocity, rtol=1e-4, atol=1e-8)
 
@@ -93,16 +96,15 @@ def test_the_latents_are_those_that_the_predictions_decode(paper_model: Path, ti
 def test_the_volume_modes_compare_with_the_true_flow_and_the_planar_mode_with_the_planar_flow(
     tiny_run: Path, tiny_store: FlowStore
 ) -> None:
-    model, sample = load_model(tiny_run / "model"), tiny_store.sample(0)
-    branches = branches_of(model)
+    model, sample = branched(load_model(tiny_run / "model")), tiny_store.sample(0)
     for mode, original in (("2d", sample.planar), ("3d", sample.truth), ("cross", sample.truth)):
-        flow, found = reconstructed(model, branches, mode, sample)
+        flow, found = reconstructed(model, mode, sample)
         assert found is original
         assert compare(flow, original).velocity_error > 0
 
 
 def test_the_best_the_median_and_the_worst_of_several_are_drawn(tiny_run: Path, tiny_store: FlowStore) -> None:
-    model = load_model(tiny_run / "model")
+    model = branched(load_model(tiny_run / "model"))
     found = reconstruct_samples(tiny_store, model, "cross", range(5))
     errors = [reconstruction.comparison.velocity_error for reconstruction in shown(found)]
     ranked = sorted(reconstruction.comparison.velocity_error for reconstruction in found)
@@ -175,8 +177,6 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_computed(
 
 
 def test_a_model_without_branches_is_refused() -> None:
-    class Bare:
-        name = "bare"
-
+    config = VoxelConfig.model_validate({"network": {"widths": [4], "blocks": [1]}})
     with pytest.raises(InvalidInputError, match="bare has no dual-branch VAE"):
-        branches_of(Bare())
+        branched(DirectPredictor("bare", config, VoxelNetwork(config)))

@@ -13,13 +13,12 @@ from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.models.correction import FlowSolvers
-from resinflow.models.start import StartFlows, solve_start_flows
+from resinflow.models.predictor import Sampling
+from resinflow.models.start import StartFlows, start_flows
 from resinflow.nn.blocks import FOLD
 from resinflow.presets.latent.networks import LatentDiffusion
-from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import ModelConfig
-from resinflow.stokes.certify import project
 
 VOXEL = 50e-6 / 64
 DEPTH_VOXEL = 50e-6 / 11
@@ -29,7 +28,7 @@ REACH = 25
 decoder_3d have two each), and the neighbour beside it when velocities go over the faces."""
 
 
-def toy(config: ModelConfig = TOY, solvers: FlowSolvers | None = None) -> FlowPredictor:
+def toy(config: ModelConfig = TOY) -> LatentPredictor:
     """A model with random weights: what it predicts is wrong, but reacts to all that it sees."""
     networks = LatentDiffusion(config)
     generator = torch.Generator().manual_seed(3)
@@ -37,12 +36,12 @@ def toy(config: ModelConfig = TOY, solvers: FlowSolvers | None = None) -> FlowPr
         fan = weight[0].numel() if weight.dim() > 1 else 100
         weight.data.normal_(std=fan**-0.5, generator=generator)
     networks.target_scale.fill_(0.1)
-    return FlowPredictor("toy", config, networks, solvers=solvers)
+    return LatentPredictor("toy", config, networks)
 
 
 @pytest.fixture(scope="module")
-def model() -> FlowPredictor:
-    return toy(solvers=FlowSolvers(solve_start_flows, project))
+def model() -> LatentPredictor:
+    return toy()
 
 
 def bundle(nz: int, ny: int, nx: int) -> Microstructure:
@@ -78,7 +77,7 @@ def check_prediction(flow: FlowField, micro: Microstructure) -> None:
     ids=lambda shape: "x".join(str(count) for count in shape),
 )
 def test_a_prediction_of_any_size_has_the_shape_of_its_medium_and_conserves_mass(
-    model: FlowPredictor, shape: tuple[int, int, int]
+    model: LatentPredictor, shape: tuple[int, int, int]
 ) -> None:
     micro = bundle(*shape)
     flow = model.predict(micro)
@@ -87,14 +86,14 @@ def test_a_prediction_of_any_size_has_the_shape_of_its_medium_and_conserves_mass
 
 
 @pytest.mark.slow
-def test_a_prediction_of_a_piece_400_um_wide_conserves_mass(model: FlowPredictor) -> None:
+def test_a_prediction_of_a_piece_400_um_wide_conserves_mass(model: LatentPredictor) -> None:
     micro = bundle(11, 512, 512)
     check_prediction(model.predict(micro), micro)
 
 
 @pytest.mark.parametrize(("shape", "told"), [((2, 32, 40), False), ((2, 30, 40), True), ((2, 32, 42), True)])
 def test_only_sizes_that_the_strides_do_not_divide_are_told_to_be_continued(
-    model: FlowPredictor, shape: tuple[int, int, int], told: bool
+    model: LatentPredictor, shape: tuple[int, int, int], told: bool
 ) -> None:
     report = model.predict(bundle(*shape), samples=1).report
     assert isinstance(report, ModelReport)
@@ -123,11 +122,11 @@ def rows(start: StartFlows, first: int, last: int) -> StartFlows:
 
 @pytest.fixture(scope="module")
 def large() -> StartFlows:
-    return solve_start_flows(bundle(3, 96, 32), base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
+    return start_flows(bundle(3, 96, 32), base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
 
 
 @pytest.fixture(scope="module")
-def local_model(large: StartFlows) -> FlowPredictor:
+def local_model(large: StartFlows) -> LatentPredictor:
     """A toy with one unit of speed for all pieces of the large medium and without projection, which balances mass over all
     of a medium: nothing but the networks is compared, in single precision, which reaches further than bfloat16."""
     return toy(TOY.model_copy(update={"speed": large.base.rms_speed, "precision": "float32"}))
@@ -138,20 +137,20 @@ def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other).max(axis=(0, 1, 3)) / np.abs(one).max()
 
 
-def test_the_interior_does_not_depend_on_padding_far_from_it(local_model: FlowPredictor, large: StartFlows) -> None:
+def test_the_interior_does_not_depend_on_padding_far_from_it(local_model: LatentPredictor, large: StartFlows) -> None:
     # 93 rows are continued to 96: same noise as for all 96, and other fields in the last rows alone
-    whole = local_model.ensemble(large, samples=1, seed=5)[0]
-    padded = local_model.ensemble(rows(large, 0, 93), samples=1, seed=5)[0]
+    whole = local_model.ensemble(large, Sampling(samples=1, seed=5)).flow
+    padded = local_model.ensemble(rows(large, 0, 93), Sampling(samples=1, seed=5)).flow
     found = differences(whole.velocity[:, :, :93], padded.velocity)
     first_changed = 96 - FOLD  # the folded row that holds the padding
     assert found[: first_changed - REACH].max() < 1e-6
     assert found[first_changed:].max() > 1e-4
 
 
-def test_a_piece_is_predicted_alike_wherever_it_lies(local_model: FlowPredictor, large: StartFlows) -> None:
+def test_a_piece_is_predicted_alike_wherever_it_lies(local_model: LatentPredictor, large: StartFlows) -> None:
     shift = 3 * FOLD
-    whole = local_model.predict_mean_latent(large)
-    piece = local_model.predict_mean_latent(rows(large, shift, 96))
+    whole = local_model.mean_latent(large)
+    piece = local_model.mean_latent(rows(large, shift, 96))
     found = differences(whole.velocity[:, :, shift:], piece.velocity)
     assert found[REACH:].max() < 1e-6
     assert found[:REACH].max() > 1e-4

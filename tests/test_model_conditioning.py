@@ -24,7 +24,7 @@ from resinflow.models.features import (
     mirror_fields,
     mirror_pair,
 )
-from resinflow.models.start import solve_start_flows
+from resinflow.models.start import start_flows
 from resinflow.stokes.solve import solve
 
 _AXES = {"z": 0, "y": 1, "x": 2}
@@ -37,7 +37,7 @@ def micro() -> Microstructure:
 
 
 def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
-    start = solve_start_flows(medium, base="response", axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
+    start = start_flows(medium, base="response", axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
     truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
     conditions = build_conditions(start.planar, start.base)
     return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions))
@@ -75,7 +75,7 @@ def test_flows_and_targets_vanish_in_the_fibres_where_the_wall_distance_is_negat
 
 
 def test_hidden_conditions_are_zero_and_the_others_as_they_were(micro: Microstructure) -> None:
-    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
     whole = build_conditions(start.planar, start.base).fields
     partly = build_conditions(start.planar, start.base, hidden=("planar_pressure", "step_up")).fields
     gone = [CHANNELS.index("planar_pressure"), CHANNELS.index("step_up")]
@@ -86,7 +86,7 @@ def test_hidden_conditions_are_zero_and_the_others_as_they_were(micro: Microstru
 
 
 def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstructure) -> None:
-    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
     own = build_conditions(start.planar, start.base)
     twice = build_conditions(start.planar, start.base, speed=2 * own.speed)
     first = CHANNELS.index("base_vx")
@@ -98,10 +98,10 @@ def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstr
 
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_networks_that_learn_the_flow_leave_the_base_flow_out_of_it(micro: Microstructure, axis: Axis) -> None:
-    start = solve_start_flows(micro, base="response", axis=axis, pressure_drop=1e5, viscosity=0.1)
-    correction, flow = (conditions_of(start, axis, InputConfig(base="response", learns=learns)) for learns in get_args(Learns))
+    start = start_flows(micro, base="response", axis=axis, pressure_drop=1e5, viscosity=0.1)
+    correction, flow = (conditions_of(start, InputConfig(base="response", learns=learns)) for learns in get_args(Learns))
     assert np.array_equal(flow.fields, correction.fields)
-    found = [dimensional(start, axis, told, np.zeros((1, 4, *told.fields.shape[1:])))[0] for told in (correction, flow)]
+    found = [dimensional(start, told, np.zeros((1, 4, *told.fields.shape[1:])))[0] for told in (correction, flow)]
     assert not found[0].any()
     # no output is no flow, under a pressure that falls evenly
     np.testing.assert_allclose(found[1][:3], -start.base.velocity, rtol=1e-5)
@@ -113,11 +113,11 @@ def test_networks_that_learn_the_flow_leave_the_base_flow_out_of_it(micro: Micro
 
 
 def test_the_target_of_the_flow_gives_the_flow_back(micro: Microstructure) -> None:
-    start = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
     truth = solve(micro)
     for learns in get_args(Learns):
-        conditions = conditions_of(start, "x", InputConfig(base="response", learns=learns))
-        changes = dimensional(start, "x", conditions, build_target(truth, start.base, conditions)[None])[0]
+        conditions = conditions_of(start, InputConfig(base="response", learns=learns))
+        changes = dimensional(start, conditions, build_target(truth, start.base, conditions)[None])[0]
         error = start.base.velocity + changes[:3] - truth.velocity * start.base.open_voxels
         assert np.abs(error).max() < 1e-5 * truth.speed.max()
         assert np.abs((start.base.pressure + changes[3] - truth.pressure)[micro.fluid]).max() < 1
@@ -125,8 +125,8 @@ def test_the_target_of_the_flow_gives_the_flow_back(micro: Microstructure) -> No
 
 def test_conditions_of_two_media_do_not_mix(micro: Microstructure) -> None:
     other = fibre_bundle((3, 20, 24), (12e-6, 25e-6, 30e-6), seed=4, volume_fraction=0.3)
-    planar = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).planar
-    response = solve_start_flows(other, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
+    planar = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).planar
+    response = start_flows(other, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
     with pytest.raises(InvalidInputError, match="differ in medium"):
         build_conditions(planar, response)
 

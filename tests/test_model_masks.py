@@ -10,7 +10,7 @@ from resinflow.data.check_flow import passable_voxels
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.features import CHANNELS, build_conditions, build_target, fluid_mask, open_mask, target_mask
-from resinflow.models.start import solve_start_flows
+from resinflow.models.start import start_flows
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def micro() -> Microstructure:
 
 @pytest.mark.parametrize("base", ["grid", "response"])
 def test_masks_are_those_of_the_medium_and_its_base_flow(micro: Microstructure, base: str) -> None:
-    start = solve_start_flows(micro, base=base, axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base=base, axis="x", pressure_drop=1e5, viscosity=0.1)
     fields = torch.from_numpy(build_conditions(start.planar, start.base).fields)[None]
     assert np.array_equal(fluid_mask(fields)[0, 0].numpy() > 0, micro.fluid)
     assert np.array_equal(open_mask(fields)[0, 0].numpy() > 0, start.base.open_voxels)
@@ -31,16 +31,16 @@ def test_masks_are_those_of_the_medium_and_its_base_flow(micro: Microstructure, 
 
 
 def test_a_base_that_knows_the_surfaces_opens_the_voxels_that_they_cut(micro: Microstructure) -> None:
-    start = solve_start_flows(micro, base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
     opened = start.base.open_voxels
     assert (opened & ~micro.fluid).sum() > 0.05 * micro.fluid.sum()
     assert not (opened & ~passable_voxels(micro)).any()
-    response = solve_start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
+    response = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1).base
     assert np.array_equal(response.open_voxels, micro.fluid)
 
 
 def test_networks_see_and_learn_nothing_where_no_resin_passes(micro: Microstructure) -> None:
-    start = solve_start_flows(micro, base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
+    start = start_flows(micro, base="grid", axis="x", pressure_drop=1e5, viscosity=0.1)
     conditions = build_conditions(start.planar, start.base)
     target = build_target(start.planar, start.base, conditions)
     closed, solid = ~start.base.open_voxels, ~micro.fluid

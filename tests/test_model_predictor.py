@@ -13,13 +13,13 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.models.start import StartFlows, solve_start_flows
-from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.models.start import start_flows
+from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.load import load_model
 
 
 @pytest.fixture(scope="module")
-def model(tiny_run: Path) -> FlowPredictor:
+def model(tiny_run: Path) -> LatentPredictor:
     return load_model(tiny_run / "model")
 
 
@@ -29,20 +29,22 @@ def micro() -> Microstructure:
     return fibre_bundle((3, 16, 20), (12e-6, 20e-6, 25e-6), seed=5, settings=settings)
 
 
-def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(model: FlowPredictor, micro: Microstructure) -> None:
+def test_the_same_seed_gives_the_same_prediction_and_another_seed_another(
+    model: LatentPredictor, micro: Microstructure
+) -> None:
     first, again, other = (model.predict(micro, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first.velocity, again.velocity)
     assert not np.array_equal(first.velocity, other.velocity)
 
 
-def test_a_sample_does_not_depend_on_how_many_are_drawn(model: FlowPredictor, micro: Microstructure) -> None:
+def test_a_sample_does_not_depend_on_how_many_are_drawn(model: LatentPredictor, micro: Microstructure) -> None:
     few, many = (model.predict(micro, samples=count).permeability_samples for count in (2, 5))
     assert few is not None
     assert many is not None
     assert np.array_equal(few, many[:2])
 
 
-def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: FlowPredictor, micro: Microstructure) -> None:
+def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: LatentPredictor, micro: Microstructure) -> None:
     base = model.predict(micro, pressure_drop=1e5, viscosity=0.1)
     other = model.predict(micro, pressure_drop=3e5, viscosity=0.5)
     scale = np.abs(base.velocity).max()
@@ -50,19 +52,19 @@ def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: FlowPr
     assert other.permeability == pytest.approx(base.permeability, rel=1e-4)
 
 
-def test_a_smaller_copy_of_a_medium_has_the_permeability_of_its_scale(model: FlowPredictor, micro: Microstructure) -> None:
+def test_a_smaller_copy_of_a_medium_has_the_permeability_of_its_scale(model: LatentPredictor, micro: Microstructure) -> None:
     dz, dy, dx = micro.spacing
     small = Microstructure(micro.fluid, (dz / 10, dy / 10, dx / 10))
     assert model.predict(small).permeability == pytest.approx(model.predict(micro).permeability / 100, rel=1e-4)
 
 
-def test_no_resin_flows_in_the_fibres(model: FlowPredictor, micro: Microstructure) -> None:
+def test_no_resin_flows_in_the_fibres(model: LatentPredictor, micro: Microstructure) -> None:
     flow = model.predict(micro)
     assert np.abs(flow.velocity[:, ~passable_voxels(micro)]).max() == 0
     assert np.abs(flow.pressure[~micro.fluid]).max() == 0
 
 
-def test_flow_along_y_is_the_turned_flow_along_x(model: FlowPredictor, micro: Microstructure) -> None:
+def test_flow_along_y_is_the_turned_flow_along_x(model: LatentPredictor, micro: Microstructure) -> None:
     turned = Microstructure(micro.fluid.swapaxes(1, 2), micro.spacing)
     along_x, along_y = model.predict(micro, axis="x"), model.predict(turned, axis="y")
     assert along_y.permeability == pytest.approx(along_x.permeability, rel=1e-5)
@@ -70,7 +72,7 @@ def test_flow_along_y_is_the_turned_flow_along_x(model: FlowPredictor, micro: Mi
     assert np.abs(along_y.velocity - expected).max() < 2e-3 * np.abs(expected).max()
 
 
-def test_the_reported_permeability_is_the_mean_of_the_samples(model: FlowPredictor, micro: Microstructure) -> None:
+def test_the_reported_permeability_is_the_mean_of_the_samples(model: LatentPredictor, micro: Microstructure) -> None:
     flow = model.predict(micro, samples=4)
     assert flow.permeability_samples is not None
     assert flow.velocity_std is not None
@@ -79,7 +81,7 @@ def test_the_reported_permeability_is_the_mean_of_the_samples(model: FlowPredict
     assert (flow.report.samples, flow.report.model) == (4, "tiny")
 
 
-def test_sizes_that_the_strides_do_not_divide_are_padded_cropped_and_told(model: FlowPredictor) -> None:
+def test_sizes_that_the_strides_do_not_divide_are_padded_cropped_and_told(model: LatentPredictor) -> None:
     odd = fibre_bundle((2, 18, 21), (8e-6, 20e-6, 23.3e-6), seed=2, volume_fraction=0.4)
     odd = Microstructure(odd.fluid, (4e-6, 1.1e-6, 1.1e-6))
     flow = model.predict(odd)
@@ -94,24 +96,22 @@ def test_a_model_directory_moved_elsewhere_predicts_the_same(tiny_run: Path, tmp
     assert np.array_equal(first.velocity, second.velocity)
 
 
-def test_a_reconstruction_of_the_truth_with_the_planar_start_needs_no_solver(tiny_run: Path, micro: Microstructure) -> None:
-    alone = FlowPredictor.load(tiny_run / "model")
-    with pytest.raises(InvalidInputError, match="no start flows"):
-        alone.predict(micro)
-    start = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
-    assert alone.predict(micro, start=StartFlows(start.planar, start.base)).permeability > 0
+def test_start_flows_that_are_solved_already_change_nothing(tiny_run: Path, micro: Microstructure) -> None:
+    alone = LatentPredictor.load(tiny_run / "model")
+    start = start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
+    assert np.array_equal(alone.predict(micro, start=start).velocity, alone.predict(micro).velocity)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"axis": "z"}, "x or y"), ({"samples": -1}, "at least 1"), ({"steps": -2}, "at least 1")],
 )
-def test_options_that_cannot_be_are_refused(model: FlowPredictor, micro: Microstructure, options: dict, message: str) -> None:
+def test_options_that_cannot_be_are_refused(model: LatentPredictor, micro: Microstructure, options: dict, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         model.predict(micro, **options)
 
 
-def test_pixels_that_are_not_square_are_refused(model: FlowPredictor, micro: Microstructure) -> None:
+def test_pixels_that_are_not_square_are_refused(model: LatentPredictor, micro: Microstructure) -> None:
     with pytest.raises(InvalidInputError, match="square pixels"):
         model.predict(Microstructure(micro.fluid, (4e-6, 1e-6, 1.2e-6)))
 

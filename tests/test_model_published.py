@@ -148,7 +148,7 @@ def test_our_names_and_shapes_are_the_published_ones_but_for_what_is_computed() 
 def test_a_converted_diffusion_checkpoint_holds_the_same_weights_and_sizes(system: PaperSystem, model: Path) -> None:
     loaded = load_model(model)
     assert isinstance(loaded, PaperPredictor)
-    expected, found = system.state_dict(), loaded.system.state_dict()
+    expected, found = system.state_dict(), loaded.networks.state_dict()
     assert set(expected) == set(found)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert loaded.config.vae == SMALL.vae
@@ -170,8 +170,8 @@ def test_a_folder_gives_its_best_epoch_before_its_last(system: PaperSystem, tmp_
     last = {name: value + 1 if name == "model.final_conv.bias" else value for name, value in predictor_state(system).items()}
     folder = write(tmp_path / "run", "model.pt", last, DIFFUSION_LOG)
     write(folder, "best_model.pt", predictor_state(system))
-    best = PaperPredictor.load(convert_published(folder, tmp_path / "best")).system
-    named = PaperPredictor.load(convert_published(folder / "model.pt", tmp_path / "last")).system
+    best = PaperPredictor.load(convert_published(folder, tmp_path / "best")).networks
+    named = PaperPredictor.load(convert_published(folder / "model.pt", tmp_path / "last")).networks
     assert best.model is not None
     assert named.model is not None
     assert torch.equal(best.model.final_conv.bias + 1, named.model.final_conv.bias)
@@ -190,8 +190,8 @@ def test_vae_checkpoints_keep_their_factors_and_say_what_is_trained(
     folder = write(tmp_path / "vae", file, vae_state(system), log, "vae_log.json")
     loaded = PaperPredictor.load(convert_published(folder, tmp_path / "model"))
     assert set(loaded.config.trained) == trained
-    assert torch.equal(loaded.system.norm_factors, torch.tensor(FACTORS))
-    assert all(torch.equal(value, loaded.system.vae.state_dict()[name]) for name, value in vae_state(system).items())
+    assert torch.equal(loaded.networks.norm_factors, torch.tensor(FACTORS))
+    assert all(torch.equal(value, loaded.networks.vae.state_dict()[name]) for name, value in vae_state(system).items())
 
 
 ENCODER = ("conv_in", "res1_1", "res1_2", "down1", "res2_1", "res2_2", "down2", "res3_1", "res3_2", "norm_out", "", "conv_out")
@@ -212,7 +212,7 @@ def test_numbered_layers_of_older_checkpoints_are_understood(system: PaperSystem
     assert all(".layers." in name for name in older)
     folder = write(tmp_path / "vae", "vae.pt", older, STAGE_2_LOG, "vae_log.json")
     loaded = PaperPredictor.load(convert_published(folder, tmp_path / "model"))
-    assert all(torch.equal(value, loaded.system.vae.state_dict()[name]) for name, value in vae_state(system).items())
+    assert all(torch.equal(value, loaded.networks.vae.state_dict()[name]) for name, value in vae_state(system).items())
 
 
 Damage = Callable[[dict[str, torch.Tensor], Path], Any]
@@ -401,7 +401,7 @@ def test_sizes_that_the_networks_do_not_divide_are_padded_cropped_and_told(model
 def test_reflecting_convolutions_get_enough_pixels_to_reflect(micro: Microstructure, planar: FlowField) -> None:
     reflecting = UNetConfig(features=(8, 16), attention_from=None, padding_mode="reflect")
     built = PaperSystem(SMALL.model_copy(update={"unet": reflecting}))
-    flow = PaperPredictor("paper", built).predict(micro, start=flows(planar), steps=1)
+    flow = PaperPredictor("paper", built.config, built).predict(micro, start=flows(planar), steps=1)
     assert flow.report is not None
     assert "32 x 16 pixels were padded with fibre to 32 x 32" in flow.report.warnings[1]
 
@@ -444,7 +444,7 @@ def test_bfloat16_networks_stay_close_and_their_weights_whole_on_disk(
 def test_the_encoder_runs_once_for_all_steps(system: PaperSystem, micro: Microstructure, planar: FlowField) -> None:
     calls = []
     handle = system.vae.encoder_2d.register_forward_hook(lambda *_: calls.append(1))
-    PaperPredictor("paper", system).predict(micro, start=flows(planar), steps=5)
+    PaperPredictor("paper", system.config, system).predict(micro, start=flows(planar), steps=5)
     handle.remove()
     assert len(calls) == 1
 
@@ -461,7 +461,7 @@ def test_a_vae_alone_reconstructs_but_does_not_predict(
 ) -> None:
     folder = write(tmp_path / "vae", "vae.pt", vae_state(system), STAGE_2_LOG, "vae_log.json")
     predictor = PaperPredictor.load(convert_published(folder, tmp_path / "model"))
-    for flow in (predictor.predict_mean_latent(flows(planar)), predictor.reconstruct(planar, flows(planar))):
+    for flow in (predictor.mean_latent(flows(planar)), predictor.reconstruct(planar, flows(planar))):
         assert flow.velocity.shape == planar.velocity.shape
         assert np.abs(flow.velocity).max() > 0
     with pytest.raises(InvalidInputError, match="no trained unet"):
@@ -485,7 +485,7 @@ def test_options_that_cannot_be_are_refused(model: Path, micro: Microstructure, 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "unknown key"])
 def test_a_damaged_model_directory_is_refused_in_one_line(system: PaperSystem, tmp_path: Path, damage: str) -> None:
-    directory = PaperPredictor("paper", system).save(tmp_path / "model")
+    directory = PaperPredictor("paper", system.config, system).save(tmp_path / "model")
     weights, config = directory / "model.safetensors", directory / "config.json"
     if damage == "truncated":
         weights.write_bytes(weights.read_bytes()[:1000])

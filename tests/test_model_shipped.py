@@ -10,8 +10,8 @@ import pytest
 from resinflow.data.recipe import GenerationConfig, load_generation_config
 from resinflow.evaluate.metrics import compare
 from resinflow.media.bundles import BundleSettings, draw_fibres
-from resinflow.models.start import solve_start_flows
-from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.models.start import start_flows
+from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
 from resinflow.presets.load import load_model
 from resinflow.presets.training import on_machine
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def small() -> FlowPredictor:
+def small() -> LatentPredictor:
     model = load_model("small")
-    assert isinstance(model, FlowPredictor)
+    assert isinstance(model, LatentPredictor)
     return model
 
 
@@ -39,7 +39,7 @@ def test_all_shipped_weights_together_stay_below_20_megabytes() -> None:
     ("part", "stages", "data"), [("start", ("vae3d", "vae2d"), "data-train"), (None, ("diffusion",), "data-small")]
 )
 def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(
-    small: FlowPredictor, part: str | None, stages: tuple[StageName, ...], data: str
+    small: LatentPredictor, part: str | None, stages: tuple[StageName, ...], data: str
 ) -> None:
     """The VAE learnt in a run of its own, from which the run of the diffusion started."""
     log = small.log[part] if part else small.log
@@ -53,7 +53,7 @@ def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(
     assert found == load_generation_config(ROOT / "recipes" / f"{data}.yaml")
 
 
-def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_voxels(small: FlowPredictor) -> None:
+def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_voxels(small: LatentPredictor) -> None:
     """Seeds of no data set; the truth is solved on a grid twice as fine, and dense media leave the voxels much to miss."""
     scores, errors = [], []
     for seed, fraction in ((911, 0.5), (912, 0.55), (913, 0.6), (914, 0.6)):
@@ -62,7 +62,7 @@ def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_vo
         micro = fibres.microstructure((11, 64, 64))
         drive = {"pressure_drop": 1e5, "viscosity": 0.1}
         truth = solve_refined(fibres, micro, (2, 2, 2), wall_rule="surface", tolerance=1e-4, **drive)
-        start = solve_start_flows(micro, base=small.base, axis="x", **drive)
+        start = start_flows(micro, base=small.base, axis="x", **drive)
         predicted = small.predict(micro, start=start)
         scores.append([compare(flow, truth).relative_l2.total for flow in (start.planar, start.base, predicted)])
         errors.append([abs(flow.permeability / truth.permeability - 1) for flow in (start.base, predicted)])
@@ -73,7 +73,7 @@ def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_vo
     assert model_error < base_error
 
 
-def test_the_shipped_model_is_calibrated_and_knows_its_media(small: FlowPredictor) -> None:
+def test_the_shipped_model_is_calibrated_and_knows_its_media(small: LatentPredictor) -> None:
     assert small.calibration is not None
     assert small.novelty is not None
     assert small.calibration.samples == small.config.samples

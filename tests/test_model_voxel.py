@@ -16,16 +16,14 @@ from resinflow.flow.errors import InvalidInputError, MissingDependencyError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.models.correction import FlowSolvers
 from resinflow.models.features import CHANNELS, TARGETS
-from resinflow.models.start import solve_start_flows
+from resinflow.models.start import start_flows
 from resinflow.nn.unet3d import UNet3d
 from resinflow.presets.direct.networks import VoxelNetwork
-from resinflow.presets.direct.predictor import VoxelPredictor, is_voxel_model
+from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import VoxelConfig
-from resinflow.stokes.certify import project
+from resinflow.presets.load import load_model
 
-SOLVERS = FlowSolvers(solve_start_flows, project)
 UNET = {"kind": "unet", "block": 2, "widths": [8, 12], "blocks": [1, 1]}
 FNO = {"kind": "fno", "modes": [3, 5, 5], "width": 4, "layers": 2}
 KINDS = [pytest.param(UNET, id="unet"), pytest.param(FNO, id="fno")]
@@ -44,13 +42,13 @@ def network_of(sizes: dict[str, Any]) -> VoxelNetwork:
     return network
 
 
-def predictor_of(sizes: dict[str, Any]) -> VoxelPredictor:
+def predictor_of(sizes: dict[str, Any]) -> DirectPredictor:
     network = network_of(sizes)
-    return VoxelPredictor("tiny", VoxelConfig.model_validate({"base": "response", "network": sizes}), network, None, SOLVERS)
+    return DirectPredictor("tiny", VoxelConfig.model_validate({"base": "response", "network": sizes}), network)
 
 
 @pytest.fixture(scope="module")
-def model() -> VoxelPredictor:
+def model() -> DirectPredictor:
     return predictor_of(UNET)
 
 
@@ -96,7 +94,7 @@ def test_every_level_of_the_unet_learns() -> None:
 
 
 def test_a_prediction_has_one_permeability_and_says_that_nothing_was_drawn(
-    model: VoxelPredictor, micro: Microstructure
+    model: DirectPredictor, micro: Microstructure
 ) -> None:
     flow = model.predict(micro)
     assert flow.permeability_samples is not None
@@ -106,23 +104,23 @@ def test_a_prediction_has_one_permeability_and_says_that_nothing_was_drawn(
     assert (flow.report.sampler, flow.report.steps, flow.report.samples, flow.report.model) == ("none", 1, 1, "tiny")
 
 
-def test_the_seed_changes_nothing(model: VoxelPredictor, micro: Microstructure) -> None:
+def test_the_seed_changes_nothing(model: DirectPredictor, micro: Microstructure) -> None:
     assert np.array_equal(model.predict(micro, seed=0).velocity, model.predict(micro, seed=1).velocity)
 
 
-def test_the_network_changes_the_base_flow(model: VoxelPredictor, micro: Microstructure) -> None:
-    start = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
+def test_the_network_changes_the_base_flow(model: DirectPredictor, micro: Microstructure) -> None:
+    start = start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
     change = np.abs(model.predict(micro, start=start).velocity - start.base.velocity).max()
     assert change > 1e-3 * np.abs(start.base.velocity).max()
 
 
-def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: VoxelPredictor, micro: Microstructure) -> None:
+def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: DirectPredictor, micro: Microstructure) -> None:
     base = model.predict(micro, pressure_drop=1e5, viscosity=0.1)
     other = model.predict(micro, pressure_drop=3e5, viscosity=0.5)
     assert np.abs(other.velocity / 0.6 - base.velocity).max() < 1e-4 * np.abs(base.velocity).max()
 
 
-def test_flow_along_y_is_the_turned_flow_along_x(model: VoxelPredictor, micro: Microstructure) -> None:
+def test_flow_along_y_is_the_turned_flow_along_x(model: DirectPredictor, micro: Microstructure) -> None:
     turned = Microstructure(micro.fluid.swapaxes(1, 2), micro.spacing)
     plain = Microstructure(micro.fluid, micro.spacing)
     along_x, along_y = model.predict(plain, axis="x"), model.predict(turned, axis="y")
@@ -130,7 +128,7 @@ def test_flow_along_y_is_the_turned_flow_along_x(model: VoxelPredictor, micro: M
     assert np.abs(along_y.velocity - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_sizes_that_the_stride_does_not_divide_are_continued_cropped_and_told(model: VoxelPredictor) -> None:
+def test_sizes_that_the_stride_does_not_divide_are_continued_cropped_and_told(model: DirectPredictor) -> None:
     odd = fibre_bundle((2, 18, 21), (8e-6, 20e-6, 23.3e-6), seed=2, volume_fraction=0.4)
     odd = Microstructure(odd.fluid, (4e-6, 1.1e-6, 1.1e-6))
     flow = model.predict(odd)
@@ -143,8 +141,8 @@ def test_sizes_that_the_stride_does_not_divide_are_continued_cropped_and_told(mo
 def test_a_saved_model_loaded_again_predicts_the_same(sizes: dict[str, Any], micro: Microstructure, tmp_path: Path) -> None:
     model = predictor_of(sizes)
     directory = model.save(tmp_path / "model")
-    assert is_voxel_model(directory)
-    again = VoxelPredictor.load(directory, SOLVERS)
+    assert isinstance(load_model(directory), DirectPredictor)
+    again = DirectPredictor.load(directory)
     assert (again.name, again.config, again.base) == ("tiny", model.config, "response")
     assert np.array_equal(again.predict(micro).velocity, model.predict(micro).velocity)
 
@@ -154,22 +152,19 @@ def test_a_saved_model_loaded_again_predicts_the_same(sizes: dict[str, Any], mic
     [({"axis": "z"}, "x or y"), ({"samples": 2}, "deterministic"), ({"steps": 0}, "deterministic")],
 )
 def test_options_that_cannot_be_are_refused(
-    model: VoxelPredictor, micro: Microstructure, options: dict[str, Any], message: str
+    model: DirectPredictor, micro: Microstructure, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         model.predict(micro, **options)
 
 
-def test_without_start_flows_and_a_solver_there_is_no_prediction(model: VoxelPredictor, micro: Microstructure) -> None:
-    alone = VoxelPredictor("alone", model.config, model.network)
-    with pytest.raises(InvalidInputError, match="no start flows"):
-        alone.predict(micro)
-    start = solve_start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
-    assert alone.predict(micro, start=start).permeability > 0
+def test_start_flows_that_are_solved_already_change_nothing(model: DirectPredictor, micro: Microstructure) -> None:
+    start = start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)
+    assert np.array_equal(model.predict(micro, start=start).velocity, model.predict(micro).velocity)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "foreign", "unknown key", "other schema"])
-def test_a_damaged_model_is_refused_in_one_line(model: VoxelPredictor, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_model_is_refused_in_one_line(model: DirectPredictor, tmp_path: Path, damage: str) -> None:
     directory = model.save(tmp_path / "model")
     weights, config = directory / "model.safetensors", directory / "config.json"
     if damage == "truncated":
@@ -183,7 +178,7 @@ def test_a_damaged_model_is_refused_in_one_line(model: VoxelPredictor, tmp_path:
     else:
         config.write_text(config.read_text().replace("resinflow-voxel", "resinflow-pixel"))
     with pytest.raises(InvalidInputError) as caught:
-        VoxelPredictor.load(directory)
+        DirectPredictor.load(directory)
     assert "\n" not in str(caught.value)
 
 

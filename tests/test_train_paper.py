@@ -112,7 +112,7 @@ def test_a_finished_run_is_a_model_that_predicts(run: Path, tiny_store: FlowStor
     drive = {"pressure_drop": truth.pressure_drop, "viscosity": truth.viscosity}
     flows = [
         model.predict(truth.microstructure, start=start, seed=3, **drive),
-        model.predict_mean_latent(start),
+        model.mean_latent(start),
         model.reconstruct(truth, start),
     ]
     for flow in flows:
@@ -204,7 +204,7 @@ def test_the_mean_normalisation_remembers_the_largest_velocity(run: Path, tiny_s
     system = system_of(tiny_store, largest_velocity=largest)
     system.norm_factors.copy_(torch.from_numpy(factors))
     sample = tiny_store.sample(0)
-    flow = PaperPredictor("mean", system).predict_mean_latent(StartFlows(sample.planar, sample.response))
+    flow = PaperPredictor("mean", system.config, system).mean_latent(StartFlows(sample.planar, sample.response))
     assert flow.report is not None
     assert not any("training data" in warning for warning in flow.report.warnings)
 

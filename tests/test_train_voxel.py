@@ -18,10 +18,11 @@ from resinflow.evaluate.options import EvaluationOptions
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import open_mask, target_mask
 from resinflow.presets.direct.networks import VoxelNetwork
-from resinflow.presets.direct.predictor import VoxelPredictor, is_voxel_model
+from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import VoxelTrainingConfig
 from resinflow.presets.direct.run import DirectStage, train_direct
 from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.load import load_model
 from resinflow.presets.paper.recipe import PaperTrainingConfig
 from resinflow.presets.training import load_recipe, on_machine, stage_options, train_recipe
 from resinflow.train.flow_stage import flow_rate_error, masked_rmse
@@ -58,8 +59,8 @@ def batch_of(store: FlowStore, config: VoxelTrainingConfig) -> tuple[Tensor, Ten
 
 
 def test_the_finished_run_holds_a_model_with_its_story(finished: Path) -> None:
-    assert is_voxel_model(finished / "model")
-    model = VoxelPredictor.load(finished / "model")
+    assert isinstance(load_model(finished / "model"), DirectPredictor)
+    model = DirectPredictor.load(finished / "model")
     assert (model.name, model.config, model.base) == ("tiny-voxel", CONFIG.model, "response")
     assert model.log["recipe"] == CONFIG.model_dump(mode="json")
     history = model.log["history"]["direct"]
@@ -139,7 +140,7 @@ def test_a_fourier_operator_is_trained_resumed_and_loaded_like_any_network(tiny_
     made.rmdir()
     train_direct(tiny_store.path, tmp_path, config)  # all epochs are done: the weights come from the checkpoint
     assert all(torch.equal(before[name], after) for name, after in weights(tmp_path).items())
-    assert isinstance(VoxelPredictor.load(made), VoxelPredictor)
+    assert isinstance(DirectPredictor.load(made), DirectPredictor)
 
 
 def test_a_finished_run_is_not_trained_again_and_refuses_another_recipe(finished: Path, tiny_store: FlowStore) -> None:
@@ -208,7 +209,6 @@ def test_the_command_line_trains_the_stage_and_refuses_mistakes_in_one_line(
 def test_an_evaluation_takes_the_model_as_a_baseline_of_one_sample(
     finished: Path, tiny_run: Path, tiny_store: FlowStore
 ) -> None:
-    from resinflow.presets.load import load_model
 
     options = EvaluationOptions(baseline=[f"U-Net={finished / 'model'}"], samples=3)
     row = next(method for method in methods_of(load_model(tiny_run / "model"), options) if method.name == "U-Net")

@@ -39,13 +39,13 @@ def evaluate(
     """
     from resinflow.evaluate import SUFFIXES, save_scores
     from resinflow.evaluate.evaluation import evaluate_model, flows_of_sample
-    from resinflow.presets import load_branched_model
+    from resinflow.presets import load_model
     from resinflow.view import write_report
 
     console = make_console()
     if output is not None:
         _check_output(output)
-    predictor, flows = load_branched_model(model), source.open()
+    predictor, flows = load_model(model), source.open()
     with counting(console, f"{options.split} split") as watch:
         evaluation = evaluate_model(predictor, flows, options, watch=watch)
     print_evaluation(evaluation, console)
@@ -87,12 +87,12 @@ def reconstruct(
         save_reconstructions,
         shown,
     )
-    from resinflow.presets import load_branched_model
+    from resinflow.presets import load_model
     from resinflow.view import check_folder, reconstruction_figures, write_figure
 
     console = make_console()
     check_folder(output, DOCUMENT)
-    predictor, flows = load_branched_model(model), source.open()
+    predictor, flows = load_model(model), source.open()
     with counting(console, NAMES[options.mode]) as watch:
         reconstructions = reconstruct_model(predictor, flows, options, watch=watch)
     document = describe(reconstructions, predictor.name, options.mode, flows)

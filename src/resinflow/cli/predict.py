@@ -11,7 +11,7 @@ from rich.table import Table
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
-from resinflow.flow import Drive, FlowField, InvalidInputError, Microstructure
+from resinflow.flow import Drive, FlowField, Microstructure
 
 if TYPE_CHECKING:
     from resinflow.stokes import Refinement
@@ -83,37 +83,19 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     A model that corrects the solver's flow on the stored grid predicts that of a finer one: there, and beside a refined
     flow, the truth is solved on the finer grid; for other models on the mask itself.
     """
-    from resinflow.models import BASE_NAMES, StartFlows, solve_base
-    from resinflow.presets import PaperPredictor, load_model
-    from resinflow.stokes import certified, planar_flow
+    from resinflow.models import BASE_NAMES, Sampling, start_flows
+    from resinflow.presets import load_model
+    from resinflow.stokes import certified
 
-    axis, drop, viscosity = options.axis, options.pressure_drop, options.viscosity
+    drive = options.drive
+    sampling = Sampling(options.samples, options.steps, options.seed, options.sampler, options.eta)
     predictor = load_model(options.model)
-    sampling = {name: value for name in ("sampler", "eta") if (value := getattr(options, name)) is not None}
-    if sampling and not isinstance(predictor, PaperPredictor):
-        raise InvalidInputError(
-            f"{' and '.join(sampling)} given, but {predictor.name} has no choice of it; needed: a model of the published kind."
-        )
-    with working(console, "planar flow of every slice"):
-        planar = planar_flow(micro, axis=axis, pressure_drop=drop, viscosity=viscosity)
-    with working(console, BASE_NAMES[predictor.base]):
-        base = (
-            planar
-            if predictor.base == "planar"
-            else solve_base(micro, base=predictor.base, axis=axis, pressure_drop=drop, viscosity=viscosity)
-        )
+    predictor.way(sampling)  # what the model refuses, it refuses before any flow is solved
+    base_name = BASE_NAMES[predictor.base or "planar"]
+    with working(console, "planar flow of every slice" if base_name == "planar" else f"planar and {base_name} flow"):
+        start = start_flows(micro, drive, predictor.base)
     with working(console, f"prediction by {predictor.name}"):
-        model = predictor.predict(
-            micro,
-            axis=axis,
-            pressure_drop=drop,
-            viscosity=viscosity,
-            samples=options.samples,
-            steps=options.steps,
-            seed=options.seed,
-            start=StartFlows(planar, base),
-            **sampling,
-        )
+        model = predictor.predict(micro, drive, sampling, start=start)
     if options.certify:
         with working(console, "certificate"):
             model = certified(model)
@@ -121,8 +103,8 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     truth = None if refinement is None else refinement.truth
     if options.compare and truth is None:
         with working(console, "solver"):
-            truth = _solved(micro, options.drive, finer=predictor.base == "grid")
-    return Prediction(model, planar, base, BASE_NAMES[predictor.base], truth, refinement)
+            truth = _solved(micro, drive, finer=predictor.base == "grid")
+    return Prediction(model, start.planar, start.base, base_name, truth, refinement)
 
 
 def _solved(micro: Microstructure, drive: Drive, *, finer: bool) -> FlowField:

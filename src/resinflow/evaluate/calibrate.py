@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from resinflow.data import FlowSource, data_fingerprint
 from resinflow.evaluate.evaluation import refuse_leak, samples_of
 from resinflow.evaluate.familiarity import descriptors_of, phase
-from resinflow.evaluate.methods import Outcome, Predictor, draw
+from resinflow.evaluate.methods import Outcome, draw, start_of
 from resinflow.evaluate.options import CalibrationOptions
 from resinflow.evaluate.spread import SpreadScores, fit_relative_spread, fit_spread, score_spread
 from resinflow.evaluate.tables import TextTable
@@ -21,6 +21,8 @@ from resinflow.models import (
     FEATURES,
     Calibration,
     CalibrationDocument,
+    Predictor,
+    Sampling,
     fit_novelty,
     permeability_features,
     save_calibration,
@@ -128,9 +130,9 @@ def collect_cases(
     cases, counts = [], set()
     for done, index in enumerate(indices, start=1):
         sample = source.sample(index)
-        outcome = draw(predictor, sample, options.samples, options.seed)
+        outcome = draw(predictor, sample, Sampling(samples=options.samples, seed=options.seed))
         counts.add(1 if outcome.members is None else len(outcome.members))
-        cases.append(_case(outcome, sample.truth, sample.base(predictor.base), np.random.default_rng(index)))
+        cases.append(_case(outcome, sample.truth, start_of(sample, predictor).base, np.random.default_rng(index)))
         if watch:
             watch(done, len(indices))
     return cases, counts.pop()

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint
 from resinflow.evaluate.ensemble import score_ensemble
-from resinflow.evaluate.methods import DIFFUSION, BranchedPredictor, Method, methods_of
+from resinflow.evaluate.methods import DIFFUSION, Method, methods_of, start_of
 from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.options import EvaluationOptions, Surfaces
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread
-from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
-from resinflow.models import Calibration, calibrated
+from resinflow.flow import FlowField, InvalidInputError, Microstructure
+from resinflow.models import Predictor, calibrated
 from resinflow.stokes import grid_flow
 
 __all__ = ["evaluate_model", "flows_of_sample", "refuse_leak", "samples_of", "summarised"]
@@ -26,7 +26,7 @@ _PARAMETERS = ("misalignment", "volume_fraction", "diameter")
 
 
 def evaluate_model(
-    predictor: BranchedPredictor,
+    predictor: Predictor,
     source: FlowSource,
     options: EvaluationOptions | None = None,
     *,
@@ -40,14 +40,14 @@ def evaluate_model(
     and the solver.
 
     Args:
-        predictor: the model.
+        predictor: a model with a dual-branch VAE.
         source: the data set; its flows are the truth.
         options: the split, the rows and how they are sampled; by default the test split and the model's own sampler.
         watch: called with the numbers of finished and of all samples.
 
     Raises:
-        InvalidInputError: unknown split, an empty one, a model without denoiser, options that it does not know, or a data set
-            whose media the model was trained on under another split.
+        InvalidInputError: unknown split, an empty one, a model without dual-branch VAE or denoiser, options that it does not
+            know, or a data set whose media the model was trained on under another split.
 
     Example:
         >>> import resinflow as rf
@@ -60,7 +60,6 @@ def evaluate_model(
     refuse_leak(predictor.log, source)
     indices = samples_of(source, options.split, options.limit)
     methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)
-    calibration: Calibration | None = getattr(predictor, "calibration", None)  # not every kind of model has one
     scores: dict[str, list[Score]] = {method.name: [] for method in methods}
     traits: list[Traits] = []
     warnings: Counter[str] = Counter()
@@ -68,8 +67,7 @@ def evaluate_model(
         sample = _sample(source, index, options.surfaces)
         traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
         for method in methods:
-            own = calibration if method.name.startswith(DIFFUSION) else None
-            score, flow = _score(method, sample, own, predictor.base)
+            score, flow = _score(method, sample, predictor if method.name.startswith(DIFFUSION) else None)
             scores[method.name].append(score)
             warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
         if watch:
@@ -83,7 +81,7 @@ def evaluate_model(
 
 
 def flows_of_sample(
-    predictor: BranchedPredictor, source: FlowSource, index: int, options: EvaluationOptions
+    predictor: Predictor, source: FlowSource, index: int, options: EvaluationOptions
 ) -> tuple[FlowField, FlowField, FlowField]:
     """Return prediction, truth and planar flow of a sample, as the main row of an evaluation has them.
 
@@ -133,7 +131,7 @@ def summarised(warnings: Counter[str]) -> Iterable[str]:
         yield alike[0] if times == 1 else f"{alike[0]} ({times} flows{', with other numbers' if len(alike) > 1 else ''})"
 
 
-def _score(method: Method, sample: Sample, calibration: Calibration | None, base: Base) -> tuple[Score, FlowField]:
+def _score(method: Method, sample: Sample, predictor: Predictor | None) -> tuple[Score, FlowField]:
     measured = method.works and reset_memory_peak()
     outcome = method.run(sample)
     peak = memory_peak() if measured else None
@@ -141,8 +139,8 @@ def _score(method: Method, sample: Sample, calibration: Calibration | None, base
     if outcome.members is not None:
         ensemble = score_ensemble(outcome.members, sample.truth)
         ensemble = replace(ensemble, drawn=score_flow_spread(outcome.flow, sample.truth))
-        if calibration is not None:
-            flow = calibrated(outcome.flow, calibration, sample.base(base))
+        if predictor is not None and predictor.calibration is not None:
+            flow = calibrated(outcome.flow, predictor.calibration, start_of(sample, predictor).base)
             ensemble = replace(ensemble, calibrated=score_flow_spread(flow, sample.truth))
     return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
 

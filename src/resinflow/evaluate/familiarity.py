@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from resinflow.data import FlowSource, open_flows
 from resinflow.evaluate.evaluation import samples_of
-from resinflow.evaluate.methods import Predictor, start_of
+from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.roc import roc_area
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import InvalidInputError
-from resinflow.models import CALIBRATION, Novelty, build_conditions, describe_conditions, load_calibration
+from resinflow.models import CALIBRATION, Novelty, Predictor, build_conditions, describe_conditions, load_calibration
 from resinflow.presets import load_model
 
 __all__ = ["Familiarity", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]

@@ -12,13 +12,13 @@ import numpy as np
 from resinflow.data import FlowSource, Sample
 from resinflow.evaluate.collapse import Diagnosis, diagnose, judge, pooled, verdict
 from resinflow.evaluate.evaluation import samples_of
-from resinflow.evaluate.methods import BranchedPredictor, start_of
+from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.metrics import Comparison, compare
 from resinflow.evaluate.options import Mode, ReconstructionOptions
 from resinflow.evaluate.records import write_csv, write_json
 from resinflow.evaluate.tables import summary
 from resinflow.flow import Axis, FlowField, InvalidInputError
-from resinflow.presets.branches import Branches, Latents, branches_of
+from resinflow.models import Latents, Predictor, branched
 
 __all__ = [
     "COMPONENTS",
@@ -57,7 +57,7 @@ class Reconstruction:
 
 def reconstruct_samples(
     source: FlowSource,
-    predictor: BranchedPredictor,
+    predictor: Predictor,
     mode: Mode,
     indices: Sequence[int],
     watch: Callable[[int, int], None] | None = None,
@@ -67,11 +67,10 @@ def reconstruct_samples(
     Raises:
         InvalidInputError: networks that the model lacks.
     """
-    branches = branches_of(predictor)
     reconstructions: list[Reconstruction] = []
     for done, index in enumerate(indices, start=1):
         sample = source.sample(index)
-        flow, original = reconstructed(predictor, branches, mode, sample)
+        flow, original = reconstructed(predictor, mode, sample)
         diagnoses = tuple(diagnose(flow, original, component) for component in COMPONENTS[mode])
         reconstructions.append(Reconstruction(index, compare(flow, original), diagnoses))
         if watch:
@@ -79,17 +78,18 @@ def reconstruct_samples(
     return reconstructions
 
 
-def reconstructed(predictor: BranchedPredictor, branches: Branches, mode: Mode, sample: Sample) -> tuple[FlowField, FlowField]:
+def reconstructed(predictor: Predictor, mode: Mode, sample: Sample) -> tuple[FlowField, FlowField]:
     """Return the reconstruction of a sample and its original."""
+    model, start = branched(predictor), start_of(sample, predictor)
     if mode == "2d":
-        return branches.planar(start_of(sample, predictor)), sample.planar
+        return model.reconstruct_planar(start), sample.planar
     if mode == "3d":
-        return predictor.reconstruct(sample.truth, start_of(sample, predictor)), sample.truth
-    return predictor.predict_mean_latent(start_of(sample, predictor)), sample.truth
+        return model.reconstruct(sample.truth, start), sample.truth
+    return model.mean_latent(start), sample.truth
 
 
 def reconstruct_model(
-    predictor: BranchedPredictor,
+    predictor: Predictor,
     source: FlowSource,
     options: ReconstructionOptions | None = None,
     *,
@@ -111,15 +111,14 @@ def reconstruct_model(
 
 
 def reconstruction_views(
-    predictor: BranchedPredictor, mode: Mode, sample: Sample, reconstruction: Reconstruction
+    predictor: Predictor, mode: Mode, sample: Sample, reconstruction: Reconstruction
 ) -> tuple[FlowField, FlowField, Diagnosis, Latents]:
     """Return what the figures of a reconstruction show: the flow, its original, a diagnosis, and the latents of the encoders.
 
     The diagnosis is that of vz; in the mode 2d, whose flows have none, that of vy.
     """
-    branches = branches_of(predictor)
-    flow, original = reconstructed(predictor, branches, mode, sample)
-    latents = branches.latents(sample.truth, start_of(sample, predictor))
+    flow, original = reconstructed(predictor, mode, sample)
+    latents = branched(predictor).latents(sample.truth, start_of(sample, predictor))
     shown_latents = {name: latents[name] for name in _ENCODERS[mode] if name in latents}
     return flow, original, reconstruction.diagnosis("y" if mode == "2d" else "z"), shown_latents
 

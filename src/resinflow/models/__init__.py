@@ -10,16 +10,17 @@ from resinflow.models.calibration import (
     save_calibration,
     weights_fingerprint,
 )
-from resinflow.models.correction import FlowSolvers, conditions_of, corrected_flow, dimensional, solved_start
+from resinflow.models.correction import conditions_of, corrected_flow, dimensional
+from resinflow.models.device import Arithmetic, Device, arithmetic, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
     CONFIG,
     WEIGHTS,
-    has_schema,
     load_weights,
     read_document,
     read_log,
     save_weights,
+    schema_of,
     write_model,
 )
 from resinflow.models.features import (
@@ -47,7 +48,20 @@ from resinflow.models.features import (
 )
 from resinflow.models.novelty import Novelty, describe_conditions, fit_novelty, with_novelty
 from resinflow.models.physics import LOSSES, PhysicsLoss, dimensionless, physics_losses, rms_speed
-from resinflow.models.start import BASE_NAMES, StartFlows, solve_base, solve_start_flows
+from resinflow.models.predictor import (
+    BranchedPredictor,
+    Choice,
+    Ensemble,
+    Latents,
+    Predictor,
+    Sampler,
+    Sampling,
+    SamplingOptions,
+    Way,
+    branched,
+    sample_seed,
+)
+from resinflow.models.start import BASE_NAMES, StartFlows, start_flows
 
 __all__ = [
     "BASE_NAMES",
@@ -62,17 +76,29 @@ __all__ = [
     "PRESSURE_GAIN",
     "TARGETS",
     "WEIGHTS",
+    "Arithmetic",
+    "BranchedPredictor",
     "Calibration",
     "CalibrationDocument",
+    "Choice",
     "Condition",
     "Conditions",
-    "FlowSolvers",
+    "Device",
+    "Ensemble",
     "InputConfig",
+    "Latents",
     "Learns",
     "Mirror",
     "Novelty",
     "PhysicsLoss",
+    "Predictor",
+    "Sampler",
+    "Sampling",
+    "SamplingOptions",
     "StartFlows",
+    "Way",
+    "arithmetic",
+    "branched",
     "build_conditions",
     "build_target",
     "calibrated",
@@ -84,7 +110,6 @@ __all__ = [
     "dimensionless",
     "fit_novelty",
     "fluid_mask",
-    "has_schema",
     "load_calibration",
     "load_weights",
     "mirror_fields",
@@ -96,12 +121,13 @@ __all__ = [
     "physics_losses",
     "read_document",
     "read_log",
+    "resolve_device",
     "rms_speed",
+    "sample_seed",
     "save_calibration",
     "save_weights",
-    "solve_base",
-    "solve_start_flows",
-    "solved_start",
+    "schema_of",
+    "start_flows",
     "target_mask",
     "weights_fingerprint",
     "with_novelty",

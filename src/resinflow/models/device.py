@@ -1,10 +1,48 @@
-"""What the CPU can do."""
+"""Where networks compute, and in which precision: the one notion of a device."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
 import torch
 
+from resinflow.flow import InvalidInputError
 
-def has_bfloat16() -> bool:
-    """Return whether this CPU multiplies in bfloat16 itself; others emulate it, many times slower than float32."""
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+Device = Literal["auto", "cpu", "cuda"]
+"""``auto``: the GPU where PyTorch sees one, else the CPU."""
+Arithmetic = Literal["auto", "bfloat16", "float32"]
+"""Precision of the networks' products; ``auto``: bfloat16 on devices that multiply in it, float32 elsewhere."""
+
+
+def resolve_device(device: Device = "auto") -> torch.device:
+    """Return the device that a name stands for.
+
+    Raises:
+        InvalidInputError: another name, or ``cuda`` where PyTorch sees no GPU.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise InvalidInputError(f"the device is {device!r}; needed: auto, cpu or cuda.")
+    if device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if device == "cuda":
+        raise InvalidInputError("the device is 'cuda', but PyTorch sees no GPU here; needed: auto or cpu.")
+    return torch.device("cpu")
+
+
+def arithmetic(device: torch.device, precision: Arithmetic = "auto") -> AbstractContextManager[object]:
+    """Return the context in which networks on ``device`` compute their products in ``precision``."""
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies in bfloat16 itself; others emulate it, many times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return False

@@ -42,13 +42,13 @@ def read_log(directory: Path) -> dict[str, Any]:
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def has_schema(directory: Path, schema: str) -> bool:
-    """Return whether ``directory`` holds a model of this schema; a damaged directory does not."""
+def schema_of(directory: Path) -> str | None:
+    """Return the schema of the model in ``directory``; None where there is none or its document is damaged."""
     try:
         document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        return False
-    return isinstance(document, dict) and document.get("schema") == schema
+        return None
+    return document.get("schema") if isinstance(document, dict) else None
 
 
 def read_document(directory: Path, schema: str, kind: type[Config]) -> tuple[str, Config, dict[str, Any]]:

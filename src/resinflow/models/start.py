@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
-from resinflow.flow import Axis, Base, FlowField, Microstructure
+from resinflow.flow import Base, Drive, DriveOptions, FlowField, Microstructure
 from resinflow.stokes import grid_flow, planar_flow, response_flow
+
+BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
+"""What the base flows are called in tables."""
+PLANAR_TOLERANCE = 1e-4
+"""Relative error of K of the planar flow that networks see, as in the standard data set. The base flows have the tolerances of
+their own solvers."""
 
 
 @dataclass(frozen=True)
 class StartFlows:
-    """The two flows that a prediction starts from: each slice by itself, and the base that the networks correct."""
+    """The two flows that a prediction starts from.
+
+    Attributes:
+        planar: each slice by itself.
+        base: the flow that the networks correct; for a model without a base flow the planar flow once more.
+    """
 
     planar: FlowField
     base: FlowField
 
 
-BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
-"""What the flows that models correct are called in tables."""
-START_TOLERANCE = 1e-4
-"""Relative error of K of the planar flow that networks see, as in the standard data set."""
-
-
-def solve_start_flows(
-    micro: Microstructure, *, base: Base = "response", axis: Axis, pressure_drop: float, viscosity: float
+def start_flows(
+    micro: Microstructure,
+    drive: Drive | None = None,
+    base: Base | None = "response",
+    **conditions: Unpack[DriveOptions],
 ) -> StartFlows:
-    """Return the planar flow and the base flow that a prediction starts from."""
-    planar = planar_flow(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=START_TOLERANCE)
-    if base == "planar":
+    """Solve the planar flow and the base flow of a medium.
+
+    Args:
+        micro: the medium.
+        drive: what drives the flow, along x or y.
+        base: which flow a model corrects; None: the model looks at the planar flow alone, no other is solved.
+        conditions: values of the drive, in the place of its own.
+
+    Raises:
+        InvalidInputError: an axis or conditions on the box that the planar flow does not have, or a slice without any fibre.
+    """
+    drive = Drive.of(drive, **conditions)
+    planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
+    if base is None or base == "planar":
         return StartFlows(planar, planar)
-    return StartFlows(planar, solve_base(micro, base=base, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity))
-
-
-def solve_base(micro: Microstructure, *, base: Base, axis: Axis, pressure_drop: float, viscosity: float) -> FlowField:
-    """Return the flow that a model corrects."""
-    solver = {"planar": planar_flow, "response": response_flow, "grid": grid_flow}[base]
-    return solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+    return StartFlows(planar, (response_flow if base == "response" else grid_flow)(micro, drive))

@@ -1,29 +1,31 @@
-"""Models by name: where their weights are, and what solves the flows that they start from."""
+"""Models by name: where their weights are, and which family they are of."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from resinflow.flow import InvalidInputError
-from resinflow.models import FlowSolvers, solve_start_flows
-from resinflow.presets.direct.predictor import VoxelPredictor, is_voxel_model
-from resinflow.presets.latent.predictor import FlowPredictor
-from resinflow.presets.paper.predictor import PaperPredictor, is_paper_model
-from resinflow.stokes import planar_flow, project
+from resinflow.models import Device, Predictor, schema_of
+from resinflow.presets.direct.predictor import DirectPredictor
+from resinflow.presets.latent.predictor import LatentPredictor
+from resinflow.presets.paper.predictor import PaperPredictor
 
-PROJECTION_TOLERANCE = 1e-8
-"""Largest difference of the flow rate between two planes that a correction may leave; the base flow's own are 1e-5 at most."""
+PREDICTORS: tuple[type[Predictor], ...] = (LatentPredictor, DirectPredictor, PaperPredictor)
+"""Every family of models; the schema of a model's directory tells which it is of."""
 _SHIPPED = Path(__file__).parent / "weights"
 
 
-def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor | VoxelPredictor:
+def load_model(name_or_directory: str | Path = "small", device: Device = "auto") -> Predictor:
     """Return a model that predicts from a microstructure alone: a shipped one by name, or a model directory.
 
     A directory that ``resinflow model convert`` wrote gives the published model.
 
+    Args:
+        name_or_directory: of the model.
+        device: where its networks compute; ``auto``: on a GPU if there is one.
+
     Raises:
-        InvalidInputError: neither a shipped model nor a model directory, or damaged files.
+        InvalidInputError: neither a shipped model nor a model directory, damaged files, or a device that is not there.
 
     Example:
         >>> import resinflow as rf
@@ -33,13 +35,10 @@ def load_model(name_or_directory: str | Path = "small") -> FlowPredictor | Paper
         >>> flow.permeability_samples.shape
         (2,)
     """
-    solvers = FlowSolvers(solve_start_flows, partial(project, tolerance=PROJECTION_TOLERANCE))
     directory = model_directory(name_or_directory)
-    if is_voxel_model(directory):
-        return VoxelPredictor.load(directory, solvers)
-    if is_paper_model(directory):
-        return PaperPredictor.load(directory, planar_flow)
-    return FlowPredictor.load(directory, solvers)
+    schema = schema_of(directory)
+    family = next((family for family in PREDICTORS if family.schema == schema), LatentPredictor)
+    return family.load(directory, device)
 
 
 def model_directory(name_or_directory: str | Path) -> Path:
@@ -57,18 +56,3 @@ def model_directory(name_or_directory: str | Path) -> Path:
             "or a model directory."
         )
     return Path(name_or_directory)
-
-
-def load_branched_model(name_or_directory: str | Path = "small") -> FlowPredictor | PaperPredictor:
-    """Return a model that has a dual-branch VAE.
-
-    Raises:
-        InvalidInputError: as :func:`load_model`, or a deterministic model.
-    """
-    model = load_model(name_or_directory)
-    if isinstance(model, VoxelPredictor):
-        raise InvalidInputError(
-            f"{model.name} is deterministic and has no dual-branch VAE; needed: a model with one. Give it to resinflow "
-            "evaluate as --baseline NAME=DIRECTORY."
-        )
-    return model

@@ -150,7 +150,7 @@ class FlowDataset(Dataset[Batch]):
     def _read(self, index: int) -> Batch:
         sample = self._source.sample(index)
         start = StartFlows(sample.planar, sample.base(self._inputs.base))
-        conditions = conditions_of(start, "x", self._inputs)
+        conditions = conditions_of(start, self._inputs)
         target = build_target(sample.truth, start.base, conditions)
         return torch.from_numpy(conditions.fields).to(_STORAGE), torch.from_numpy(target).to(_STORAGE)
 

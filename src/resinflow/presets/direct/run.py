@@ -15,7 +15,7 @@ from torch import Tensor
 from resinflow.data import FlowSource, Fold, data_fingerprint, open_folded
 from resinflow.nn import ResidualBlock
 from resinflow.presets.direct.networks import VoxelNetwork
-from resinflow.presets.direct.predictor import VoxelPredictor
+from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import DIRECT, VoxelTrainingConfig
 from resinflow.presets.latent.networks import LatentDiffusion
 from resinflow.train import (
@@ -100,7 +100,7 @@ def train_direct(
 @rank_zero_only
 def _save(run: Path, config: VoxelTrainingConfig, source: FlowSource, network: VoxelNetwork) -> None:
     """Write the finished model last: where it is, all else is."""
-    VoxelPredictor(config.name, config.model, network, _write_log(run, config, source)).save(run / MODEL)
+    DirectPredictor(config.name, config.model, network, _write_log(run, config, source)).save(run / MODEL)
 
 
 @rank_zero_only

@@ -15,7 +15,7 @@ from resinflow.data import FlowSource, Fold, data_fingerprint, open_folded
 from resinflow.models import load_weights, save_weights
 from resinflow.nn import ResidualBlock
 from resinflow.presets.latent.networks import LatentDiffusion, process_of
-from resinflow.presets.latent.predictor import FlowPredictor
+from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import TrainingConfig
 from resinflow.presets.latent.stages import DiffusionStage, Vae2dStage, Vae3dStage
 from resinflow.presets.latent.start import StartModel, open_start
@@ -109,7 +109,7 @@ def _save(
     """Write the weights of a finished stage last: where they are, all else is."""
     log = _write_log(run, config, source, begun)
     if stage == "diffusion":
-        FlowPredictor(config.name, config.model, networks, log).save(run / MODEL)
+        LatentPredictor(config.name, config.model, networks, log).save(run / MODEL)
     save_weights(networks, weights_of(run, stage))
 
 

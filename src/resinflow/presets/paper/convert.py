@@ -89,12 +89,12 @@ def convert_published(
     file = _find(Path(path))
     raw = _present_names(_load(file))
     if any(name.startswith("model.") for name in raw):
-        config, state, log, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
+        config, state, published, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
     else:
-        config, state, log, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
+        config, state, published, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
     config = config.model_copy(update={"trained": _TRAINED[stage], "sampling": sampling})
-    story = {"converted_from": {"file": file.name, "stage": stage}, "published_log": _without_places(log)}
-    return PaperPredictor(PRESET, assembled(config, state, str(file)), story).save(output)
+    log = {"converted_from": {"file": file.name, "stage": stage}, "published_log": _without_places(published)}
+    return PaperPredictor(PRESET, config, assembled(config, state, str(file)), log).save(output)
 
 
 def _find(path: Path) -> Path:
@@ -156,24 +156,24 @@ def _without_places(log: Any) -> Any:
     return log
 
 
-def _vae(found: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
-    state = {f"vae.{name}": value for name, value in found.state.items()}
-    sizes = _vae_sizes(state, found.path)
-    factors = found.log.get("norm_factors")
-    log_file = found.path.with_name("vae_log.json")
+def _vae(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+    state = {f"vae.{name}": value for name, value in checkpoint.state.items()}
+    sizes = _vae_sizes(state, checkpoint.path)
+    factors = checkpoint.log.get("norm_factors")
+    log_file = checkpoint.path.with_name("vae_log.json")
     if factors is None:
         raise InvalidInputError(
             f"{log_file} is missing or names no norm_factors; needed: the log that training wrote beside the weights."
         )
     state["norm_factors"] = _factors(factors, sizes.channels, log_file)
-    second = "lambda_cross" in found.log or "stage1_checkpoint" in found.log
-    return PaperConfig(vae=sizes, unet=None), state, found.log, "VAE stage 2" if second else "VAE stage 1"
+    second = "lambda_cross" in checkpoint.log or "stage1_checkpoint" in checkpoint.log
+    return PaperConfig(vae=sizes, unet=None), state, checkpoint.log, "VAE stage 2" if second else "VAE stage 1"
 
 
-def _diffusion(found: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
-    state = {name: value for name, value in found.state.items() if name.startswith(("model.", "vae."))}
-    rest = {name: value for name, value in found.state.items() if name not in state}
-    sizes = _vae_sizes(state, found.path)
+def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+    state = {name: value for name, value in checkpoint.state.items() if name.startswith(("model.", "vae."))}
+    rest = {name: value for name, value in checkpoint.state.items() if name not in state}
+    sizes = _vae_sizes(state, checkpoint.path)
     try:
         factors = rest.pop("normalizer.output.scale_factors")
         feature_scale = float(rest.pop("normalizer.input.scale_factors").reshape(-1)[0])
@@ -181,18 +181,18 @@ def _diffusion(found: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict
         timesteps = len(rest["scheduler.betas"])
     except KeyError as error:
         raise InvalidInputError(
-            f"{found.path} lacks {error.args[0]}; needed: the state of a whole published predictor."
+            f"{checkpoint.path} lacks {error.args[0]}; needed: the state of a whole published predictor."
         ) from None
-    _check_schedule({name.removeprefix("scheduler."): value for name, value in rest.items()}, timesteps, found.path)
-    state["norm_factors"] = _factors(factors.tolist(), sizes.channels, found.path)
+    _check_schedule({name.removeprefix("scheduler."): value for name, value in rest.items()}, timesteps, checkpoint.path)
+    state["norm_factors"] = _factors(factors.tolist(), sizes.channels, checkpoint.path)
     config = PaperConfig(
         vae=sizes,
-        unet=_unet_sizes(state, found),
+        unet=_unet_sizes(state, checkpoint),
         timesteps=timesteps,
         distance_transform=distance,
         feature_scale=feature_scale,
     )
-    return config, state, found.log, "diffusion"
+    return config, state, checkpoint.log, "diffusion"
 
 
 def _factors(values: Any, channels: int, source: Path) -> Tensor:
@@ -229,15 +229,15 @@ def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeConfig:
     return VaeConfig(channels=inputs.shape[1], widths=(widths[0], widths[1], widths[2]), latent_channels=latent)
 
 
-def _unet_sizes(state: dict[str, Tensor], found: _Checkpoint) -> UNetConfig:
+def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> UNetConfig:
     """Sizes as the weights have them; what weights do not tell (heads, padding) from the log or the published defaults."""
-    kwargs = found.log
+    kwargs = checkpoint.log
     for key in ("params", "training", "predictor", "model_kwargs"):
         kwargs = kwargs.get(key) if isinstance(kwargs, dict) else None
     kwargs = kwargs if isinstance(kwargs, dict) else {}
     depth = sum(bool(re.fullmatch(r"model\.encoder\.\d+\.0\.block1\.conv\.weight", name)) for name in state)
     levels = [level for level in range(depth) if f"model.encoder.{level}.1.norm.weight" in state]
-    _check_options(kwargs, levels, depth, found.path)
+    _check_options(kwargs, levels, depth, checkpoint.path)
     match = _ATTENTION.match(str(kwargs.get("attention") or ""))
     try:
         first = [state[f"model.encoder.{level}.0.block1.conv.weight"] for level in range(depth)]
@@ -255,11 +255,13 @@ def _unet_sizes(state: dict[str, Tensor], found: _Checkpoint) -> UNetConfig:
             time_width=times.shape[0],
         )
     except (KeyError, IndexError) as error:
-        raise InvalidInputError(f"{found.path} holds an incomplete U-Net (it lacks {error.args[0]}); copy it again.") from None
+        raise InvalidInputError(
+            f"{checkpoint.path} holds an incomplete U-Net (it lacks {error.args[0]}); copy it again."
+        ) from None
     except ValidationError as error:
         problem = error.errors()[0]
         raise InvalidInputError(
-            f"the U-Net of {found.path} has {problem['loc'][0]} {problem['input']!r}: {problem['msg']}."
+            f"the U-Net of {checkpoint.path} has {problem['loc'][0]} {problem['input']!r}: {problem['msg']}."
         ) from None
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -14,238 +13,219 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from resinflow.flow import AXES, Axis, Base, FlowField, InvalidInputError, Microstructure, ModelReport
-from resinflow.models import WEIGHTS, StartFlows, has_schema, read_document, write_model
+from resinflow.flow import AXES, Axis, FlowField, InvalidInputError
+from resinflow.models import (
+    WEIGHTS,
+    BranchedPredictor,
+    Choice,
+    Ensemble,
+    Latents,
+    Sampling,
+    StartFlows,
+    Way,
+    cropped,
+    read_document,
+    sample_seed,
+)
 from resinflow.presets.paper.networks.system import PaperSystem
-from resinflow.presets.paper.recipe import PRESET, SCHEMA, PaperConfig
+from resinflow.presets.paper.networks.vae import STRIDE
+from resinflow.presets.paper.recipe import PRESET, SCHEMA, Network, PaperConfig
+
+Array = NDArray[np.floating]
 
 _FAMILIAR = (0.05, 1.2)
 """Largest planar velocity over the training data's largest: outside of it the networks extrapolate."""
 
-PlanarSolver = Callable[..., FlowField]
-"""(microstructure, axis=, pressure_drop=, viscosity=) -> planar flow; given from outside, so that a model needs no solver."""
 
+class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
+    """A published model: it sees the planar velocity alone and returns velocity (its pressure is the planar one).
 
-def is_paper_model(directory: Path) -> bool:
-    """Return whether ``directory`` holds a model of the preset ``paper``; a damaged directory does not."""
-    return has_schema(directory, SCHEMA)
-
-
-class PaperPredictor:
-    """A published model: it needs the planar velocity alone, and returns velocity (its pressure is the planar one).
-
-    Attributes:
-        name: what the model is called in tables.
-        config: sizes of the networks and how they sample.
-        system: the networks with their weights.
-        log: where the weights come from and how they were trained.
+    The networks know the voxel size and the drive of their training data alone; the report warns of another drive.
     """
 
-    base: Base = "response"  # whatever it is given beside the planar flow, it does not look at
+    schema = SCHEMA
+    preset = PRESET
+    choices: ClassVar[frozenset[Choice]] = frozenset({"samples", "steps", "sampler", "eta"})
 
-    def __init__(
-        self,
-        name: str,
-        system: PaperSystem,
-        log: dict[str, Any] | None = None,
-        planar_solver: PlanarSolver | None = None,
-    ) -> None:
-        self.name = name
-        self.system = system.eval()
-        self.config = system.config
-        self.log = log or {}
-        self._planar_solver = planar_solver
+    @property
+    def base(self) -> None:
+        """None: the networks see the planar flow alone."""
+
+    @property
+    def own(self) -> Way:
+        """How the model samples where its user does not say otherwise."""
+        own = self.config.sampling
+        return Way(samples=own.samples, steps=own.steps, sampler=own.sampler, eta=own.eta)
 
     @classmethod
-    def load(cls, directory: str | Path, planar_solver: PlanarSolver | None = None) -> PaperPredictor:
-        """Rebuild a model from its directory (``config.json``, ``model.safetensors``, ``log.json``).
+    def restored(cls, directory: Path) -> Self:
+        """Return the model in ``directory`` on the CPU."""
+        name, config, log = read_document(directory, cls.schema, PaperConfig)
+        system = assembled(config, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
+        return cls(name, config, system.with_precision(config.sampling.precision), log)
+
+    def way(self, sampling: Sampling) -> Way:
+        """Return how the model samples if ``sampling`` is asked for.
 
         Raises:
-            InvalidInputError: not such a directory, or damaged files.
+            InvalidInputError: options that cannot be, or a model without denoiser.
         """
-        directory = Path(directory)
-        if not is_paper_model(directory):
+        self._require("encoder_2d", "decoder_3d", "unet")
+        way = super().way(sampling)
+        if way.sampler not in ("ddim", "ddpm") or not 0 <= way.eta <= 1:
             raise InvalidInputError(
-                f"{directory} is no model of the preset {PRESET}; needed: what resinflow model convert wrote."
+                f"the sampler is {way.sampler!r} with eta {way.eta:g}; needed: ddim or ddpm, and eta from 0 to 1."
             )
-        name, config, log = read_document(directory, SCHEMA, PaperConfig)
-        system = assembled(config, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
-        return cls(name, system.with_precision(config.sampling.precision), log, planar_solver)
+        # no other number of steps is defined for ddpm
+        return replace(way, steps=self.config.timesteps) if way.sampler == "ddpm" else way
 
-    def save(self, directory: str | Path) -> Path:
-        """Write the model to ``directory``, whole or not at all."""
-        document = {"schema": SCHEMA, "preset": PRESET, "name": self.name, "config": self.config.model_dump(mode="json")}
-        return write_model(directory, self.system, document, self.log)
+    def draw(self, start: StartFlows, way: Way) -> Array:
+        """Return velocities (samples, 3, nz, ny, nx); member 0 has the noise of torch's CPU generator seeded with the seed."""
+        fluid, planar = self._inputs(start.planar)
+        fields = []
+        for index in range(way.samples):  # one at a time: memory stays that of one member
+            # the first seed is the seed itself, as in the published program
+            seed = way.seed if index == 0 else sample_seed(way.seed, index)
+            fields.append(self.sampled(fluid, planar, torch.Generator().manual_seed(seed), way))
+        return self._velocities(torch.cat(fields), start.planar)
 
-    def predict(
-        self,
-        micro: Microstructure,
-        *,
-        axis: Axis = "x",
-        pressure_drop: float = 1e5,
-        viscosity: float = 0.1,
-        samples: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
-        start: StartFlows | None = None,
-        sampler: Literal["ddim", "ddpm"] | None = None,
-        eta: float | None = None,
-    ) -> FlowField:
-        """Return the predicted 3-D flow: the mean of the samples, with their spread and their permeabilities.
+    def mean(self, start: StartFlows, members: Array, way: Way) -> Ensemble:
+        """Return the mean velocity with the pressure of the planar flow, and the velocity of every member."""
+        planar = start.planar
+        rates = members[:, AXES[::-1].index(planar.axis)].mean(axis=(1, 2, 3), dtype=np.float64)
+        flow = FlowField(
+            microstructure=planar.microstructure,
+            velocity=members.mean(axis=0),
+            pressure=planar.pressure,
+            axis=planar.axis,
+            pressure_drop=planar.pressure_drop,
+            viscosity=planar.viscosity,
+            velocity_std=members.std(axis=0, ddof=1) if len(members) > 1 else None,
+            permeability_samples=planar.viscosity * rates * planar.length / planar.pressure_drop,
+        )
+        return Ensemble(flow, members)
+
+    def warnings(self, start: StartFlows) -> tuple[str, ...]:
+        """Say what the networks do not know: pressure, sizes that they do not divide, another drive."""
+        warnings = [f"{self.name} predicts velocity alone; the pressure of its flow is the planar flow's"]
+        _, ny, nx = start.planar.microstructure.shape
+        height, width = (ny, nx) if start.planar.axis == "x" else (nx, ny)
+        padded = tuple(self.networks.padded_size(pixels) for pixels in (height, width))
+        if padded != (height, width):
+            warnings.append(
+                f"{width} x {height} pixels were padded with fibre to {padded[1]} x {padded[0]} for the networks "
+                "and cropped back"
+            )
+        largest = self.config.largest_velocity or float(self.networks.norm_factors.max())
+        ratio = float(np.abs(start.planar.velocity).max()) / largest
+        if not _FAMILIAR[0] <= ratio <= _FAMILIAR[1]:
+            warnings.append(
+                f"the planar flow's largest velocity is {ratio:.2g} times that of the model's training data: "
+                "the published networks know one drive: choose the pressure drop and viscosity of that data and scale the flow"
+            )
+        return tuple(warnings)
+
+    def decoded_planar_latent(self, start: StartFlows) -> Array:
+        """Return D3D(E2D) as a velocity (1, 3, nz, ny, nx)."""
+        self._require("encoder_2d", "decoder_3d")
+        fluid, velocity = self._inputs(start.planar)
+        with torch.inference_mode():
+            fields = self.networks.decode_volume(self.networks.encode_2d(velocity), fluid)
+        return self._velocities(fields, start.planar)
+
+    def decoded_latent(self, truth: FlowField, start: StartFlows) -> Array:
+        """Return D3D(E3D) of a flow as a velocity (1, 3, nz, ny, nx)."""
+        self._require("encoder_3d", "decoder_3d")
+        fluid, velocity = self._inputs(truth)
+        with torch.inference_mode():
+            fields = self.networks.decode_volume(self.networks.encode_3d(velocity), fluid)
+        return self._velocities(fields, truth)
+
+    def reconstruct_planar(self, start: StartFlows) -> FlowField:
+        """Return D2D(E2D): the planar velocity; the pressure is the planar flow's own, the networks know none.
+
+        Raises:
+            InvalidInputError: the 2-D branch of this model is not trained.
+        """
+        missing = self._untrained("encoder_2d", "decoder_2d")
+        if missing:
+            raise InvalidInputError(
+                f"{self.name} holds no trained {' and '.join(missing)}; needed: a converted checkpoint of stage 2 of the VAE."
+            )
+        system, planar = self.networks, start.planar
+        with torch.inference_mode():
+            latent = system.encode_2d(self._tensor(planar)).to(system.dtype)
+            output = system.denormalised(system.vae.decode_2d(latent).float())
+        micro = planar.microstructure
+        velocity = cropped(output.transpose(1, 2), micro.shape)[0] * micro.fluid
+        return replace(planar, velocity=velocity, face_velocity=None, report=None)
+
+    def latents(self, truth: FlowField, start: StartFlows) -> Latents:
+        """Return the mean latents of the encoders that are trained (flow along x)."""
+        latents: Latents = {}
+        with torch.inference_mode():
+            if not self._untrained("encoder_2d"):
+                latents["E2D"] = self.networks.encode_2d(self._tensor(start.planar))[0].cpu().numpy()
+            if not self._untrained("encoder_3d"):
+                latents["E3D"] = self.networks.encode_3d(self._tensor(truth))[0].cpu().numpy()
+        return latents
+
+    def sampled(self, fluid: Tensor, planar: Tensor, generator: torch.Generator, way: Way) -> Tensor:
+        """Return one sample (1, S, 3, H, W) on the device of the networks.
 
         Args:
-            micro: the medium, of the voxel size of the training data: the networks know no other.
-            axis: ``x`` or ``y``, the direction of the pressure drop.
-            pressure_drop: Pa; the networks know the training data's drive, see the report's warnings.
-            viscosity: Pa s.
-            samples: how many latents are drawn.
-            steps: denoiser calls a sample, for DDIM.
-            seed: sample i depends on (seed, i) alone; sample 0 has the noise of torch's CPU generator seeded with ``seed``.
-            start: the flows of this medium and drive where they are known already; only the planar one is used.
-            sampler: ``ddim`` or ``ddpm``; by default the model's own.
-            eta: 0 to 1, for DDIM; by default the model's own.
-
-        Raises:
-            InvalidInputError: an axis that the model does not know, options that cannot be, a model without denoiser, or no
-                planar flow and no solver for it.
+            fluid: mask (1, S, 1, H, W) on that device.
+            planar: velocity (1, S, 3, H, W) on that device.
+            generator: of the CPU, so that its noise is the same on every device.
+            way: the sampler with its steps.
         """
-        sampling = self._sampling(axis, samples, steps, sampler, eta)
-        begun = time.perf_counter()
-        planar = start.planar if start is not None else self._solve(micro, axis, pressure_drop, viscosity)
-        fluid, velocity = self._inputs(micro, planar.velocity, axis)
-        fields = []
-        for index in range(sampling["samples"]):  # one at a time: memory stays that of one sample
-            generator = torch.Generator().manual_seed(sample_seed(seed, index))
-            fields.append(self._sampled(fluid, velocity, generator, sampling))
-        return self._to_flow(micro, planar, axis, torch.cat(fields), begun, sampling, seed)
+        shape = self.networks.latent_shape(planar)
 
-    def predict_mean_latent(self, start: StartFlows) -> FlowField:
-        """Return D3D(E2D): the cross-reconstruction of the planar flow without the diffusion (flow along x)."""
-        self._require("encoder_2d", "decoder_3d")
-        begun, planar = time.perf_counter(), start.planar
-        fluid, velocity = self._inputs(planar.microstructure, planar.velocity, "x")
+        def normal() -> Tensor:
+            return torch.randn(shape, generator=generator).to(planar.device)
+
+        noise = normal()
         with torch.inference_mode():
-            fields = self.system.decode_volume(self.system.encode_2d(velocity), fluid)
-        return self._to_flow(planar.microstructure, planar, "x", fields, begun, _NO_SAMPLER, 0)
+            if way.sampler == "ddpm":
+                return self.networks.predict(fluid, planar, noise=noise, draw=normal)
+            return self.networks.predict_ddim(fluid, planar, noise=noise, steps=way.steps, eta=way.eta, draw=normal)
 
-    def reconstruct(self, truth: FlowField, start: StartFlows) -> FlowField:
-        """Return D3D(E3D) of a known flow along x: the ceiling that the VAE sets to any prediction."""
-        self._require("encoder_3d", "decoder_3d")
-        begun = time.perf_counter()
-        fluid, velocity = self._inputs(truth.microstructure, truth.velocity, "x")
-        with torch.inference_mode():
-            fields = self.system.decode_volume(self.system.encode_3d(velocity), fluid)
-        return self._to_flow(truth.microstructure, start.planar, "x", fields, begun, _NO_SAMPLER, 0)
-
-    def _sampling(
-        self, axis: Axis, samples: int | None, steps: int | None, sampler: str | None, eta: float | None
-    ) -> dict[str, Any]:
-        self._require("encoder_2d", "decoder_3d", "unet")
-        if axis not in ("x", "y"):
-            raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
-        given = {"sampler": sampler, "steps": steps, "eta": eta, "samples": samples}
-        merged = self.config.sampling.model_dump() | {name: value for name, value in given.items() if value is not None}
-        if merged["samples"] < 1 or merged["steps"] < 1:
-            raise InvalidInputError(f"samples is {merged['samples']} and steps is {merged['steps']}; needed: at least 1 each.")
-        if merged["sampler"] not in ("ddim", "ddpm") or not 0 <= merged["eta"] <= 1:
-            raise InvalidInputError(
-                f"the sampler is {merged['sampler']!r} with eta {merged['eta']:g}; needed: ddim or ddpm, and eta from 0 to 1."
-            )
-        if merged["sampler"] == "ddpm":  # no other number of steps is defined for it
-            merged["steps"] = self.config.timesteps
-        return merged
-
-    def _require(self, *networks: str) -> None:
-        missing = [name for name in networks if name not in self.config.trained]
+    def _require(self, *networks: Network) -> None:
+        missing = self._untrained(*networks)
         if missing:
             raise InvalidInputError(
                 f"{self.name} holds no trained {' and '.join(missing)} (it was converted from an earlier stage's checkpoint); "
                 "needed: a converted checkpoint of the diffusion stage."
             )
 
-    def _solve(self, micro: Microstructure, axis: Axis, pressure_drop: float, viscosity: float) -> FlowField:
-        if self._planar_solver is None:
-            raise InvalidInputError("no planar flow was given; needed: start=StartFlows(planar, base), or load_model.")
-        return self._planar_solver(micro, axis=axis, pressure_drop=pressure_drop, viscosity=viscosity)
+    def _untrained(self, *networks: Network) -> list[Network]:
+        return [name for name in networks if name not in self.config.trained]
 
-    def _inputs(self, micro: Microstructure, velocity: NDArray[np.floating], axis: Axis) -> tuple[Tensor, Tensor]:
+    def _inputs(self, flow: FlowField) -> tuple[Tensor, Tensor]:
         """Mask (1, S, 1, H, W) and velocity (1, S, 3, H, W), flow along x, padded with fibre to what the networks divide."""
-        fluid = micro.fluid if axis == "x" else micro.fluid.swapaxes(1, 2)
-        along_x = velocity if axis == "x" else exchanged(velocity)
+        fluid = flow.microstructure.fluid if flow.axis == "x" else flow.microstructure.fluid.swapaxes(1, 2)
+        along_x = _exchanged(flow.velocity, flow.axis)
         height, width = fluid.shape[1:]
-        padding = (0, self.system.padded_size(width) - width, 0, self.system.padded_size(height) - height)
+        padding = (0, self.networks.padded_size(width) - width, 0, self.networks.padded_size(height) - height)
         arrays = (fluid[None, :, None], along_x.transpose(1, 0, 2, 3)[None])
-        mask, planar = (torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)
-        return torch.nn.functional.pad(mask, padding), torch.nn.functional.pad(planar, padding)
+        mask, velocity = (torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)
+        pad = torch.nn.functional.pad
+        return pad(mask, padding).to(self.device), pad(velocity, padding).to(self.device)
 
-    def _sampled(self, fluid: Tensor, planar: Tensor, generator: torch.Generator, sampling: dict[str, Any]) -> Tensor:
-        shape = self.system.latent_shape(planar)
+    def _tensor(self, flow: FlowField) -> Tensor:
+        """Velocity as (1, S, 3, H, W), padded with fibre to the VAE's stride."""
+        height, width = flow.velocity.shape[-2:]
+        velocity = torch.from_numpy(np.array(flow.velocity.transpose(1, 0, 2, 3)[None], dtype=np.float32, order="C"))
+        return torch.nn.functional.pad(velocity, (0, -width % STRIDE, 0, -height % STRIDE)).to(self.device)
 
-        def draw() -> Tensor:
-            return torch.randn(shape, generator=generator)
-
-        noise = draw()
-        with torch.inference_mode():
-            if sampling["sampler"] == "ddpm":
-                return self.system.predict(fluid, planar, noise=noise, draw=draw)
-            return self.system.predict_ddim(fluid, planar, noise=noise, steps=sampling["steps"], eta=sampling["eta"], draw=draw)
-
-    def _to_flow(
-        self,
-        micro: Microstructure,
-        planar: FlowField,
-        axis: Axis,
-        fields: Tensor,
-        begun: float,
-        sampling: dict[str, Any],
-        seed: int,
-    ) -> FlowField:
-        """Crop (samples, S, 3, H, W) to the medium and turn it back to the medium's axes."""
-        turned = micro.shape[1:] if axis == "x" else micro.shape[:0:-1]
-        velocity = fields[..., : turned[0], : turned[1]].numpy().transpose(0, 2, 1, 3, 4)
-        if axis == "y":
-            velocity = np.stack([exchanged(sample) for sample in velocity])
-        velocity = velocity * micro.fluid
-        rates = velocity[:, {"x": 0, "y": 1}[axis]].mean(axis=(1, 2, 3), dtype=np.float64)
-        return FlowField(
-            microstructure=micro,
-            velocity=velocity.mean(axis=0),
-            pressure=planar.pressure,
-            axis=axis,
-            pressure_drop=planar.pressure_drop,
-            viscosity=planar.viscosity,
-            velocity_std=velocity.std(axis=0, ddof=1) if len(velocity) > 1 else None,
-            permeability_samples=planar.viscosity * rates * micro.extent[AXES.index(axis)] / planar.pressure_drop,
-            report=ModelReport(
-                model=self.name,
-                sampler=sampling["sampler"],
-                steps=sampling["steps"],
-                seed=seed,
-                samples=len(velocity),
-                wall_time=time.perf_counter() - begun,
-                warnings=self._warnings(turned, planar),
-            ),
-        )
-
-    def _warnings(self, size: tuple[int, ...], planar: FlowField) -> tuple[str, ...]:
-        found = [f"{self.name} predicts velocity alone; the pressure of its flow is the planar flow's"]
-        (height, width), padded = size, tuple(self.system.padded_size(pixels) for pixels in size)
-        if padded != tuple(size):
-            found.append(
-                f"{width} x {height} pixels were padded with fibre to {padded[1]} x {padded[0]} for the networks "
-                "and cropped back"
-            )
-        largest = self.config.largest_velocity or float(self.system.norm_factors.max())
-        ratio = float(np.abs(planar.velocity).max()) / largest
-        if not _FAMILIAR[0] <= ratio <= _FAMILIAR[1]:
-            found.append(
-                f"the planar flow's largest velocity is {ratio:.2g} times that of the model's training data: "
-                "the published networks know one drive: choose the pressure drop and viscosity of that data and scale the flow"
-            )
-        return tuple(found)
-
-
-_NO_SAMPLER: dict[str, Any] = {"sampler": "none", "steps": 0}
+    def _velocities(self, fields: Tensor, flow: FlowField) -> Array:
+        """Crop (samples, S, 3, H, W) to the medium of a flow and turn it back to the medium's axes."""
+        ny, nx = flow.microstructure.shape[1:]
+        height, width = (ny, nx) if flow.axis == "x" else (nx, ny)
+        velocity = fields[..., :height, :width].cpu().numpy().transpose(0, 2, 1, 3, 4)
+        if flow.axis == "y":
+            velocity = np.stack([_exchanged(sample, "y") for sample in velocity])
+        return velocity * flow.microstructure.fluid
 
 
 def assembled(config: PaperConfig, state: dict[str, Tensor], source: str) -> PaperSystem:
@@ -264,16 +244,9 @@ def assembled(config: PaperConfig, state: dict[str, Tensor], source: str) -> Pap
     return system
 
 
-def exchanged(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return vectors (3, nz, ny, nx) with the in-plane axes and components exchanged: a mirror, hence an exact symmetry."""
-    return np.ascontiguousarray(vectors[[1, 0, 2]].swapaxes(2, 3))
-
-
-def sample_seed(seed: int, index: int) -> int:
-    """One seed a sample: the first is the seed itself, as in the published program; the others are independent of it."""
-    if index == 0:
-        return seed
-    return int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> 1)
+def _exchanged(vectors: Array, axis: Axis) -> Array:
+    """Vectors (3, nz, ny, nx) with the in-plane axes and components exchanged where the flow is along y: an exact symmetry."""
+    return vectors if axis == "x" else np.ascontiguousarray(vectors[[1, 0, 2]].swapaxes(2, 3))
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -96,7 +96,7 @@ def _save(stage: StageName, run: Path, config: PaperTrainingConfig, source: Flow
     """Write the weights of a finished stage last: where they are, all else is."""
     log = _write_log(run, config, source, system)
     if stage == "diffusion":
-        PaperPredictor(config.name, system, log).save(run / MODEL)
+        PaperPredictor(config.name, system.config, system, log).save(run / MODEL)
     save_weights(system, weights_of(run, stage))
 
 

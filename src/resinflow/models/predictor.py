@@ -1,0 +1,329 @@
+"""What every model of a flow is: a medium in, a flow field out; how it samples, where it computes, how it is stored."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import nn
+
+from resinflow.flow import Base, Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.models.calibration import Calibration, calibrated, load_calibration
+from resinflow.models.correction import check_axis, conditions_of
+from resinflow.models.device import Device, resolve_device
+from resinflow.models.directory import write_model
+from resinflow.models.features import InputConfig
+from resinflow.models.novelty import Novelty, with_novelty
+from resinflow.models.start import StartFlows, start_flows
+
+Array = NDArray[np.floating]
+Latents = dict[str, Array]
+"""``E2D`` and ``E3D`` to a latent (channels, nz, h, w)."""
+Sampler = Literal["ddim", "ddpm"]
+Choice = Literal["samples", "steps", "sampler", "eta"]
+"""Values of a :class:`Sampling` that a model may leave to its user."""
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The values of a :class:`Sampling` as keyword arguments: ``model.predict(micro, samples=8, seed=1)``."""
+
+    samples: int | None
+    steps: int | None
+    seed: int
+    sampler: Sampler | None
+    eta: float | None
+    project: bool
+
+
+class PredictionOptions(DriveOptions, SamplingOptions, total=False):
+    """The values of a drive and of a sampling as keyword arguments."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a prediction is drawn. None: as the model itself says.
+
+    Attributes:
+        samples: members of the prediction, whose mean it is.
+        steps: denoiser calls a member.
+        seed: member i depends on (seed, i) alone.
+        sampler: ``ddim`` or ``ddpm``, of a model that has the choice.
+        eta: fresh noise of ``ddim``, 0 to 1.
+        project: whether the correction of a base flow is made to conserve mass exactly; a model without base flow does not.
+    """
+
+    samples: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    sampler: Sampler | None = None
+    eta: float | None = None
+    project: bool = True
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model samples, with a value for everything.
+
+    Attributes:
+        samples: members of a prediction.
+        steps: network calls a member; 0: nothing is drawn.
+        sampler: what draws them, in words of the report.
+        eta: fresh noise of a sampler that adds some.
+        seed: member i depends on (seed, i) alone.
+        project: whether a correction is made to conserve mass.
+    """
+
+    samples: int = 1
+    steps: int = 0
+    sampler: str = "none"
+    eta: float = 0.0
+    seed: int = 0
+    project: bool = True
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The members of a prediction and their mean.
+
+    Attributes:
+        flow: the mean, with the spread between the members as drawn and their permeabilities.
+        members: (samples, 3, nz, ny, nx), m/s, the velocity of every member before projection.
+    """
+
+    flow: FlowField
+    members: Array
+
+
+Config = TypeVar("Config", bound=BaseModel)
+Networks = TypeVar("Networks", bound=nn.Module)
+
+
+class Predictor(ABC, Generic[Config, Networks]):
+    """A trained model: networks, configuration, scaling and the record of its training.
+
+    Attributes:
+        schema: of its directory.
+        preset: as its directory names it; None: the directory names none.
+        choices: what of the sampling a user may choose.
+        name: what the model is called in tables.
+        config: sizes of the networks and defaults of the sampler.
+        networks: the networks with their weights.
+        log: how it was trained (recipe, data fingerprint, history), or where its weights come from.
+        calibration: from the spread of the members to the size of the error; None where none was measured.
+        novelty: what media the model knows; None where none was measured.
+    """
+
+    schema: ClassVar[str]
+    preset: ClassVar[str | None] = None
+    choices: ClassVar[frozenset[Choice]]
+
+    def __init__(self, name: str, config: Config, networks: Networks, log: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.config = config
+        self.networks = networks.eval()
+        self.log = log or {}
+        self.calibration: Calibration | None = None
+        self.novelty: Novelty | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.networks.parameters()).device
+
+    @property
+    @abstractmethod
+    def base(self) -> Base | None:
+        """The flow that the networks correct; None: the model looks at the planar flow alone."""
+
+    @property
+    @abstractmethod
+    def own(self) -> Way:
+        """How the model samples where its user does not say otherwise."""
+
+    @abstractmethod
+    def draw(self, start: StartFlows, way: Way) -> Array:
+        """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them."""
+
+    @abstractmethod
+    def mean(self, start: StartFlows, members: Array, way: Way) -> Ensemble:
+        """Return the mean flow of members that :meth:`draw` gave, without a report, and the velocity of each."""
+
+    @abstractmethod
+    def warnings(self, start: StartFlows) -> tuple[str, ...]:
+        """Return what a user of a prediction from these flows should know."""
+
+    @classmethod
+    @abstractmethod
+    def restored(cls, directory: Path) -> Self:
+        """Return the model in ``directory`` on the CPU, without calibration."""
+
+    @classmethod
+    def load(cls, directory: str | Path, device: Device = "auto") -> Self:
+        """Rebuild a model from its directory (``config.json``, ``model.safetensors``, ``log.json``, ``calibration.json``).
+
+        A calibration is relative to the base flow; a model without one has none.
+
+        Raises:
+            InvalidInputError: not such a directory, damaged files, or a device that is not there.
+        """
+        place = resolve_device(device)
+        model = cls.restored(Path(directory))
+        model.networks.to(place)
+        document = None if model.base is None else load_calibration(directory)
+        if document is not None:
+            model.calibration, model.novelty = document.calibration, document.novelty
+        return model
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the model to ``directory``, whole or not at all."""
+        head = {"schema": self.schema} if self.preset is None else {"schema": self.schema, "preset": self.preset}
+        return write_model(
+            directory, self.networks, {**head, "name": self.name, "config": self.config.model_dump(mode="json")}, self.log
+        )
+
+    def predict(
+        self,
+        micro: Microstructure,
+        drive: Drive | None = None,
+        sampling: Sampling | None = None,
+        *,
+        start: StartFlows | None = None,
+        **options: Unpack[PredictionOptions],
+    ) -> FlowField:
+        """Return the predicted 3-D flow: the mean of the members, with their spread and their permeabilities.
+
+        With a calibration the spread is that of the error, and the report has a 90 % interval of K; a medium unlike the
+        training media is warned of.
+
+        Args:
+            micro: the medium; fibres run roughly along z, voxels square in the slice plane. A model without base flow knows
+                the voxel size of its training data alone.
+            drive: what drives the flow, along x or y; a model whose report warns of it knows one drive alone.
+            sampling: how the members are drawn.
+            start: the flows that the prediction starts from where they are solved already; their drive is that of the flow.
+            options: single values of the drive and of the sampling, in the place of their own.
+
+        Raises:
+            InvalidInputError: an axis, a medium or options that the model does not know.
+        """
+        names = {field.name for field in fields(Sampling)}
+        values: dict[str, Any] = {**options}
+        drive = Drive.of(drive, **{name: value for name, value in values.items() if name not in names})
+        sampling = replace(sampling or Sampling(), **{name: value for name, value in values.items() if name in names})
+        self.way(sampling)
+        check_axis(drive.axis)
+        if start is None:
+            start = start_flows(micro, drive, self.base)
+        flow = self.ensemble(start, sampling).flow
+        if self.calibration is not None:
+            flow = calibrated(flow, self.calibration, start.base)
+        if self.novelty is not None:  # it is told from all conditions, in each medium's own unit
+            flow = with_novelty(flow, self.novelty, conditions_of(start, InputConfig()))
+        return flow
+
+    def ensemble(self, start: StartFlows, sampling: Sampling | None = None) -> Ensemble:
+        """Return the mean of the members with their spread as drawn, uncalibrated, and the velocity of every member.
+
+        Raises:
+            InvalidInputError: as :meth:`predict`.
+        """
+        way, started_at = self.way(sampling or Sampling()), time.perf_counter()
+        check_axis(start.planar.axis)
+        return self._reported(start, self.draw(start, way), way, started_at)
+
+    def way(self, sampling: Sampling) -> Way:
+        """Return how the model samples if ``sampling`` is asked for.
+
+        Raises:
+            InvalidInputError: a choice that the model does not have, fewer than one sample or step, or a seed below 0.
+        """
+        own = self.own
+        values = {"samples": sampling.samples, "steps": sampling.steps, "sampler": sampling.sampler, "eta": sampling.eta}
+        asked: dict[str, Any] = {
+            name: value for name, value in values.items() if value is not None and value != asdict(own)[name]
+        }
+        foreign = [name for name in asked if name not in self.choices]
+        if foreign and not self.choices and {"samples", "steps"}.issuperset(foreign):
+            raise InvalidInputError(
+                f"{self.name} is deterministic: samples is {sampling.samples} and steps is {sampling.steps}; "
+                "needed: 1 each, or leave them out."
+            )
+        if foreign:
+            raise InvalidInputError(
+                f"{' and '.join(foreign)} given, but {self.name} has no choice of it; needed: leave it out, or another model."
+            )
+        way = replace(own, **asked, seed=sampling.seed, project=sampling.project)
+        if way.samples < 1 or way.steps < 1:
+            raise InvalidInputError(f"samples is {way.samples} and steps is {way.steps}; needed: at least 1 each.")
+        if way.seed < 0:
+            raise InvalidInputError(f"the seed is {way.seed}; needed: 0 or more.")
+        return way
+
+    def _reported(self, start: StartFlows, members: Array, way: Way, started_at: float) -> Ensemble:
+        ensemble = self.mean(start, members, way)
+        report = ModelReport(
+            model=self.name,
+            sampler=way.sampler,
+            steps=way.steps,
+            seed=way.seed,
+            samples=len(members),
+            wall_time=time.perf_counter() - started_at,
+            warnings=self.warnings(start),
+        )
+        return replace(ensemble, flow=replace(ensemble.flow, report=report))
+
+
+class BranchedPredictor(Predictor[Config, Networks]):
+    """A model with a dual-branch VAE: E2D and E3D encode the planar flow and the flow, D2D and D3D decode them."""
+
+    @abstractmethod
+    def decoded_planar_latent(self, start: StartFlows) -> Array:
+        """Return D3D(E2D) as the one member (1, channels, nz, ny, nx) of :meth:`draw`."""
+
+    @abstractmethod
+    def decoded_latent(self, truth: FlowField, start: StartFlows) -> Array:
+        """Return D3D(E3D) of a flow as the one member (1, channels, nz, ny, nx) of :meth:`draw`."""
+
+    @abstractmethod
+    def reconstruct_planar(self, start: StartFlows) -> FlowField:
+        """Return D2D(E2D), the planar flow through the 2-D branch."""
+
+    @abstractmethod
+    def latents(self, truth: FlowField, start: StartFlows) -> Latents:
+        """Return the mean latents of the encoders that are trained."""
+
+    def mean_latent(self, start: StartFlows) -> FlowField:
+        """Return D3D(E2D): the deterministic cross-reconstruction without the diffusion."""
+        started_at = time.perf_counter()
+        return self._reported(start, self.decoded_planar_latent(start), Way(), started_at).flow
+
+    def reconstruct(self, truth: FlowField, start: StartFlows) -> FlowField:
+        """Return D3D(E3D) of a flow: the ceiling that the VAE sets to any prediction."""
+        started_at = time.perf_counter()
+        return self._reported(start, self.decoded_latent(truth, start), Way(), started_at).flow
+
+
+def branched(model: Predictor) -> BranchedPredictor:
+    """Return the model if it has a dual-branch VAE.
+
+    Raises:
+        InvalidInputError: it has none.
+    """
+    if not isinstance(model, BranchedPredictor):
+        raise InvalidInputError(
+            f"{model.name} has no dual-branch VAE; needed: a model that has one. Give it to resinflow evaluate as --baseline "
+            "NAME=DIRECTORY."
+        )
+    return model
+
+
+def sample_seed(seed: int, index: int) -> int:
+    """Return the seed of member ``index``: a member depends neither on the number of members nor on their order."""
+    return int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> 1)
