@@ -70,6 +70,12 @@ class Conditions:
     drop: float
     offset: NDArray[np.float32] | None = None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(nz, ny, nx), with flow along x."""
+        _, nz, ny, nx = self.fields.shape
+        return nz, ny, nx
+
 
 def build_conditions(
     planar: FlowField,

@@ -299,15 +299,15 @@ class BranchedPredictor(Predictor[Config, Networks]):
     def latents(self, truth: FlowField, start: StartFlows) -> Latents:
         """Return the mean latents of the encoders that are trained."""
 
-    def mean_latent(self, start: StartFlows) -> FlowField:
+    def mean_latent(self, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E2D): the deterministic cross-reconstruction without the diffusion."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_planar_latent(start), Way(), started_at).flow
+        return self._reported(start, self.decoded_planar_latent(start), Way(project=project), started_at).flow
 
-    def reconstruct(self, truth: FlowField, start: StartFlows) -> FlowField:
+    def reconstruct(self, truth: FlowField, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E3D) of a flow: the ceiling that the VAE sets to any prediction."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_latent(truth, start), Way(), started_at).flow
+        return self._reported(start, self.decoded_latent(truth, start), Way(project=project), started_at).flow
 
 
 def branched(model: Predictor) -> BranchedPredictor:

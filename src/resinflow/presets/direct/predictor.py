@@ -67,7 +67,7 @@ class DirectPredictor(Predictor[VoxelConfig, VoxelNetwork]):
         with torch.inference_mode(), arithmetic(self.device, precision):
             fields = padded(conditions.fields, self.networks.stride).to(self.device)
             output = self.networks.unscaled(self.networks(fields))
-        return dimensional(start, conditions, cropped(output, start.base.microstructure.shape))
+        return dimensional(start, conditions, cropped(output, conditions.shape))
 
     def mean(self, start: StartFlows, members: NDArray[np.floating], way: Way) -> Ensemble:
         """Return the base flow plus the correction, and its velocity."""

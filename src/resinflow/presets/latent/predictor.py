@@ -109,7 +109,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
         with torch.inference_mode(), arithmetic(self.device, self.config.precision):
             fields = self._tensor(conditions.fields)
             output = self.decoded(self.networks.vae.encode_2d(fields), fields)
-        return dimensional(start, conditions, cropped(output, start.base.microstructure.shape))
+        return dimensional(start, conditions, cropped(output, conditions.shape))
 
     def decoded_latent(self, truth: FlowField, start: StartFlows) -> Array:
         """Return D3D(E3D) of a flow as a correction (1, 4, nz, ny, nx)."""
@@ -119,7 +119,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
             fields = self._tensor(conditions.fields)
             latent = self.networks.vae.encode_3d(self.networks.scaled(self._tensor(target)), fields).mean
             output = self.decoded(latent, fields)
-        return dimensional(start, conditions, cropped(output, start.base.microstructure.shape))
+        return dimensional(start, conditions, cropped(output, conditions.shape))
 
     def reconstruct_planar(self, start: StartFlows) -> FlowField:
         """Return D2D(E2D): velocity and pressure of the planar flow (along x)."""
@@ -172,8 +172,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
         fields = torch.cat([self._tensor(_mirrored(conditions.fields, CHANNELS, image)) for image in images])
         with torch.inference_mode(), arithmetic(self.device, self.config.precision):
             outputs = self.sampled(fields, [sample_seed(way.seed, index) for index in group], way.steps)
-        _, nz, ny, nx = conditions.fields.shape
-        members = cropped(outputs, (nz, ny, nx))
+        members = cropped(outputs, conditions.shape)
         return np.stack([_mirrored(member, TARGETS, image) for member, image in zip(members, images, strict=True)])
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:
