@@ -8,10 +8,11 @@ IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3; do "$$name" -c '$(IS_RECENT)' 2>/dev/null && { echo "$$name"; break; }; done)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test test-slow lint format retrain clean
+.PHONY: help setup demo docs test test-slow lint format retrain clean
 
 help:
 	@echo 'make demo       solve and predict an example flow; figures and report go to demo/'
+	@echo 'make docs       write the tables of commands, options and recipes in the docs anew'
 	@echo 'make test       quick tests'
 	@echo 'make test-slow  the tests that take longer'
 	@echo 'make lint       ruff and pyright'
@@ -34,6 +35,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/resinflow demo --output demo
+
+docs: $(STAMP)
+	$(BIN)/python -m resinflow.cli.reference
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"

@@ -26,20 +26,29 @@ class GenerationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: Annotated[int, Field(ge=1)]
+    """Number of media."""
     seed: int = 2024
+    """One seed, one data set."""
     shape: tuple[int, int, int] = (11, 64, 64)
     """Voxels (nz, ny, nx)."""
     width: Annotated[float, Field(gt=0, lt=1e-2)] = 50e-6
     """Edge of the square box in the slice plane."""
     depth: Range = (50e-6, 50e-6)
+    """Thickness of the box along the fibres."""
     volume_fraction: Range = (0.3, 0.6)
+    """Fibre volume over box volume."""
     diameter: Range = (8e-6, 15e-6)
+    """Mean fibre diameter of a bundle."""
     diameter_scatter: Range = (0.0, 0.1)
+    """Standard deviation of the diameters within a bundle, relative to their mean."""
     misalignment: Range = (0.0, 15.0)
+    """Largest angle between a fibre and the z axis, degrees."""
     minimum_gap: Annotated[float, Field(ge=0)] = 0.5e-6
+    """Smallest distance between two fibres, across them."""
     waviness: Range = (0.0, 0.0)
     """Largest angle between the axes of a bundle and their mean direction."""
     wavelength: Range = (100e-6, 100e-6)
+    """Length of the waves of the fibres along z."""
     boundary: BoxBoundary = "cut"
     """``cut``: the box is cut from a wider bundle; ``periodic``: the bundle repeats in the slice plane."""
     strict_gap: bool = False
@@ -49,8 +58,11 @@ class GenerationConfig(BaseModel):
     wall_rule: WallRule = MASK_RULE
     """Walls of the solved flow: ``plain`` and ``gap`` take the mask, ``surface`` the exact signed distance."""
     pressure_drop: Annotated[float, Field(gt=0)] = Drive.pressure_drop
+    """Pressure drop over the box, Pa."""
     viscosity: Annotated[float, Field(gt=0)] = Drive.viscosity
+    """Resin viscosity, Pa s."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    """Relative error of K at which the solver stops."""
     split: tuple[Share, Share, Share] = (SPLITS["train"], SPLITS["validation"], SPLITS["test"])
     """Shares of training, validation and test."""
 

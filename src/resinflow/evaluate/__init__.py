@@ -18,6 +18,7 @@ from resinflow.evaluate.records import SUFFIXES, evaluation_rows, evaluation_sum
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.roc import roc_area, roc_curve
 from resinflow.evaluate.scores import PLANAR, Evaluation, Score, Traits, describe_sample
+from resinflow.evaluate.spread import fit_spread, gaussian_crps, score_spread
 from resinflow.evaluate.spread_scores import LEVELS, FlowSpread, score_flow_spread
 from resinflow.evaluate.tables import (
     ResultRow,
@@ -65,7 +66,9 @@ __all__ = [
     "evaluation_rows",
     "evaluation_summary",
     "evaluation_table",
+    "fit_spread",
     "flow_spreads",
+    "gaussian_crps",
     "interval_coverage",
     "mean_ranks",
     "mean_spectrum",
@@ -80,6 +83,7 @@ __all__ = [
     "score_ensemble",
     "score_flow_spread",
     "score_rows",
+    "score_spread",
     "spread_rows",
     "spread_skill",
     "summary",
