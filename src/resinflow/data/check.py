@@ -46,8 +46,8 @@ def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = 
     for index in range(len(store)):
         fingerprint = None
         if complete[index]:
-            found, fingerprint = _sample_faults(store, index)
-            faults += found
+            in_sample, fingerprint = _sample_faults(store, index)
+            faults += in_sample
         else:
             faults.append(Fault(index, "missing", "the sample was never finished; run the command that makes it again"))
         prints.append(fingerprint)
@@ -67,13 +67,13 @@ def _schema_faults(store: FlowStore) -> list[Fault]:
     if faults:
         return faults
     for name in store.fields:
-        found, needed = store.layout_of(name), ALL_FIELDS[name]
-        if found.dims != needed.dims or found.dtype != needed.dtype:
+        stored, needed = store.layout_of(name), ALL_FIELDS[name]
+        if stored.dims != needed.dims or stored.dtype != needed.dtype:
             faults.append(
-                Fault(None, "schema", f"{name} is {found.dtype} over {found.dims}; needed: {needed.dtype} over {needed.dims}")
+                Fault(None, "schema", f"{name} is {stored.dtype} over {stored.dims}; needed: {needed.dtype} over {needed.dims}")
             )
-        elif found.samples != len(store):
-            faults.append(Fault(None, "schema", f"{name} holds {found.samples} samples, the data set {len(store)}"))
+        elif stored.samples != len(store):
+            faults.append(Fault(None, "schema", f"{name} holds {stored.samples} samples, the data set {len(store)}"))
     return faults
 
 
@@ -86,9 +86,9 @@ def _sample_faults(store: FlowStore, index: int) -> tuple[list[Fault], str | Non
         return [Fault(index, "unreadable", str(error))], None
     attributes = store.attributes
     geometry = check_medium(values, micro, attributes)
-    found = geometry + check_flows(values, micro, attributes, geometry_holds=not geometry)
+    causes = geometry + check_flows(values, micro, attributes, geometry_holds=not geometry)
     fingerprint = None if geometry else canonical_fingerprint(micro)
-    return [Fault(index, cause, detail) for cause, detail in found], fingerprint
+    return [Fault(index, cause, detail) for cause, detail in causes], fingerprint
 
 
 def _duplicate_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]:

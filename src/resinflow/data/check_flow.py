@@ -12,7 +12,7 @@ from scipy import ndimage
 from resinflow.flow import Microstructure, recover_faces
 
 Values = Mapping[str, NDArray[Any]]
-Found = list[tuple[str, str]]
+Faults = list[tuple[str, str]]
 """Cause and detail of every fault."""
 
 _ROUNDING = 5e-5
@@ -41,20 +41,20 @@ _PERMEABILITIES = {
 _FLIPS = {"wrong sign of vx": 0, "wrong sign of vy": 1, "wrong sign of vz": 2}
 
 
-def check_medium(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Found:
+def check_medium(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Faults:
     """Faults of mask and spacing: against the fingerprint, the recipe's box, and the signed distance."""
     distance = values.get("signed_distance")
     apart = 0 if distance is None else int(((distance > 0) != micro.fluid).sum())
     box = _box_faults(micro, attributes)
-    found: Found = [("changed medium", f"mask and signed distance disagree in {apart} voxels")] if apart else []
-    found += [("wrong spacing", detail) for detail in box]
-    if not found and values["fingerprint"].tobytes().hex() != micro.fingerprint:
+    faults: Faults = [("changed medium", f"mask and signed distance disagree in {apart} voxels")] if apart else []
+    faults += [("wrong spacing", detail) for detail in box]
+    if not faults and values["fingerprint"].tobytes().hex() != micro.fingerprint:
         # a distance that fits the mask leaves the spacing alone to blame; so does a K that is not that of the field
         spacing = distance is not None or _permeability_faults(values, micro, attributes)
         edges = ", ".join(f"{edge:.4g}" for edge in micro.spacing)
         detail = f"mask and voxel edges (dz, dy, dx) = ({edges}) m are not those of its fingerprint"
-        found.append(("wrong spacing" if spacing else "changed medium", detail))
-    return found
+        faults.append(("wrong spacing" if spacing else "changed medium", detail))
+    return faults
 
 
 def _box_faults(micro: Microstructure, attributes: Mapping[str, Any]) -> list[str]:
@@ -74,10 +74,10 @@ def _box_faults(micro: Microstructure, attributes: Mapping[str, Any]) -> list[st
     return faults
 
 
-def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, geometry_holds: bool) -> Found:
+def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, geometry_holds: bool) -> Faults:
     """Faults of the flows of one sample. Without a trustworthy geometry only what does not depend on the voxel size."""
     broken = [name for name, value in values.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
-    found: Found = [("not finite", _where_not_finite(name, values[name])) for name in broken]
+    faults: Faults = [("not finite", _where_not_finite(name, values[name])) for name in broken]
     exact = "converted_from" not in attributes.get("recipe", {})
     passable: dict[str, NDArray[np.bool_]] = {}
     if "grid_velocity" in values:
@@ -89,21 +89,21 @@ def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, 
         velocity = values[name].astype(np.float64)
         if name == "planar_velocity":
             velocity = np.concatenate([velocity, np.zeros_like(velocity[:1])])
-        faults = (
+        slips = (
             _velocity_faults(velocity, micro, passable.get(name, micro.fluid), exact=exact)
             if geometry_holds
             else _no_slip_faults(velocity, passable.get(name, micro.fluid))
         )
-        found += [(cause, f"{title}flow: {detail}") for cause, detail in faults]
-        if not faults:
+        faults += [(cause, f"{title}flow: {detail}") for cause, detail in slips]
+        if not slips:
             sound.add(name)
     if geometry_holds:
-        found += _permeability_faults(
+        faults += _permeability_faults(
             {name: value for name, value in values.items() if name not in set(_FLOWS) - sound}, micro, attributes
         )
     if "pressure" not in broken:
-        found += _pressure_faults(values, micro, attributes, exact=exact)
-    return found
+        faults += _pressure_faults(values, micro, attributes, exact=exact)
+    return faults
 
 
 def _where_not_finite(name: str, value: NDArray[Any]) -> str:
@@ -128,7 +128,7 @@ def passable_voxels(micro: Microstructure) -> NDArray[np.bool_]:
     return micro.fluid | (distance > -_REACH_ROOM * reach)
 
 
-def _no_slip_faults(velocity: NDArray[np.float64], passable: NDArray[np.bool_]) -> Found:
+def _no_slip_faults(velocity: NDArray[np.float64], passable: NDArray[np.bool_]) -> Faults:
     speed = np.sqrt((velocity**2).sum(axis=0))
     inside = np.where(passable, 0.0, speed)
     largest = float(speed.max(initial=0.0))
@@ -141,7 +141,7 @@ def _no_slip_faults(velocity: NDArray[np.float64], passable: NDArray[np.bool_]) 
 
 def _velocity_faults(
     velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], *, exact: bool
-) -> Found:
+) -> Faults:
     """No-slip, divergence, direction and flux, with the cause where a single slip explains it all."""
     if not velocity.any():
         return []
@@ -221,9 +221,9 @@ def _flipped(velocity: NDArray[np.float64], component: int) -> NDArray[np.float6
     return flipped
 
 
-def _permeability_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Found:
+def _permeability_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Faults:
     """Stored K against that of the stored field."""
-    found: Found = []
+    faults: Faults = []
     for name, field in _PERMEABILITIES.items():
         if name not in values or field not in values:
             continue
@@ -231,13 +231,13 @@ def _permeability_faults(values: Values, micro: Microstructure, attributes: Mapp
         computed = attributes["viscosity"] * mean * micro.extent[2] / attributes["pressure_drop"]
         stored = float(values[name])
         if np.isfinite([computed, stored]).all() and abs(computed - stored) > _K_ROUNDING * max(abs(computed), abs(stored)):
-            found.append(("permeability", f"{name} is {stored:.6g} m^2, that of its field {computed:.6g} m^2"))
-    return found
+            faults.append(("permeability", f"{name} is {stored:.6g} m^2, that of its field {computed:.6g} m^2"))
+    return faults
 
 
-def _pressure_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, exact: bool) -> Found:
+def _pressure_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, exact: bool) -> Faults:
     """Level of the pressure: it must extrapolate to the pressure drop at the inlet and to zero at the outlet."""
-    found: Found = []
+    faults: Faults = []
     drop = attributes["pressure_drop"]
     refined = "grid_pressure" in values
     for name in ("pressure", "planar_pressure", "response_pressure", "grid_pressure"):
@@ -251,12 +251,12 @@ def _pressure_faults(values: Values, micro: Microstructure, attributes: Mapping[
         if refined and name == "pressure":
             limit = _REFINED_PRESSURE_LEVEL
         if exact and inside > 0:
-            found.append(("pressure offset", f"{name} is {inside * drop:.4g} Pa in the fibres; needed: 0"))
+            faults.append(("pressure offset", f"{name} is {inside * drop:.4g} Pa in the fibres; needed: 0"))
         elif abs(loss - 1) > 2 * limit:
-            found.append(("pressure drop", f"{name} falls by {loss * drop:.4g} Pa from inlet to outlet; needed: {drop:.4g}"))
+            faults.append(("pressure drop", f"{name} falls by {loss * drop:.4g} Pa from inlet to outlet; needed: {drop:.4g}"))
         elif abs(offset) > limit:
-            found.append(("pressure offset", f"{name} is {offset * drop:.4g} Pa too high at inlet and outlet"))
-    return found
+            faults.append(("pressure offset", f"{name} is {offset * drop:.4g} Pa too high at inlet and outlet"))
+    return faults
 
 
 def _end_pressures(pressure: NDArray[np.floating], fluid: NDArray[np.bool_]) -> tuple[float, float]:

@@ -79,9 +79,9 @@ def _open_or_create(config: GenerationConfig, path: Path) -> FlowStore:
     recipe = config.model_dump(mode="json")
     if path.exists():
         store = FlowStore.open(path, writable=True)
-        found = completed_recipe(store.attributes["recipe"])
-        if found != recipe:
-            changed = [key for key, value in recipe.items() if found.get(key) != value]
+        stored = completed_recipe(store.attributes["recipe"])
+        if stored != recipe:
+            changed = [key for key, value in recipe.items() if stored.get(key) != value]
             raise InvalidInputError(
                 f"{path} holds a data set of another recipe (different: {', '.join(changed) or 'keys'}); choose another folder."
             )

@@ -62,9 +62,9 @@ def _check_same_kind(temporary: Path, target: Path) -> None:
     new = _file_names(temporary) if temporary.is_dir() else set()
     old = _file_names(target)
     if not old & new or old - new:
-        found = ", ".join(sorted(old - new)[:3]) or "no file of what is to be written"
+        names = ", ".join(sorted(old - new)[:3]) or "no file of what is to be written"
         raise InvalidInputError(
-            f"{target} is a folder that would be lost (it holds {found}); needed: a new or empty path; "
+            f"{target} is a folder that would be lost (it holds {names}); needed: a new or empty path; "
             "choose another name or remove the folder."
         )
 

@@ -148,9 +148,9 @@ class Spread:
                 f"the spread has factor {self.factor} and floor {self.floor}; needed: finite numbers from 0 up, not both 0."
             )
 
-    def deviation(self, drawn: ArrayLike, unit: float = 1.0) -> NDArray[np.float64]:
-        """Return ``sqrt((factor drawn)^2 + (floor unit)^2)``, in the unit of ``drawn``."""
-        return np.hypot(self.factor * np.asarray(drawn, dtype=np.float64), self.floor * unit)
+    def deviation(self, between: ArrayLike, unit: float = 1.0) -> NDArray[np.float64]:
+        """Return ``sqrt((factor between)^2 + (floor unit)^2)``, in the unit of ``between``, the deviation between samples."""
+        return np.hypot(self.factor * np.asarray(between, dtype=np.float64), self.floor * unit)
 
 
 @dataclass(frozen=True)
@@ -182,5 +182,5 @@ class RelativeSpread:
 
     def deviation(self, features: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the relative standard deviation at ``features`` (..., features)."""
-        known = np.clip(np.asarray(features, dtype=np.float64), self.low, self.high)
-        return np.exp(self.coefficients[0] + known @ np.asarray(self.coefficients[1:], dtype=np.float64))
+        within = np.clip(np.asarray(features, dtype=np.float64), self.low, self.high)
+        return np.exp(self.coefficients[0] + within @ np.asarray(self.coefficients[1:], dtype=np.float64))

@@ -65,12 +65,12 @@ def refined_medium(micro: Microstructure, factors: tuple[int, int, int]) -> Micr
     """
     if min(factors) < 1:
         raise InvalidInputError(f"the refinement is {factors}; needed: whole factors from 1 up along (z, y, x).")
-    known = with_surface(micro)
-    distance = surface_distance(known).astype(np.float64)
+    medium = with_surface(micro)
+    distance = surface_distance(medium).astype(np.float64)
     for axis, factor in enumerate(factors):
         distance = _refined_along(distance, axis, factor)
     dz, dy, dx = (edge / factor for edge, factor in zip(micro.spacing, factors, strict=True))
-    provenance = {**known.provenance, "refined": list(factors)}
+    provenance = {**medium.provenance, "refined": list(factors)}
     return Microstructure(distance > 0, (dz, dy, dx), distance.astype(np.float32), provenance)
 
 

@@ -101,13 +101,13 @@ def nearest_neighbour_distances(fibres: Fibres, heights: Array) -> Array:
     from scipy.spatial import KDTree
 
     size = np.array([fibres.extent[2], fibres.extent[1]])
-    found = []
+    distances = []
     for own, all_centres in zip(fibres.points_at(heights), _with_images(fibres, heights), strict=True):
         if fibres.boundary == "cut":
             own = own[((own >= 0) & (own <= size)).all(axis=1)]
         if len(own) and len(all_centres) > 1:
-            found.append(KDTree(all_centres).query(own, k=2)[0][:, 1])
-    return np.concatenate(found) if found else np.empty(0)
+            distances.append(KDTree(all_centres).query(own, k=2)[0][:, 1])
+    return np.concatenate(distances) if distances else np.empty(0)
 
 
 def hard_disc_nearest_neighbour(fraction: float, diameter: float) -> float:

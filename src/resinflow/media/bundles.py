@@ -120,9 +120,9 @@ def fibre_bundle(
         >>> abs(micro.fibre_fraction - 0.4) < 0.005
         True
     """
-    chosen = _chosen(settings, volume_fraction)
-    fibres, distance = _drawn(shape, extent, seed, chosen)
-    return medium_of(distance, extent, provenance_of(fibres, seed, chosen))
+    settings = _with_fraction(settings, volume_fraction)
+    fibres, distance = _random_fibres(shape, extent, seed, settings)
+    return medium_of(distance, extent, provenance_of(fibres, seed, settings))
 
 
 def draw_fibres(
@@ -140,7 +140,7 @@ def draw_fibres(
     Raises:
         InvalidInputError: as :func:`fibre_bundle`.
     """
-    return _drawn(shape, extent, seed, _chosen(settings, volume_fraction))[0]
+    return _random_fibres(shape, extent, seed, _with_fraction(settings, volume_fraction))[0]
 
 
 def provenance_of(fibres: Fibres, seed: int, settings: BundleSettings) -> dict[str, Any]:
@@ -154,12 +154,12 @@ def provenance_of(fibres: Fibres, seed: int, settings: BundleSettings) -> dict[s
     }
 
 
-def _chosen(settings: BundleSettings | None, volume_fraction: float | None) -> BundleSettings:
-    chosen = settings or BundleSettings()
-    return chosen if volume_fraction is None else replace(chosen, volume_fraction=volume_fraction)
+def _with_fraction(settings: BundleSettings | None, volume_fraction: float | None) -> BundleSettings:
+    settings = settings or BundleSettings()
+    return settings if volume_fraction is None else replace(settings, volume_fraction=volume_fraction)
 
 
-def _drawn(
+def _random_fibres(
     shape: tuple[int, int, int], extent: tuple[float, float, float], seed: int, settings: BundleSettings
 ) -> tuple[Fibres, NDArray[np.float64]]:
     """The fibres and their signed distance on the grid on which they meet the asked fibre fraction."""

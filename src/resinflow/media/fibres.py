@@ -122,10 +122,6 @@ class Fibres:
         """Return where the axes pierce the planes at heights ``z`` (k,), (k, n, 2) in m."""
         return self.bottom + z[:, None, None] * self.slopes + self.wave.shift(z)[:, None]
 
-    def slopes_at(self, z: Array) -> Array:
-        """Return the slopes dx/dz and dy/dz of the axes at heights ``z`` (k,), (k, n, 2)."""
-        return self.slopes + self.wave.slope(z)[:, None]
-
     def signed_distance(self, shape: tuple[int, int, int]) -> Array:
         """Return the distance (m) of every voxel centre to the nearest fibre surface, positive in the fluid, (nz, ny, nx).
 

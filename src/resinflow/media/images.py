@@ -161,10 +161,10 @@ def _phases(
     """Fluid mask of a stack, distance to the fibre surfaces in pixels if the greys tell it, and how both were obtained."""
     greys = _two_greys(stack)
     if greys is None:
-        found = segment(stack, settings)
-        measured = {key: getattr(found, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
-        distance = outline_distance(found.fibre, found.excess)
-        return ~found.fibre, distance, {"method": "grey", "settings": asdict(settings), **measured}
+        segmentation = segment(stack, settings)
+        measured = {key: getattr(segmentation, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
+        distance = outline_distance(segmentation.fibre, segmentation.excess)
+        return ~segmentation.fibre, distance, {"method": "grey", "settings": asdict(settings), **measured}
     if np.isin(greys, (0, 1)).all():
         bright_fibres = settings.fibres == "bright"
         return (stack == 0 if bright_fibres else stack != 0), None, {"method": "mask", "fluid_value": 0 if bright_fibres else 1}

@@ -1,4 +1,4 @@
-"""Operations on the mask of one slice, whose objects go on beyond its borders."""
+"""Sections of fibres in the mask of one slice, whose objects go on beyond its borders: parted, cleaned, measured."""
 
 from __future__ import annotations
 
@@ -25,21 +25,32 @@ def on_border(labels: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def split_objects(page: Mask, radius: float) -> tuple[NDArray[np.integer], Floats]:
     """Return the objects of one slice, touching ones cut at their necks by a watershed of the depth, and the depth (pixels)."""
-    from skimage.feature import peak_local_max
-    from skimage.segmentation import watershed
-
     depth = page_depth(page, 2 * radius)
     smooth = ndimage.gaussian_filter(depth, 0.15 * radius)
-    seeds = peak_local_max(smooth, min_distance=max(1, round(0.6 * radius)), labels=page.astype(np.int32), exclude_border=False)
+    seeds = _peaks(smooth, page, round(0.6 * radius))
     parts = np.zeros(page.shape, dtype=np.int32)
     ndimage.label(page, output=parts)
     # the peak of a small object does not count beside a larger one's: such an object is its own
     alone = np.setdiff1d(np.arange(1, parts.max() + 1), parts[tuple(seeds.T)])
     peaks = np.array(ndimage.maximum_position(depth, parts, alone), dtype=np.int64).reshape(-1, 2)
     seeds = np.concatenate([seeds, peaks])
+    return _parted(smooth, page, seeds), depth
+
+
+def _peaks(depth: Floats, page: Mask, reach: int) -> NDArray[np.int64]:
+    """Row and column of the deepest points of a page, (peaks, 2), no two of them nearer than ``reach`` pixels."""
+    from skimage.feature import peak_local_max
+
+    return peak_local_max(depth, min_distance=max(1, reach), labels=page.astype(np.int32), exclude_border=False)
+
+
+def _parted(depth: Floats, page: Mask, seeds: NDArray[np.int64]) -> NDArray[np.integer]:
+    """Labels 1.. of the parts that grow from the seeds by a watershed of the depth, 0 outside the page."""
+    from skimage.segmentation import watershed
+
     markers = np.zeros(page.shape, dtype=np.int32)
     markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
-    return watershed(-smooth, markers, mask=page), depth
+    return watershed(-depth, markers, mask=page)
 
 
 def without_small_holes(page: Mask, area: float) -> Mask:
@@ -55,10 +66,10 @@ def without_small_holes(page: Mask, area: float) -> Mask:
 def page_opening(page: Mask, disc: float) -> Mask:
     """Return the opening of a page as if fibres that a border cuts grew wider outside: a cap is a whole fibre's."""
     margin = int(3 * disc) + 1
-    known = np.pad(np.ones(page.shape, dtype=bool), margin)
+    inside = np.pad(np.ones(page.shape, dtype=bool), margin)
     fibre = np.pad(page, margin)
-    to_page, to_fibre = (np.asarray(ndimage.distance_transform_edt(~area)) for area in (known, fibre))
-    grown = fibre | (~known & (to_fibre <= _WIDENING * to_page)) if page.any() else fibre
+    to_page, to_fibre = (np.asarray(ndimage.distance_transform_edt(~area)) for area in (inside, fibre))
+    grown = fibre | (~inside & (to_fibre <= _WIDENING * to_page)) if page.any() else fibre
     return opening(grown, disc)[margin:-margin, margin:-margin]
 
 
@@ -94,28 +105,20 @@ def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
     """
     slices = np.unique(np.linspace(0, microstructure.shape[0] - 1, _SECTIONS).round().astype(int))
     _, dy, dx = microstructure.spacing
-    diameters = [_section_diameters(~microstructure.fluid[index], dy, dx) for index in slices]
-    found = np.concatenate(diameters)
-    return float(np.median(found)) if found.size else None
+    diameters = np.concatenate([_section_diameters(~microstructure.fluid[index], dy, dx) for index in slices])
+    return float(np.median(diameters)) if diameters.size else None
 
 
 def _section_diameters(solid: NDArray[np.bool_], dy: float, dx: float) -> NDArray[np.float64]:
     if not solid.any() or solid.all():
         return np.empty(0)
-    from skimage.feature import peak_local_max
-    from skimage.segmentation import watershed
-
     depth = np.asarray(ndimage.distance_transform_edt(solid, sampling=(dy, dx)), dtype=np.float64)
     # Maxima closer than half the largest radius belong to one fibre: a voxelised circle may have several.
-    reach = max(1, int(0.5 * depth.max() / max(dy, dx)))
-    peaks = peak_local_max(depth, min_distance=reach, labels=solid.astype(np.int32), exclude_border=False)
-    markers = np.zeros(solid.shape, dtype=np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels = watershed(-depth, markers, mask=solid)
+    peaks = _peaks(depth, solid, int(0.5 * depth.max() / max(dy, dx)))
+    labels = _parted(depth, solid, peaks)
     number = np.arange(1, len(peaks) + 1)
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     area = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:] * dy * dx
     inscribed = np.asarray(ndimage.maximum(depth, labels, number), dtype=np.float64)
     by_area = np.sqrt(area / pi)
-    whole = ~np.isin(number, border) & (by_area >= _ROUND[0] * inscribed) & (by_area <= _ROUND[1] * inscribed)
+    whole = ~np.isin(number, on_border(labels)) & (by_area >= _ROUND[0] * inscribed) & (by_area <= _ROUND[1] * inscribed)
     return 2.0 * by_area[whole]

@@ -114,25 +114,25 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
     Raises:
         InvalidInputError: an image that is too small, has no contrast or no structure, or in which no fibre is left.
     """
-    chosen = settings or SegmentationSettings()
+    settings = settings or SegmentationSettings()
     signal = _clipped(_checked(grey))
-    coarse, first = _first_look(signal, chosen.fibre_diameter)
-    polarity = _polarity(first.dark, coarse) if chosen.fibres == "auto" else chosen.fibres
+    coarse, first = _first_look(signal, settings.fibre_diameter)
+    polarity = _polarity(first.dark, coarse) if settings.fibres == "auto" else settings.fibres
     sign = 1.0 if polarity == "dark" else -1.0
     signal, dark = sign * signal, first.dark if polarity == "dark" else ~first.dark
-    radius = chosen.fibre_diameter / 2 if chosen.fibre_diameter else _inner_discs(dark, coarse)[1]
+    radius = settings.fibre_diameter / 2 if settings.fibre_diameter else _inner_discs(dark, coarse)[1]
 
     noise = _white_noise(signal) / (first.high - first.low)
     smoothing = np.clip(noise / (2 * np.sqrt(np.pi) * _NOISE_AFTER), _BLUR_RANGE[0] * radius, _BLUR_RANGE[1] * radius)
     levelled = _levelled(_blurred(signal, float(smoothing)), dark)
-    fibre = _cleaned(levelled.grey < levelled.at(chosen.level), radius, chosen)
+    fibre = _cleaned(levelled.grey < levelled.at(settings.level), radius, settings)
     rim = _wide_rim(levelled, fibre, radius)
-    threshold = levelled.at(chosen.level - chosen.rim_weight * rim)
+    threshold = levelled.at(settings.level - settings.rim_weight * rim)
     if rim > 0:
-        fibre = _cleaned(levelled.grey < threshold, radius, chosen)
+        fibre = _cleaned(levelled.grey < threshold, radius, settings)
     if not fibre.any():
         raise InvalidInputError(
-            f"no object of the image reaches {chosen.smallest} of the fibre radius ({radius:.1f} pixels); "
+            f"no object of the image reaches {settings.smallest} of the fibre radius ({radius:.1f} pixels); "
             "give fibre_diameter in pixels, or fibres as dark or bright."
         )
     excess = levelled.grey - threshold
@@ -307,11 +307,11 @@ def _inner_discs(mask: Mask, radius: float) -> tuple[float, float]:
             largest.append(np.atleast_1d(ndimage.maximum(depth, labels, inside)))
             areas.append(np.bincount(labels.ravel())[inside].astype(float))
     discs, area = np.concatenate(largest), np.concatenate(areas)
-    kept = discs > 0.35 * radius
-    if not kept.any():
+    is_disc = discs > 0.35 * radius
+    if not is_disc.any():
         return 0.6, radius  # neither like discs nor unlike them
-    order = np.argsort(discs[kept])
-    discs, area = discs[kept][order], area[kept][order]
+    order = np.argsort(discs[is_disc])
+    discs, area = discs[is_disc][order], area[is_disc][order]
     middle = np.searchsorted(np.cumsum(area), area.sum() / 2)
     return float((np.pi * discs**2).sum() / area.sum()), float(discs[middle])
 

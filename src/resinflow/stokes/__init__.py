@@ -1,8 +1,15 @@
-"""The Stokes solver: five ways to a flow, its certificate, and its known answers."""
+"""The Stokes solver: five ways to a flow, its certificate, and its known answers.
+
+``solve`` (the whole medium), ``planar_flow`` (each slice by itself), ``response_flow`` (Darcy's law with the local response),
+``grid_flow`` (with fibre surfaces, on the medium's own grid) and ``solve_finer`` (on a finer grid) all take
+``(micro, drive)``.
+"""
 
 from resinflow.stokes.certify import certify, project
+from resinflow.stokes.estimate import GapStatistics, gap_statistics
 from resinflow.stokes.finer import (
     Refinement,
+    Work,
     certified,
     check_refinement,
     coarse_grain,
@@ -11,9 +18,7 @@ from resinflow.stokes.finer import (
     solve_refined,
 )
 from resinflow.stokes.planar import planar_flow
-from resinflow.stokes.problem.mask import FLOW, MASK_RULE, Grid, WallRule, build_grid, pad_widths, wrapping
-from resinflow.stokes.problem.pores import Pores, find_pores
-from resinflow.stokes.problem.system import PRESSURE, StokesSystem, build_system
+from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.response import response_flow
 from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
 from resinflow.stokes.stored import fit_to_mask, grid_flow
@@ -21,26 +26,20 @@ from resinflow.stokes.tensor import permeability_tensor
 from resinflow.stokes.verify import Check, verify
 
 __all__ = [
-    "FLOW",
     "MASK_RULE",
-    "PRESSURE",
     "Check",
-    "Grid",
-    "Pores",
+    "GapStatistics",
     "PosedStokes",
     "Refinement",
-    "StokesSystem",
     "WallRule",
-    "build_grid",
-    "build_system",
+    "Work",
     "certified",
     "certify",
     "check_refinement",
     "coarse_grain",
-    "find_pores",
     "fit_to_mask",
+    "gap_statistics",
     "grid_flow",
-    "pad_widths",
     "permeability_tensor",
     "planar_flow",
     "posed_stokes",
@@ -51,5 +50,4 @@ __all__ = [
     "solve_finer",
     "solve_refined",
     "verify",
-    "wrapping",
 ]

@@ -185,10 +185,10 @@ def certified(flow: FlowField) -> FlowField:
         raise InvalidInputError("the flow has no report to hold a certificate; needed: a model's or a solver's flow.")
     micro = flow.microstructure
     if (flow.open_voxels == micro.fluid).all():
-        found = certify(flow)
+        certificate = certify(flow)
     else:
-        found = certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
-    return replace(flow, report=replace(flow.report, certificate=found))
+        certificate = certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
+    return replace(flow, report=replace(flow.report, certificate=certificate))
 
 
 def check_refinement(tolerance: float) -> None:
@@ -298,8 +298,8 @@ def _averaged(
     if not isinstance(flow.report, SolverReport):
         return flow
     nz, ny, nx = fine.microstructure.shape
-    known = micro.provenance.get("surface", "known") if micro.signed_distance is not None else "estimated from the mask"
-    words = "; ".join((*origin, f"solved on {nx} x {ny} x {nz} voxels with fibre surfaces {known}"))
+    surfaces = micro.provenance.get("surface", "known") if micro.signed_distance is not None else "estimated from the mask"
+    words = "; ".join((*origin, f"solved on {nx} x {ny} x {nz} voxels with fibre surfaces {surfaces}"))
     seconds = flow.report.wall_time + setup_seconds
     return replace(flow, report=replace(flow.report, wall_time=seconds, warnings=(*flow.report.warnings, words)))
 

@@ -138,11 +138,11 @@ def orders(rows: Iterable[Check]) -> Iterator[Check]:
     """Observed order of convergence over all arrays of a direction, by the root mean square of their errors."""
     for direction in DIRECTIONS:
         for method in (MASK_RULE, "surface"):
-            chosen = [row for row in rows if f"array, {direction}" in row.name and row.method == method]
-            sizes = sorted({_diameter(row) for row in chosen})
+            family = [row for row in rows if f"array, {direction}" in row.name and row.method == method]
+            sizes = sorted({_diameter(row) for row in family})
             if len(sizes) < 2:
                 continue
-            rms = [np.sqrt(np.mean([row.error**2 for row in chosen if _diameter(row) == size])) for size in sizes]
+            rms = [np.sqrt(np.mean([row.error**2 for row in family if _diameter(row) == size])) for size in sizes]
             order = float(np.log(rms[0] / rms[-1]) / np.log(sizes[-1] / sizes[0]))
             shortfall = max(0.0, LOWEST_ORDER - order)
             name = f"observed order, arrays, {direction}, {sizes[0]} to {sizes[-1]} voxels a diameter"

@@ -49,24 +49,24 @@ class PublishedFlows(FlowSource):
     ) -> None:
         super().__init__()
         self.path = Path(path)
-        self._given = {"pressure_drop": pressure_drop, "viscosity": viscosity, "density": density}
+        self._options = {"pressure_drop": pressure_drop, "viscosity": viscosity, "density": density}
         self._cache = None if cache is None else Path(cache)
         self._published: PublishedSet = open_published(self.path)
-        self._attributes = published_attributes(self._published, **self._given)
+        self._attributes = published_attributes(self._published, **self._options)
         self._derived = DerivedFlows(self._cache)
 
     def __getstate__(self) -> dict[str, Any]:
         # mapped arrays would travel to other processes value by value: they open the files again instead
         return {
             "path": self.path,
-            "given": self._given,
+            "options": self._options,
             "cache": self._cache,
             "attributes": self._attributes,
             "division": self._division,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        PublishedFlows.__init__(self, state["path"], cache=state["cache"], **state["given"])
+        PublishedFlows.__init__(self, state["path"], cache=state["cache"], **state["options"])
         self._attributes = state["attributes"]
         self._division = state["division"]
 

@@ -65,8 +65,8 @@ def import_published(
 def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, Any], derive: bool) -> FlowStore:
     if path.exists():
         store = FlowStore.open(path, writable=True)
-        found = store.attributes
-        changed = [name for name, value in attributes.items() if found.get(name) != value]
+        stored = store.attributes
+        changed = [name for name, value in attributes.items() if stored.get(name) != value]
         if changed or len(store) != len(published) or (derive and not all(store.has(name) for name in DERIVED)):
             raise InvalidInputError(
                 f"{path} holds another data set (different: {', '.join(changed) or 'fields'}); choose another path."
@@ -75,11 +75,11 @@ def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, A
         return store
     extras = set(published.cases[0].extras)
     fields = [name for name in FIELDS if name in REQUIRED or name in extras or (derive and name in DERIVED)]
-    given = published.cases[0].files.get(PERMEABILITY_FILE)
+    table = published.cases[0].files.get(PERMEABILITY_FILE)
     lengths = {}
-    if given is not None and "permeability" not in extras:
+    if table is not None and "permeability" not in extras:
         fields.append(GIVEN_PERMEABILITY)
-        lengths["entry"] = int(np.prod(given.shape[1:], dtype=int))
+        lengths["entry"] = int(np.prod(table.shape[1:], dtype=int))
     return FlowStore.create(path, len(published), published.shape, attributes, fields=fields, lengths=lengths)
 
 
@@ -112,23 +112,23 @@ def published_attributes(
     Raises:
         InvalidInputError: a missing pressure drop or viscosity, or another than the set says.
     """
-    given = {"pressure_drop": (pressure_drop, "Pa"), "viscosity": (viscosity, "Pa s"), "density": (density, "kg/m^3")}
-    asked = {name: check_positive(name, value, unit) for name, (value, unit) in given.items() if value is not None}
-    known = published.attributes
-    if known is not None:
-        for name, value in asked.items():
-            if value != known.get(name):
+    options = {"pressure_drop": (pressure_drop, "Pa"), "viscosity": (viscosity, "Pa s"), "density": (density, "kg/m^3")}
+    values = {name: check_positive(name, value, unit) for name, (value, unit) in options.items() if value is not None}
+    stored = published.attributes
+    if stored is not None:
+        for name, value in values.items():
+            if value != stored.get(name):
                 raise InvalidInputError(
-                    f"{published.path} says {name} {known.get(name)}, the call {value}; needed: the same, or leave it out."
+                    f"{published.path} says {name} {stored.get(name)}, the call {value}; needed: the same, or leave it out."
                 )
-        return {name: value for name, value in known.items() if name != "schema"}
+        return {name: value for name, value in stored.items() if name != "schema"}
     for name in ("pressure_drop", "viscosity"):
-        if name not in asked:
+        if name not in values:
             raise InvalidInputError(
                 f"{published.path} does not say its {name.replace('_', ' ')}; needed: --{name.replace('_', '-')} "
-                f"in {given[name][1]}, or {name} in a YAML file that names the folder. It is never guessed: K scales with it."
+                f"in {options[name][1]}, or {name} in a YAML file that names the folder. It is never guessed: K scales with it."
             )
-    attributes = {**asked, "recipe": {"converted_from": _identity(published), "shape": list(published.shape)}}
+    attributes = {**values, "recipe": {"converted_from": _identity(published), "shape": list(published.shape)}}
     attributes["layout"] = _layout(published)
     if published.statistics is not None:
         attributes["published_statistics"] = published.statistics
@@ -201,7 +201,7 @@ class DerivedFlows:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._kept: OrderedDict[str, Derived] = OrderedDict()
+        self._memory: OrderedDict[str, Derived] = OrderedDict()
         self._bytes = 0
 
     def get(self, micro: Microstructure, attributes: Mapping[str, Any]) -> Derived:
@@ -210,27 +210,27 @@ class DerivedFlows:
         Raises:
             InvalidInputError: as :func:`derive_flows`, or a damaged file in the folder.
         """
-        story = f"{micro.fingerprint} {attributes['pressure_drop']!r} {attributes['viscosity']!r}"
-        key = hashlib.sha256(story.encode()).hexdigest()[:32]
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        found = self._from_folder(key, lambda: derive_flows(micro, attributes))
-        self._kept[key] = found
-        self._bytes += _size(found)
-        while self._bytes > MEMORY and len(self._kept) > 1:
-            self._bytes -= _size(self._kept.popitem(last=False)[1])
-        return found
+        identity = f"{micro.fingerprint} {attributes['pressure_drop']!r} {attributes['viscosity']!r}"
+        key = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        flows = self._from_folder(key, lambda: derive_flows(micro, attributes))
+        self._memory[key] = flows
+        self._bytes += _size(flows)
+        while self._bytes > MEMORY and len(self._memory) > 1:
+            self._bytes -= _size(self._memory.popitem(last=False)[1])
+        return flows
 
     def _from_folder(self, key: str, solve: Callable[[], Derived]) -> Derived:
         if self._folder is None:
             return solve()
         file = self._folder / f"{key}.npz"
         if not file.is_file():
-            found = solve()
+            flows = solve()
             with replacing(file) as temporary:
-                np.savez(temporary, **found)  # type: ignore[arg-type]
-            return found
+                np.savez(temporary, **flows)  # type: ignore[arg-type]
+            return flows
         try:
             with np.load(file, allow_pickle=False) as opened:
                 return {name: opened[name] for name in DERIVED}
