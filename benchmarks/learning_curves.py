@@ -5,27 +5,25 @@
 
 Variants of the reference of recipes/ablation.yaml, whose run in ``--out`` they share with benchmarks/ablation.py. Fewer samples
 are passed over more often: every variant has the reference's number of steps. What is finished is left alone. Writes
-learning-curves.csv and the figure, and prints a Markdown table; ``--table`` reads only what is there.
+learning-curves.csv, learning-curves.md and the figure, and prints the table; ``--table`` reads only what is there.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ablation import ROOT, finished_rows, setting_of, study_parser
-from study import REFERENCE, Setting, Study, Variant, load_study
-from study_run import read_seconds
-from study_table import Row, markdown
+from study import ROOT, Row, Study, finish_study, study_of, study_parser
 
 from resinflow.data.open import open_flows
 from resinflow.evaluate.methods import GRID
 from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.search.variants import REFERENCE, read_seconds
 from resinflow.train.history import read_history
 from resinflow.train.stage import STAGES
 from resinflow.view.output import checked_target, save_figure
@@ -50,17 +48,13 @@ _LABEL = 9  # points
 
 def curves_study(base: Study, available: int, samples: Sequence[int], widths: Sequence[int]) -> Study:
     """Return the variants of both curves; the reference stands for its own width and for its ``available`` samples."""
-    variants = [
-        Variant(name=f"samples-{count}", title=f"{count} training samples", options=_repeated(base.reference, available, count))
-        for count in samples
-        if count != available
-    ]
-    variants += [
-        Variant(name=f"width-{width}", title=f"width {width}", options={"model.width": width})
-        for width in widths
-        if width != base.reference.model.width
-    ]
-    return Study(name="learning-curves", reference=base.reference, variants=tuple(variants))
+    reference = base.reference
+    variants: dict[str, dict[str, Any]] = {REFERENCE: {}}
+    variants |= {f"samples-{n}": _repeated(reference, available, n) for n in samples if n != available}
+    variants |= {f"width-{width}": {"model.width": width} for width in widths if width != reference.model.width}
+    titles = {name: name.replace("-", " ") for name in variants if name.startswith("width")}
+    titles |= {f"samples-{n}": f"{n} training samples" for n in samples}
+    return replace(base, name="learning-curves", variants=variants, titles=titles)
 
 
 def _repeated(reference: TrainingConfig, available: int, count: int) -> dict[str, Any]:
@@ -70,12 +64,11 @@ def _repeated(reference: TrainingConfig, available: int, count: int) -> dict[str
     return {"samples": count, "vae3d.kl_epochs": round(reference.vae3d.kl_epochs * more), **epochs}
 
 
-def compose_curves(study: Study, setting: Setting, rows: Sequence[Row], available: int) -> Figure:
+def compose_curves(study: Study, rows: Sequence[Row], available: int) -> Figure:
     """Return the three panels; models that are not finished are left out.
 
     Args:
         study: the variants of both curves.
-        setting: where they are.
         rows: of the finished ones.
         available: samples that the reference is trained on.
 
@@ -83,9 +76,9 @@ def compose_curves(study: Study, setting: Setting, rows: Sequence[Row], availabl
         InvalidInputError: the reference is not finished.
     """
     by_name = {row["variant"]: row for row in rows}
-    if REFERENCE.name not in by_name:
-        raise InvalidInputError(f"{setting.out} has no finished reference; needed: one; run without --table.")
-    recipes = {variant.name: study.recipe(variant) for variant in study.all if variant.name in by_name}
+    if REFERENCE not in by_name:
+        raise InvalidInputError(f"{study.out} has no finished reference; needed: one; run without --table.")
+    recipes = {name: study.recipe(name) for name in study.variants if name in by_name}
     of_data = {recipe.samples or available: name for name, recipe in recipes.items() if recipe.model == study.reference.model}
     of_size = {recipe.model.width: name for name, recipe in recipes.items() if recipe.samples == study.reference.samples}
     figure = new_figure((12.5, 4.2))
@@ -100,7 +93,7 @@ def compose_curves(study: Study, setting: Setting, rows: Sequence[Row], availabl
         place = (row["parameters"] / 1e6, 100 * row["velocity"])
         size.annotate(f"width {width}", place, (0, 6), textcoords="offset points", fontsize=7, ha="center")
     for colour, (width, name) in zip(_COLOURS, sorted(of_size.items()), strict=False):
-        _draw_training(time, setting.out / name, f"width {width}", by_name[name], colour)
+        _draw_training(time, study.runs(name)[0], f"width {width}", by_name[name], colour)
     _finish_time(time, by_name.get(GRID))
     return figure
 
@@ -122,13 +115,13 @@ def _draw_errors(axes: Axes, points: Sequence[tuple[float, Row]], start: Row | N
 
 def _draw_training(axes: Axes, run: Path, label: str, row: Row, colour: str) -> None:
     """Validation error of both stages of the VAE over the time since the start, and the finished model's score at its end."""
-    seconds, begun = read_seconds(run), 0.0
+    seconds, start = read_seconds(run), 0.0
     for stage, column in _WITHOUT_TRUTH.items():
         values = [np.nan if value is None else 100 * value for value in read_history(run / stage)[column]]
-        times = (begun + seconds[stage] * np.arange(1, len(values) + 1) / len(values)) / 60
+        times = (start + seconds[stage] * np.arange(1, len(values) + 1) / len(values)) / 60
         style = "o--" if stage == STAGES[0] else "o-"
         axes.plot(times, values, style, ms=3, lw=1.3, color=colour, label=label if stage == STAGES[1] else None)
-        begun += seconds[stage]
+        start += seconds[stage]
     axes.plot([row["cpu_minutes"]], [100 * row["velocity"]], "*", ms=10, color=colour, mec="white", mew=0.6)
 
 
@@ -161,28 +154,23 @@ def _finish(axes: Axes, places: Sequence[float]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _options(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train what is missing, write table and figure; return how many variants failed."""
     parser = study_parser(__doc__)
     parser.add_argument("--samples", nargs="*", type=int, default=SAMPLES, help="numbers of training samples")
     parser.add_argument("--widths", nargs="*", type=int, default=WIDTHS, help="channels inside the networks")
     parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "images" / "learning-curves.png")
-    return parser, parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train what is missing, write table and figure; return how many variants failed."""
-    parser, options = _options(arguments)
+    options = parser.parse_args(arguments)
     try:
-        setting, figure = setting_of(options), checked_target(options.figure)
-        base = load_study(options.recipe)
+        base, figure = study_of(options), checked_target(options.figure)
         available = base.reference.samples or len(open_flows(options.data).indices("train"))
         study = curves_study(base, available, options.samples, options.widths)
-        failed, rows = finished_rows(study, setting, options)
-        save_figure(compose_curves(study, setting, rows, available), figure)
+        failures, rows, table = finish_study(study, options)
+        save_figure(compose_curves(study, rows, available), figure)
     except InvalidInputError as error:
         parser.error(str(error))
-    print(markdown(rows))
-    return len(failed)
+    print(table)
+    return len(failures)
 
 
 if __name__ == "__main__":

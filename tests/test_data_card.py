@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,18 @@ from resinflow.cli.console import Pace, showing_pace
 from resinflow.data.generate import make_sample
 from resinflow.data.open import open_flows
 from resinflow.data.published.write import export_published
-from resinflow.data.recipe import load_generation_config
+from resinflow.data.recipe import GenerationConfig, load_generation_config
 from resinflow.data.store import FlowStore
 from resinflow.data.summary import QUANTITIES, sample_numbers, summarise
+from resinflow.flow.config import read_variants
+from resinflow.flow.errors import InvalidInputError
 from resinflow.view.histograms import Histogram, histogram_figure
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("data-*.yaml"))
+FILES = sorted((Path(__file__).parents[1] / "recipes").glob("data-*.yaml"))
+RECIPES = {path.stem: str(path) for path in FILES if not read_variants(path)}
+RECIPES |= {f"{path.stem}-{name}": f"{path}:{name}" for path in FILES for name in read_variants(path)}
+BEFORE = json.loads(Path(__file__).with_name("recipes-before.json").read_text(encoding="utf-8"))
+"""Companion recipes as they were when each had a file of its own."""
 
 
 def test_a_summary_holds_every_sample_once_and_by_its_part(tiny_store: FlowStore) -> None:
@@ -98,8 +105,8 @@ def test_info_reads_the_published_layout_through_a_yaml_file(
     assert open_flows(named).sample(2).truth.viscosity == 0.1
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.stem for recipe in RECIPES])
-def test_a_recipe_is_read_and_its_first_sample_is_as_asked(recipe: Path) -> None:
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_is_read_and_its_first_sample_is_as_asked(recipe: str) -> None:
     config = load_generation_config(recipe)
     nz, ny, nx = config.shape
     small = config.model_copy(update={"shape": (2, min(ny, 40), min(nx, 40)), "tolerance": 1e-4})
@@ -112,8 +119,26 @@ def test_a_recipe_is_read_and_its_first_sample_is_as_asked(recipe: Path) -> None
     assert micro.extent[1:] == pytest.approx((config.width, config.width))
 
 
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_variant_is_the_recipe_that_had_a_file_of_its_own(name: str) -> None:
+    assert load_generation_config(RECIPES[name]) == GenerationConfig.model_validate(BEFORE[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("data-ood.yaml", r"samples: Field required.*name one: .*data-ood.yaml:dense, "),
+        ("data-ood.yaml:deeper", "no variant 'deeper'; needed: one of dense, thin"),
+        ("data-small.yaml:dense", "no variant 'dense'; needed: one of none"),
+    ],
+)
+def test_a_variant_that_there_is_not_or_that_is_not_named_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        load_generation_config(FILES[0].with_name(name))
+
+
 def test_companion_sets_lie_outside_the_ranges_of_the_training_data_where_their_names_say() -> None:
-    recipes = {recipe.stem: load_generation_config(recipe) for recipe in RECIPES}
+    recipes = {name: load_generation_config(recipe) for name, recipe in RECIPES.items()}
     base = recipes["data-small"]
     assert recipes["data-ood-dense"].volume_fraction[0] >= 0.65
     assert recipes["data-ood-thin"].diameter[1] < base.diameter[0]

@@ -40,7 +40,7 @@ def generate(
     Parameters
     ----------
     recipe
-        YAML recipe, e.g. recipes/data-small.yaml.
+        YAML recipe, e.g. recipes/data-small.yaml, or a variant in one, e.g. recipes/data-ood.yaml:tilted.
     output
         Folder of the data set (Zarr).
     workers

@@ -1,7 +1,7 @@
 """The physical values that every room speaks: microstructures, drives, flow fields, reports, and their files."""
 
 from resinflow.flow.atomic import replacing
-from resinflow.flow.config import first_fault, read_config
+from resinflow.flow.config import first_fault, option, read_config, read_values, read_variants, split_variant, with_options
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
 from resinflow.flow.field import Base, FlowField
@@ -53,4 +53,9 @@ __all__ = [
     "turned",
     "turned_vectors",
     "with_surface",
+    "option",
+    "read_values",
+    "read_variants",
+    "split_variant",
+    "with_options",
 ]

@@ -1,34 +1,179 @@
-"""Recipes: YAML files of options, read into typed models, and what is wrong with them as one line."""
+"""Recipes: YAML files that may hold several variants, options by their dotted keys, and faults as one line."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from resinflow.flow.errors import InvalidInputError
 
-T = TypeVar("T", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
+VARIANTS, TITLE = "variants", "title"
+"""Key of a recipe file under which its variants stand: name -> dotted options; and what tables call a variant, beside those."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
-def read_config(path: Path, model: type[T]) -> T:
-    """Return the YAML file ``path`` as a ``model``; every fault is one line that names file, key and cause."""
-    if not path.is_file():
-        raise InvalidInputError(f"{path} does not exist; needed: a YAML recipe.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
-    if not isinstance(values, dict):
-        raise InvalidInputError(f"{path} holds {type(values).__name__}; needed: a mapping of options.")
+def read_config(path: Path, model: type[Model]) -> Model:
+    """Return the YAML recipe ``path`` or ``FILE:VARIANT`` as a ``model``; every fault is one line with file, key and cause."""
+    values = read_values(path)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         unknown = error.errors(include_url=False)[0]["type"] == "extra_forbidden"
         options = f" Known options: {', '.join(model.model_fields)}." if unknown else ""
-        raise InvalidInputError(f"{path}: {first_fault(error, 'recipe')}.{options}") from None
+        file, name = split_variant(path)
+        variants = {} if name else read_variants(file)
+        choice = f" It has variants; name one: {', '.join(f'{path}:{name}' for name in variants)}." if variants else ""
+        raise InvalidInputError(f"{path}: {first_fault(error, 'recipe')}.{options}{choice}") from None
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Return the options in a YAML recipe, without its variants.
+
+    ``FILE:NAME`` is the variant ``NAME`` of a file: the options of the file with those of the variant in their place.
+
+    Raises:
+        InvalidInputError: no such file, no YAML mapping, or no such variant.
+    """
+    file, name = split_variant(path)
+    values = _read_mapping(file)
+    variants = _untitled(_checked_variants(file, values.pop(VARIANTS, {})))
+    if not name:
+        return values
+    if name not in variants:
+        raise InvalidInputError(f"{file} has no variant {name!r}; needed: one of {', '.join(variants) or 'none'}.")
+    for key, value in variants[name].items():
+        *parents, last = key.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise InvalidInputError(f"{file}: variant {name}: {key} leads through {parent}, which is no group of options.")
+        place[last] = value
+    return values
+
+
+def read_variants(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Return the variants of a recipe file: name -> dotted options. Their keys and values are not looked at.
+
+    Raises:
+        InvalidInputError: no such file, no YAML mapping, or variants that are no mapping of names to options.
+    """
+    return _untitled(_checked_variants(Path(path), _read_mapping(Path(path)).get(VARIANTS, {})))
+
+
+def read_titles(path: str | Path) -> dict[str, str]:
+    """Return what tables call the variants of a recipe file: their ``title``, else their names.
+
+    Raises:
+        InvalidInputError: as :func:`read_variants`.
+    """
+    variants = _checked_variants(Path(path), _read_mapping(Path(path)).get(VARIANTS, {}))
+    return {name: str(options.get(TITLE, name)) for name, options in variants.items()}
+
+
+def split_variant(path: str | Path) -> tuple[Path, str]:
+    """Return file and variant of ``FILE:NAME``; the variant is empty where none is named."""
+    file, colon, name = str(path).rpartition(":")
+    if not colon or Path(path).exists() or not _NAME.fullmatch(name):
+        return Path(path), ""
+    return Path(file), name
+
+
+def with_options(model: Model, options: Mapping[str, Any], title: str = "the recipe") -> Model:
+    """Return ``model`` with the dotted keys of ``options`` set; ``title`` is what messages call it.
+
+    Raises:
+        InvalidInputError: an unknown key, or a value that the model does not accept.
+    """
+    values = model.model_dump(mode="json")
+    for key, value in options.items():
+        _check_key(model, key, title)
+        *parents, last = key.split(".")
+        place = values
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    try:
+        return type(model).model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or ", ".join(options)
+        raise InvalidInputError(f"{where}: {first['msg']} (found {first['input']!r}).") from None
+
+
+def option(model: BaseModel, key: str) -> Any:
+    """Return the value at a dotted key of ``model``, as JSON has it: tuples are lists."""
+    value: Any = model.model_dump(mode="json")
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which refuses a key that is there twice: otherwise the last one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping whose keys differ."""
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(problem=f"the key {key} is there twice")
+        return super().construct_mapping(node, deep)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InvalidInputError(f"{path} does not exist; needed: a YAML recipe.")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"{path} holds {type(values).__name__}; needed: a mapping of options.")
+    return values
+
+
+def _checked_variants(path: Path, variants: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(variants, dict):
+        raise InvalidInputError(f"{path}: variants is {type(variants).__name__}; needed: a mapping of names to options.")
+    for name, options in variants.items():
+        if not _NAME.fullmatch(str(name)):
+            raise InvalidInputError(
+                f"{path}: a variant is called {name!r}; needed: lower-case letters, digits, hyphens and dots."
+            )
+        if not isinstance(options, dict):
+            raise InvalidInputError(f"{path}: variant {name} is {type(options).__name__}; needed: a mapping of dotted options.")
+    return {str(name): options for name, options in variants.items()}
+
+
+def _untitled(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {key: value for key, value in options.items() if key != TITLE} for name, options in variants.items()}
+
+
+def _check_key(model: BaseModel, key: str, title: str) -> None:
+    """Refuse a key that leads to no option, and name the options where the way ends."""
+    place: Any = model
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(place, BaseModel) or part not in type(place).model_fields:
+            names = ", ".join(_option_names(place)) if isinstance(place, BaseModel) else "none"
+            under = ".".join(parts[:depth]) or title
+            raise InvalidInputError(f"{key} is no option of {title}; needed: one of those known under {under}: {names}.")
+        place = getattr(place, part)
+    if isinstance(place, BaseModel):
+        names = ", ".join(f"{key}.{name}" for name in _option_names(place))
+        raise InvalidInputError(f"{key} is a group of options; needed: one of {names}.")
+
+
+def _option_names(model: BaseModel) -> Iterator[str]:
+    for name in type(model).model_fields:
+        yield f"{name}.*" if isinstance(getattr(model, name), BaseModel) else name
 
 
 def first_fault(error: ValidationError, whole: str, *, value: bool = True) -> str:

@@ -1,20 +1,42 @@
-"""Search over the options of training recipes."""
+"""Searches over the options of a training recipe: grids, suggestions of an estimator, cross-validation, variants."""
 
-from resinflow.search.search import run_search
-from resinflow.search.search_jobs import run_search_jobs
-from resinflow.search.search_objective import StageObjective, check_start
-from resinflow.search.search_plan import SearchPlan, load_search
-from resinflow.search.search_results import TrialRow, best_first, describe_parameters, describe_value
+from resinflow.search.objective import StageObjective, TrialSetup, check_start
+from resinflow.search.plan import SearchPlan, SearchRecipe, load_search, plan_search
+from resinflow.search.results import TrialRow, best_first
+from resinflow.search.run import Search, search_training
+from resinflow.search.study import Heartbeat
+from resinflow.search.variants import (
+    REFERENCE,
+    VariantObjective,
+    VariantPlan,
+    first_changed_stage,
+    plan_variants,
+    read_seconds,
+    run_variants,
+    variant_place,
+    write_table,
+)
 
 __all__ = [
+    "REFERENCE",
+    "Heartbeat",
+    "Search",
     "SearchPlan",
+    "SearchRecipe",
     "StageObjective",
     "TrialRow",
+    "TrialSetup",
+    "VariantObjective",
+    "VariantPlan",
     "best_first",
     "check_start",
-    "describe_parameters",
-    "describe_value",
+    "first_changed_stage",
     "load_search",
-    "run_search",
-    "run_search_jobs",
+    "plan_search",
+    "plan_variants",
+    "read_seconds",
+    "run_variants",
+    "search_training",
+    "variant_place",
+    "write_table",
 ]

@@ -7,24 +7,24 @@ import json
 import math
 import os
 import signal
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
-import resinflow.train.search
 from optuna.trial import TrialState
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.latent.recipe import TrainingConfig
-from resinflow.search.search import TrialSetup, prepare_search, run_search
-from resinflow.search.search_config import SearchConfig
-from resinflow.search.search_jobs import run_search_jobs
-from resinflow.search.search_plan import SearchPlan, plan_search
-from resinflow.search.search_points import DEATHS, POINT
-from resinflow.search.search_sampler import TrialSeededSampler
-from resinflow.search.search_storage import Heartbeat
+from resinflow.search.objective import TrialSetup
+from resinflow.search.plan import SearchPlan, SearchRecipe, plan_search
+from resinflow.search.results import TrialRow
+from resinflow.search.run import Search
+from resinflow.search.study import DEATHS, POINT, Heartbeat, TrialSeededSampler
 
 RATES = [1e-4, 1e-3, 1e-2]
 BLOCKS = [[1, 1, 1, 1], [2, 2, 2, 2]]
@@ -46,24 +46,30 @@ TPE = {
         "vae3d.latent_dropout": {"low": 0.0, "high": 0.9},
     },
 }
-BEAT = Heartbeat(interval=1, grace=2)
+HEARTBEAT = Heartbeat(interval=1, grace=2)
 
 
 def plan_of(recipe: dict[str, object], **changes: object) -> SearchPlan:
-    return plan_search(SearchConfig.model_validate({**recipe, **changes}), TrainingConfig())
+    return plan_search(SearchRecipe.model_validate({**recipe, **changes}), TrainingConfig())
+
+
+def run_search(
+    plan: SearchPlan, objective: Any, folder: Path, *, trials: int | None = None, jobs: int = 1, **options: Any
+) -> list[TrialRow]:
+    return Search(plan, objective, folder, **options).run(trials=trials, jobs=jobs)
 
 
 def bowl(setup: TrialSetup) -> float:
     """A smooth function with its minimum, 1, at a learning rate of 1e-3 and no dropout; every call is noted in a file."""
-    config = setup.config
-    assert isinstance(config, TrainingConfig)
+    recipe = setup.recipe
+    assert isinstance(recipe, TrainingConfig)
     trial = setup.folder if setup.fold is None else setup.folder.parent
     calls = trial.parents[1] / "calls.txt"
     calls.parent.mkdir(parents=True, exist_ok=True)
     with calls.open("a", encoding="utf-8") as file:
         file.write(f"{trial.name} {os.getpid()}\n")
-    distance = math.log10(config.vae3d.learning_rate) + 3
-    return 1 + distance**2 + config.vae3d.latent_dropout**2 + 0.1 * (config.model.blocks[0] - 1)
+    distance = math.log10(recipe.vae3d.learning_rate) + 3
+    return 1 + distance**2 + recipe.vae3d.latent_dropout**2 + 0.1 * (recipe.model.blocks[0] - 1)
 
 
 def bowl_that_kills_its_process_once(setup: TrialSetup) -> float:
@@ -88,7 +94,7 @@ def table(path: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figure where many trials would draw it many times."""
-    monkeypatch.setattr(resinflow.search.search, "write_figure", lambda plan, rows, path: None)
+    monkeypatch.setattr("resinflow.search.results.draw_search", lambda plan, rows, path: None)
 
 
 def test_a_grid_tries_every_combination_once_and_ranks_them(tmp_path: Path) -> None:
@@ -119,10 +125,10 @@ def test_a_limit_of_trials_is_kept_and_the_next_call_goes_on(tmp_path: Path, no_
 def test_after_sigkill_the_dead_trial_alone_is_tried_again(tmp_path: Path, no_figure: None) -> None:
     child = os.fork()
     if child == 0:
-        run_search(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, beat=BEAT)
+        run_search(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, heartbeat=HEARTBEAT)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    rows = run_search(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, beat=BEAT)
+    rows = run_search(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, heartbeat=HEARTBEAT)
     assert [row.state for row in rows] == ["complete"] * 6
     assert [row.attempts for row in rows] == [1, 1, 2, 1, 1, 1]
     assert calls_of(tmp_path) == {f"{place:04d}": 1 + (place == 2) for place in range(6)}
@@ -180,7 +186,7 @@ def test_a_trial_that_raises_is_recorded_and_neither_fatal_nor_repeated(tmp_path
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_point_whose_process_keeps_dying_is_given_up(tmp_path: Path, no_figure: None) -> None:
     plan = plan_of(GRID)
-    study = prepare_search(plan, tmp_path).study
+    study = Search(plan, bowl, tmp_path).open().study
     for _ in range(DEATHS):
         study.enqueue_trial({}, user_attrs={POINT: 0})
         study.tell(study.ask(), state=TrialState.FAIL)
@@ -192,7 +198,7 @@ def test_a_point_whose_process_keeps_dying_is_given_up(tmp_path: Path, no_figure
 
 def test_two_trials_enqueued_for_one_point_run_once(tmp_path: Path, no_figure: None) -> None:
     plan = plan_of(GRID)
-    study = prepare_search(plan, tmp_path).study
+    study = Search(plan, bowl, tmp_path).open().study
     for point in (0, 0, 1, 0):
         values = {key: json.dumps(value) for key, value in plan.points[point].items()}
         study.enqueue_trial(values, user_attrs={POINT: point})
@@ -201,7 +207,7 @@ def test_two_trials_enqueued_for_one_point_run_once(tmp_path: Path, no_figure: N
 
 
 def test_processes_that_share_a_storage_split_the_grid_and_make_up_for_one_that_is_killed(tmp_path: Path) -> None:
-    rows = run_search_jobs(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, jobs=2, beat=BEAT)
+    rows = run_search(plan_of(GRID), bowl_that_kills_its_process_once, tmp_path, jobs=2, heartbeat=HEARTBEAT)
     assert [row.state for row in rows] == ["complete"] * 6
     assert calls_of(tmp_path) == {f"{place:04d}": 1 + (place == 2) for place in range(6)}
     assert len({line.split()[1] for line in (tmp_path / "calls.txt").read_text().splitlines()}) == 2
@@ -276,11 +282,24 @@ def test_a_suggestion_whose_process_died_is_tried_again_with_its_values(tmp_path
     assert rows[0].parameters == study.trials[0].params
 
 
+def test_a_directory_that_version_0_1_wrote_goes_on_where_it_was_interrupted(tmp_path: Path, no_figure: None) -> None:
+    # two combinations were complete and the third was interrupted
+    (tmp_path / "search.json").write_bytes(Path(__file__).with_name("search-before.json").read_bytes())
+    with closing(sqlite3.connect(tmp_path / "search.db")) as database:
+        database.executescript(Path(__file__).with_name("search-before.sql").read_text(encoding="utf-8"))
+    rows = run_search(plan_of(GRID), bowl, tmp_path, data="d")
+    assert [row.attempts for row in rows] == [1, 1, 2, 1, 1, 1]
+    assert [row.value for row in rows] == pytest.approx([2.04 + base - 1 for base in (1, 1.1, 0, 0.1, 1, 1.1)])
+    assert calls_of(tmp_path) == {f"{place:04d}": 1 for place in range(2, 6)}
+    with pytest.raises(InvalidInputError, match="another data set"):
+        run_search(plan_of(GRID), bowl, tmp_path, data="e")
+
+
 def test_another_recipe_or_data_set_in_the_same_directory_is_refused(tmp_path: Path, no_figure: None) -> None:
     run_search(plan_of(GRID), bowl, tmp_path, trials=1, data="a")
     with pytest.raises(InvalidInputError, match="another search recipe"):
         run_search(plan_of(GRID, seed=1), bowl, tmp_path, data="a")
-    other = plan_search(SearchConfig.model_validate(GRID), TrainingConfig(seed=1))
+    other = plan_search(SearchRecipe.model_validate(GRID), TrainingConfig(seed=1))
     with pytest.raises(InvalidInputError, match="another training recipe"):
         run_search(other, bowl, tmp_path, data="a")
     with pytest.raises(InvalidInputError, match="another data set"):
@@ -298,7 +317,7 @@ def test_another_search_of_the_same_name_in_a_shared_storage_is_refused(tmp_path
 def test_a_storage_that_cannot_be_used_is_refused_in_one_line(
     tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resinflow.search.search_storage._OPENINGS", 1)
+    monkeypatch.setattr("resinflow.search.study._OPENINGS", 1)
     with pytest.raises(InvalidInputError, match="the storage cannot be used") as caught:
         run_search(plan_of(GRID), bowl, tmp_path, storage=storage)
     assert "\n" not in str(caught.value)

@@ -12,8 +12,7 @@ import yaml
 from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.latent.recipe import TrainingConfig
 from resinflow.presets.paper.recipe import PaperTrainingConfig
-from resinflow.search.search_config import SearchConfig, load_search_config
-from resinflow.search.search_plan import load_search, plan_search
+from resinflow.search.plan import SearchRecipe, load_search, plan_search
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 RATE = {"diffusion.learning_rate": {"values": [1e-4, 1e-3]}}
@@ -42,13 +41,13 @@ def test_numbers_that_yaml_reads_as_texts_become_numbers(tmp_path: Path) -> None
     path = tmp_path / "search.yaml"
     text = yaml.safe_dump({**SEARCH, "base": str(RECIPES / "small.yaml"), "space": {}})
     path.write_text(text.replace("space: {}", "space: {diffusion.learning_rate: {values: [5e-5, 1e-4]}}"), encoding="utf-8")
-    assert load_search(path).axes[0].values == (5e-5, 1e-4)
+    assert load_search(path).axes["diffusion.learning_rate"].values == (5e-5, 1e-4)
 
 
 @pytest.mark.parametrize(("key", "kind"), [("diffusion.batch_size", int), ("diffusion.decoded_weight", float)])
 def test_the_option_decides_whether_a_range_is_of_whole_numbers(key: str, kind: type) -> None:
     recipe = {**SEARCH, "mode": "tpe", "trials": 3, "space": {key: {"low": 1, "high": 8}}}
-    axis = plan_search(SearchConfig.model_validate(recipe), TrainingConfig()).axes[0]
+    axis = plan_search(SearchRecipe.model_validate(recipe), TrainingConfig()).axes[key]
     assert (type(axis.low), type(axis.high)) == (kind, kind)
 
 
@@ -77,7 +76,7 @@ def test_the_option_decides_whether_a_range_is_of_whole_numbers(key: str, kind: 
 )
 def test_a_space_that_does_not_fit_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message) as caught:
-        plan_search(SearchConfig.model_validate({**SEARCH, **changes}), TrainingConfig())
+        plan_search(SearchRecipe.model_validate({**SEARCH, **changes}), TrainingConfig())
     assert "\n" not in str(caught.value)
 
 
@@ -100,5 +99,5 @@ def test_a_recipe_that_makes_no_sense_is_refused_by_file_and_key(tmp_path: Path,
     path = tmp_path / "search.yaml"
     path.write_text(yaml.safe_dump({**SEARCH, **changes}), encoding="utf-8")
     with pytest.raises(InvalidInputError, match=message) as caught:
-        load_search_config(path)
+        load_search(path)
     assert re.match(re.escape(str(path)), str(caught.value))

@@ -16,16 +16,19 @@ import yaml
 from safetensors.torch import load_file
 
 from resinflow.data.store import FlowStore
+from resinflow.flow.config import option
 from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
+from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig, load_training_config
 from resinflow.presets.latent.run import train_stage
+from resinflow.search.objective import TrialSetup
+from resinflow.search.variants import DENOISER_OPTIONS, PREDICTION_OPTIONS, first_changed_stage, plan_variants, run_variants
 from resinflow.train.run import MODEL, weights_of
 from resinflow.train.stage import STAGES
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ablation.yaml"
-PROGRAMS = ("study", "study_run", "study_table", "ablation", "learning_curves")
+PROGRAMS = ("study", "ablation", "learning_curves")
 FIRST_STAGES = {
     "seed": "vae3d",
     "no-planar-pressure": "vae3d",
@@ -48,12 +51,11 @@ FIRST_STAGES = {
     "slice-wise": "diffusion",
     "ddpm": "diffusion",
 }
-TINY_VARIANTS = [
-    {"name": "frozen", "title": "decoder frozen", "options": {"vae2d.volume_weight": 0.0}},
-    {"name": "slice-wise", "title": "slice by slice", "options": {"model.denoiser_couples_slices": False}},
-    {"name": "steps-1", "title": "1 step", "options": {"model.sampler_steps": 1}},
-    {"name": "no-projection", "title": "not projected", "project": False},
-]
+TINY_VARIANTS = {
+    "frozen": {"title": "decoder frozen", "vae2d.volume_weight": 0.0},
+    "slice-wise": {"title": "slice by slice", "model.denoiser_couples_slices": False},
+    "steps-1": {"title": "1 step", "model.sampler_steps": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,88 +71,96 @@ def study(programs: SimpleNamespace) -> Any:
     return programs.study.load_study(RECIPE)
 
 
-def written(path: Path, variants: list[dict[str, Any]], epochs: int = 1) -> Path:
+def written(path: Path, variants: Any, epochs: int = 1) -> Path:
     """A study of the tiny model in a file."""
     reference = {**TINY_TRAINING, **{stage: {**TINY_TRAINING[stage], "epochs": epochs} for stage in STAGES}}
     reference["vae2d"] = {**reference["vae2d"], "volume_weight": 1.0}
-    path.write_text(yaml.safe_dump({"name": "tiny", "reference": reference, "variants": variants}))
+    path.write_text(yaml.safe_dump({**reference, "variants": variants}))
     return path
 
 
 def test_every_variant_is_a_recipe_that_differs_from_the_reference_in_what_it_names(study: Any) -> None:
-    for variant in study.variants:
-        recipe = study.recipe(variant)
+    for name, options in study.variants.items():
+        recipe = study.recipe(name)
         assert isinstance(recipe, TrainingConfig)
-        found = recipe.model_dump(mode="json")
-        for key, value in variant.options.items():
-            place = found
-            for part in key.split("."):
-                place = place[part]
-            assert place == value, (variant.name, key)
-        assert variant.options or not variant.project
+        for key, value in options.items():
+            assert option(recipe, key) == value, (name, key)
+        assert options or name in ("reference", "no-projection")
+
+
+@pytest.mark.parametrize("name", ["ddpm", "seed", "smoothness"])
+def test_a_variant_can_be_trained_by_itself_from_its_recipe_file(study: Any, name: str) -> None:
+    assert load_training_config(f"{RECIPE}:{name}").model_copy(update={"name": name}) == study.recipe(name)
 
 
 def test_the_first_stage_that_a_variant_changes_is_found(study: Any) -> None:
-    found = {variant.name: study.first_stage(variant) for variant in study.variants}
-    assert {name: stage for name, stage in found.items() if stage is not None} == FIRST_STAGES
-    assert study.first_stage(study.all[0]) == "vae3d"
+    stages = {name: study.first_stage(name) for name in study.variants}
+    assert stages.pop("reference") == "vae3d"
+    assert {name: stage for name, stage in stages.items() if stage is not None} == FIRST_STAGES
 
 
-def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start(programs: SimpleNamespace) -> None:
-    known = programs.study.DENOISER_OPTIONS | programs.study.PREDICTION_OPTIONS
-    assert known < set(ModelConfig.model_fields)
+def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start() -> None:
+    assert set(ModelConfig.model_fields) > DENOISER_OPTIONS | PREDICTION_OPTIONS
     reference = TrainingConfig()
     wider = reference.model_copy(update={"model": reference.model.model_copy(update={"latent_channels": 4})})
-    assert programs.study.first_changed_stage(reference, wider) == "vae3d"
+    assert first_changed_stage(reference, wider) == "vae3d"
     fewer = reference.model_copy(update={"samples": 10})
-    assert programs.study.first_changed_stage(reference, fewer) == "vae3d"
+    assert first_changed_stage(reference, fewer) == "vae3d"
 
 
-def test_options_of_the_machine_change_no_stage(programs: SimpleNamespace) -> None:
+def test_options_of_the_machine_change_no_stage() -> None:
     reference = TrainingConfig()
     other = reference.model_copy(update={"vae2d": reference.vae2d.model_copy(update={"workers": 3})})
-    assert programs.study.first_changed_stage(reference, other) is None
+    assert first_changed_stage(reference, other) is None
 
 
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        ([{"name": "a", "title": "a", "options": {"model.width": 4}}] * 2, "two variants are called a"),
-        ([{"name": "reference", "title": "a", "options": {"model.width": 4}}], "two variants are called reference"),
-        ([{"name": "a", "title": "a", "options": {"model.girth": 4}}], "variant a: model.girth is no option"),
-        ([{"name": "a", "title": "a", "options": {"model.width": 8}}], "variant a is the reference"),
-        ([{"name": "../a", "title": "a", "options": {"model.width": 4}}], "name"),
+        ({"reference": {"model.width": 4}}, "two variants are called reference"),
+        ({"a": {"model.girth": 4}}, "variant a: model.girth is no option"),
+        ({"a": {"model.width": 8}}, "variant a is the reference"),
+        ({"../a": {"model.width": 4}}, "a variant is called '../a'; needed: lower-case"),
+        ({"a": 4}, "variant a is int; needed: a mapping"),
+        (["a"], "variants is list; needed: a mapping"),
     ],
 )
 def test_a_study_that_says_nothing_clear_is_refused(
-    programs: SimpleNamespace, tmp_path: Path, variants: list[dict[str, Any]], message: str
+    programs: SimpleNamespace, tmp_path: Path, variants: Any, message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         programs.study.load_study(written(tmp_path / "study.yaml", variants))
 
 
+def test_two_variants_of_one_name_are_refused(programs: SimpleNamespace, tmp_path: Path) -> None:
+    path = written(tmp_path / "study.yaml", {"a": {"model.width": 4}})
+    path.write_text(path.read_text() + "  a: {model.width: 6}\n")
+    with pytest.raises(InvalidInputError, match="the key a is there twice"):
+        programs.study.load_study(path)
+
+
 def test_a_variant_alone_brings_the_reference_that_it_starts_from(study: Any) -> None:
-    assert [variant.name for variant in study.chosen(["ddpm"])] == ["reference", "ddpm"]
-    assert [variant.name for variant in study.chosen(["steps-8"])] == ["reference", "steps-8"]
-    assert [variant.name for variant in study.chosen(["no-base"])] == ["no-base"]
-    assert study.chosen([]) == list(study.all)
+    assert study.select(["ddpm"]) == ["reference", "ddpm"]
+    assert study.select(["steps-8"]) == ["reference", "steps-8"]
+    assert study.select(["no-base"]) == ["no-base"]
+    assert study.select([]) == list(study.variants)
     with pytest.raises(InvalidInputError, match="no variant 'nothing'"):
-        study.chosen(["nothing"])
+        study.select(["nothing"])
 
 
 def test_the_ratio_of_errors_knows_that_the_samples_are_the_same(programs: SimpleNamespace) -> None:
     reference = [0.1, 0.2, 0.4, 0.8]
-    ratio, spread = programs.study_table.ratio_of_means([2 * error for error in reference], reference)
+    ratio, spread = programs.study.ratio_of_means([2 * error for error in reference], reference)
     assert (ratio, spread) == pytest.approx((2.0, 0.0), abs=1e-12)
-    ratio, spread = programs.study_table.ratio_of_means([0.2, 0.1, 0.8, 0.4], reference)
+    ratio, spread = programs.study.ratio_of_means([0.2, 0.1, 0.8, 0.4], reference)
     assert ratio == pytest.approx(1.0)
     assert spread == pytest.approx(math.sqrt((2 * 0.1**2 + 2 * 0.4**2) / 3 / 4) / 0.375)
 
 
 def test_fewer_samples_are_passed_over_more_often(programs: SimpleNamespace, study: Any) -> None:
     curves = programs.learning_curves.curves_study(study, 1050, (105, 1050), (24, study.reference.model.width))
-    assert [variant.name for variant in curves.variants] == ["samples-105", "width-24"]
-    few = curves.recipe(curves.variants[0])
+    assert list(curves.variants) == ["reference", "samples-105", "width-24"]
+    few = curves.recipe("samples-105")
     assert few.samples == 105
     for stage in STAGES:
         assert getattr(few, stage).epochs == 10 * getattr(study.reference, stage).epochs
@@ -178,8 +188,9 @@ def test_a_study_runs_and_its_table_has_every_variant(
     printed = capsys.readouterr().out.splitlines()
     with (out / "tiny.csv").open() as file:
         rows = {row["variant"]: row for row in csv.DictReader(file)}
-    assert list(rows)[-5:] == ["reference", *(variant["name"] for variant in TINY_VARIANTS)]
+    assert list(rows)[-5:] == ["reference", *TINY_VARIANTS, "no-projection"]
     assert len(printed) == 2 + len(rows)
+    assert (out / "tiny.md").read_text().splitlines() == printed
     assert rows["steps-1"]["trained_from"] == ""
     assert float(rows["steps-1"]["own_cpu_minutes"]) == 0.0
     assert rows["steps-1"]["cpu_minutes"] == rows["reference"]["cpu_minutes"]
@@ -211,10 +222,9 @@ def test_a_variant_on_adopted_stages_is_the_one_that_was_trained_from_the_start(
 ) -> None:
     out, arguments = finished
     study = programs.study.load_study(arguments[arguments.index("--recipe") + 1])
-    variant = next(variant for variant in study.variants if variant.name == "slice-wise")
     for stage in STAGES:
-        train_stage(stage, tiny_store.path, tmp_path, study.recipe(variant))
-    whole, adopted = (load_file(weights_of(run, STAGES[-1])) for run in (tmp_path, out / variant.name))
+        train_stage(stage, tiny_store.path, tmp_path, study.recipe("slice-wise"))
+    whole, adopted = (load_file(weights_of(run, STAGES[-1])) for run in (tmp_path, out / "slice-wise"))
     assert whole.keys() == adopted.keys()
     for name, weights in whole.items():
         assert weights.equal(adopted[name]), name
@@ -228,10 +238,9 @@ def test_a_folder_of_another_recipe_is_refused_and_the_others_go_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, _ = finished
-    changed = [{**TINY_VARIANTS[2], "options": {"model.sampler_steps": 7}}, TINY_VARIANTS[3]]
-    study = programs.study.load_study(written(tmp_path / "study.yaml", changed))
-    setting = programs.study.Setting(Path(tiny_store.path), out, limit=1)
-    assert programs.study_run.run_study(study, setting) == ["steps-1"]
+    recipe = written(tmp_path / "study.yaml", {"steps-1": {"model.sampler_steps": 7}})
+    study = programs.study.load_study(recipe, data=tiny_store.path, out=out, limit=1)
+    assert programs.study.run_study(study) == ["steps-1"]
     printed = capsys.readouterr().err
     assert "started with another recipe" in printed
     assert "no-projection: finished" in printed
@@ -267,3 +276,21 @@ def test_a_limited_training_sees_the_first_samples_alone(tiny_store: FlowStore) 
     expected = [tiny_store.microstructure(int(index)).porosity for index in tiny_store.indices("train")[:2]]
     assert seen == pytest.approx(sorted(expected))
     assert len(module.val_dataloader()) == len(tiny_store.indices("validation"))
+
+
+def test_variants_with_seeds_have_a_folder_for_each_and_one_that_fails_is_tried_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def scored(setup: TrialSetup) -> float:
+        calls.append(setup.folder.relative_to(tmp_path).as_posix())
+        if calls == ["a/seed-1"]:
+            raise RuntimeError("out of memory")
+        assert isinstance(setup.recipe, TrainingConfig)
+        return setup.recipe.seed + setup.recipe.model.width
+
+    plan = plan_variants(TrainingConfig(), {"a": {"model.width": 16}, "b": {"vae2d.epochs": 1, "model.width": 8}}, (1, 2))
+    rows = run_variants(plan, scored, tmp_path)
+    assert calls == ["a/seed-1", "a/seed-2", "b/seed-1", "b/seed-2"]
+    assert [(row.state, row.value) for row in rows] == [("failed", None), ("complete", 18), ("complete", 9), ("complete", 10)]
+    assert rows[0].error == "RuntimeError: out of memory"
+    assert [row.state for row in run_variants(plan, scored, tmp_path)] == ["complete"] * 4
