@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from resinflow.search.search_plan import load_search
 from safetensors.torch import load_file
 
 from resinflow.cli.app import main
@@ -26,7 +27,6 @@ from resinflow.flow.field import FlowField
 from resinflow.models.start import StartFlows
 from resinflow.presets.load import load_model
 from resinflow.presets.training import load_recipe
-from resinflow.search.search_plan import load_search
 from resinflow.view.training_log import read_training_log
 
 FIXTURES = Path(__file__).parent / "fixtures"
