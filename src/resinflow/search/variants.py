@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from resinflow.data import open_flows
 from resinflow.flow import InvalidInputError, replacing, with_options
 from resinflow.models import save_weights
-from resinflow.presets import FlowPredictor, LatentDiffusion, ModelConfig, TrainingConfig
+from resinflow.presets import LatentDiffusion, LatentPredictor, ModelConfig, TrainingConfig
 from resinflow.presets.training import Recipe, train_recipe
 from resinflow.search.objective import Objective, TrialSetup, check_start, logged
 from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
@@ -166,8 +166,8 @@ class VariantObjective:
         first = STAGES[0] if variant == REFERENCE else first_changed_stage(reference, recipe)
         start = self.folder.joinpath(REFERENCE, *seed)
         if first is None:
-            model = FlowPredictor.load(start / MODEL)
-            FlowPredictor(recipe.name, recipe.model, model.networks, model.log).save(run / MODEL)
+            model = LatentPredictor.load(start / MODEL)
+            LatentPredictor(recipe.name, recipe.model, model.networks, model.log).save(run / MODEL)
             _write_seconds(run, read_seconds(start))
             return
         for stage in STAGES[: STAGES.index(first)]:
