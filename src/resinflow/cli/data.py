@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import App, Parameter
 from rich.console import Console
 
@@ -110,15 +109,15 @@ def info(data: Path, /) -> None:
     console = make_console()
     source = open_flows(data)
     shape = source.shape
-    complete = source.complete if isinstance(source, FlowStore) else np.ones(len(source), dtype=bool)
+    complete = source.complete
     console.print(f"{data}: {int(complete.sum())} of {len(source)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")
-    attributes = source.attributes
-    if "splits" in attributes:
+    info = source.info
+    if "splits" in source.attributes:
         console.print("splits: " + ", ".join(f"{name} {len(source.indices(name))}" for name in SPLITS))
     if not complete.any():
         return
-    if "converted_from" in attributes.get("recipe", {}):
-        flows = ", ".join(f"{count} along {axis}" for axis, count in attributes["layout"]["cases"].items())
+    if info.converted and info.layout is not None:
+        flows = ", ".join(f"{count} along {axis}" for axis, count in info.layout.cases.items())
         console.print(f"{'converted from' if isinstance(source, FlowStore) else 'in'} the published layout: {flows}")
     for title, field, unit in (
         ("fibre fraction asked", "volume_fraction", ""),

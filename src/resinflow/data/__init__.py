@@ -3,6 +3,7 @@
 from resinflow.data.check import Fault, check_store
 from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
 from resinflow.data.generate import generate
+from resinflow.data.info import DataInfo
 from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.read import import_published
@@ -16,6 +17,7 @@ from resinflow.data.summary import QUANTITIES, DataSummary, summarise
 __all__ = [
     "QUANTITIES",
     "SPLITS",
+    "DataInfo",
     "DataSummary",
     "Division",
     "Fault",

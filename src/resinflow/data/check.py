@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from resinflow.data.check_flow import check_flows, check_medium
-from resinflow.data.division import SPLITS, Division, canonical_fingerprint, draw_division, shares_of
+from resinflow.data.division import SPLITS, Division, canonical_fingerprint, draw_division
 from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
 from resinflow.data.store import FlowStore
 from resinflow.flow import InvalidInputError
@@ -61,8 +61,7 @@ def _schema_faults(store: FlowStore) -> list[Fault]:
     faults += [
         Fault(None, "schema", f"no attribute {name}") for name in ("pressure_drop", "viscosity") if name not in store.attributes
     ]
-    generated = "converted_from" not in store.attributes.get("recipe", {})
-    if generated and not faults:
+    if not faults and not store.info.converted:
         faults += [Fault(None, "schema", f"no {name}") for name in FIELDS if not store.has(name)]
     if faults:
         return faults
@@ -84,16 +83,17 @@ def _sample_faults(store: FlowStore, index: int) -> tuple[list[Fault], str | Non
         micro = store.microstructure(index)
     except InvalidInputError as error:
         return [Fault(index, "unreadable", str(error))], None
-    attributes = store.attributes
-    geometry = check_medium(values, micro, attributes)
-    causes = geometry + check_flows(values, micro, attributes, geometry_holds=not geometry)
+    info = store.info
+    geometry = check_medium(values, micro, info)
+    causes = geometry + check_flows(values, micro, info, geometry_holds=not geometry)
     fingerprint = None if geometry else canonical_fingerprint(micro)
     return [Fault(index, cause, detail) for cause, detail in causes], fingerprint
 
 
 def _duplicate_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]:
     """Media that are there twice; the flows along x and y of one medium are not."""
-    cases = (store.attributes.get("layout") or {}).get("cases", {"x": len(store)})
+    layout = store.info.layout
+    cases = {"x": len(store)} if layout is None else layout.cases
     faults, start = [], 0
     for count in cases.values():
         first: dict[str, int] = {}
@@ -134,7 +134,7 @@ def _split_faults(store: FlowStore, prints: Sequence[str | None]) -> list[Fault]
                     Fault(index, "leaked split", f"it is in {names[0]}, a copy of its medium (sample {other}) in {home}")
                 )
     if not faults and all(prints):
-        division = draw_division([fingerprint or "" for fingerprint in prints], shares_of(store.attributes))
+        division = draw_division([fingerprint or "" for fingerprint in prints], store.info.shares)
         faults = _moved_samples(splits["indices"], division, parts)
     statistics = store.attributes.get("statistics")
     if statistics is not None and statistics.get("samples") != len(splits["indices"].get("train", ())):

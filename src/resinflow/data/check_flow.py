@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from resinflow.data.info import DataInfo
 from resinflow.flow import Microstructure, recover_faces
 
 Values = Mapping[str, NDArray[Any]]
@@ -41,25 +42,25 @@ _PERMEABILITIES = {
 _FLIPS = {"wrong sign of vx": 0, "wrong sign of vy": 1, "wrong sign of vz": 2}
 
 
-def check_medium(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Faults:
+def check_medium(values: Values, micro: Microstructure, info: DataInfo) -> Faults:
     """Faults of mask and spacing: against the fingerprint, the recipe's box, and the signed distance."""
     distance = values.get("signed_distance")
     apart = 0 if distance is None else int(((distance > 0) != micro.fluid).sum())
-    box = _box_faults(micro, attributes)
+    box = _box_faults(micro, info)
     faults: Faults = [("changed medium", f"mask and signed distance disagree in {apart} voxels")] if apart else []
     faults += [("wrong spacing", detail) for detail in box]
     if not faults and values["fingerprint"].tobytes().hex() != micro.fingerprint:
         # a distance that fits the mask leaves the spacing alone to blame; so does a K that is not that of the field
-        spacing = distance is not None or _permeability_faults(values, micro, attributes)
+        spacing = distance is not None or _permeability_faults(values, micro, info)
         edges = ", ".join(f"{edge:.4g}" for edge in micro.spacing)
         detail = f"mask and voxel edges (dz, dy, dx) = ({edges}) m are not those of its fingerprint"
         faults.append(("wrong spacing" if spacing else "changed medium", detail))
     return faults
 
 
-def _box_faults(micro: Microstructure, attributes: Mapping[str, Any]) -> list[str]:
+def _box_faults(micro: Microstructure, info: DataInfo) -> list[str]:
     """Edges of the box that are not the recipe's."""
-    recipe = attributes.get("recipe", {})
+    recipe = info.recipe or {}
     if "width" not in recipe:
         return []
     depth, height, width = micro.extent
@@ -74,11 +75,11 @@ def _box_faults(micro: Microstructure, attributes: Mapping[str, Any]) -> list[st
     return faults
 
 
-def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, geometry_holds: bool) -> Faults:
+def check_flows(values: Values, micro: Microstructure, info: DataInfo, *, geometry_holds: bool) -> Faults:
     """Faults of the flows of one sample. Without a trustworthy geometry only what does not depend on the voxel size."""
     broken = [name for name, value in values.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
     faults: Faults = [("not finite", _where_not_finite(name, values[name])) for name in broken]
-    exact = "converted_from" not in attributes.get("recipe", {})
+    exact = not info.converted
     passable: dict[str, NDArray[np.bool_]] = {}
     if "grid_velocity" in values:
         passable["velocity"] = passable["grid_velocity"] = passable_voxels(micro)
@@ -99,10 +100,10 @@ def check_flows(values: Values, micro: Microstructure, attributes: Mapping[str, 
             sound.add(name)
     if geometry_holds:
         faults += _permeability_faults(
-            {name: value for name, value in values.items() if name not in set(_FLOWS) - sound}, micro, attributes
+            {name: value for name, value in values.items() if name not in set(_FLOWS) - sound}, micro, info
         )
     if "pressure" not in broken:
-        faults += _pressure_faults(values, micro, attributes, exact=exact)
+        faults += _pressure_faults(values, micro, info, exact=exact)
     return faults
 
 
@@ -221,29 +222,29 @@ def _flipped(velocity: NDArray[np.float64], component: int) -> NDArray[np.float6
     return flipped
 
 
-def _permeability_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any]) -> Faults:
+def _permeability_faults(values: Values, micro: Microstructure, info: DataInfo) -> Faults:
     """Stored K against that of the stored field."""
     faults: Faults = []
     for name, field in _PERMEABILITIES.items():
         if name not in values or field not in values:
             continue
         mean = float(values[field][0].mean(dtype=np.float64))
-        computed = attributes["viscosity"] * mean * micro.extent[2] / attributes["pressure_drop"]
+        computed = info.viscosity * mean * micro.extent[2] / info.pressure_drop
         stored = float(values[name])
         if np.isfinite([computed, stored]).all() and abs(computed - stored) > _K_ROUNDING * max(abs(computed), abs(stored)):
             faults.append(("permeability", f"{name} is {stored:.6g} m^2, that of its field {computed:.6g} m^2"))
     return faults
 
 
-def _pressure_faults(values: Values, micro: Microstructure, attributes: Mapping[str, Any], *, exact: bool) -> Faults:
+def _pressure_faults(values: Values, micro: Microstructure, info: DataInfo, *, exact: bool) -> Faults:
     """Level of the pressure: it must extrapolate to the pressure drop at the inlet and to zero at the outlet."""
     faults: Faults = []
-    drop = attributes["pressure_drop"]
+    drop = info.pressure_drop
     refined = "grid_pressure" in values
     for name in ("pressure", "planar_pressure", "response_pressure", "grid_pressure"):
         if name not in values or not np.isfinite(values[name]).all():
             continue
-        pressure = values[name] * (attributes.get("density", 1.0) if name == "pressure" else 1.0) / drop
+        pressure = values[name] * (info.pressure_unit if name == "pressure" else 1.0) / drop
         inside = float(np.abs(pressure[~micro.fluid]).max(initial=0.0))
         inlet, outlet = _end_pressures(pressure, micro.fluid)
         offset, loss = (inlet - 1 + outlet) / 2, inlet - outlet

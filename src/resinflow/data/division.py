@@ -150,12 +150,6 @@ def divide_again(division: Division, prints: Mapping[int, str], fold: Fold) -> D
     return Division(tuple(sorted(parts[False])), tuple(sorted(parts[True])), division.test)
 
 
-def shares_of(attributes: Mapping[str, Any]) -> dict[str, float]:
-    """Return the shares of the parts that the recipe of a data set asks for, or 70/15/15."""
-    shares = (attributes.get("recipe") or {}).get("split", SPLITS.values())
-    return dict(zip(SPLITS, shares, strict=True))
-
-
 def _by_medium(prints: Sequence[str], numbers: Iterable[int]) -> dict[str, list[int]]:
     """Numbers of the samples of every medium."""
     groups: dict[str, list[int]] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.data.info import DataInfo
 from resinflow.flow import Base, FlowField, InvalidInputError, Microstructure
 
 MEDIUM_FIELDS = ("fluid", "spacing", "signed_distance")
@@ -64,14 +65,14 @@ def medium_from_fields(values: Mapping[str, Any], provenance: Mapping[str, Any] 
     return Microstructure(values["fluid"], (dz, dy, dx), values.get("signed_distance"), provenance or {})
 
 
-def sample_from_fields(values: Mapping[str, NDArray[Any]], micro: Microstructure, attributes: Mapping[str, Any]) -> Sample:
+def sample_from_fields(values: Mapping[str, NDArray[Any]], micro: Microstructure, info: DataInfo) -> Sample:
     """Return a sample from its fields ``SAMPLE_FIELDS`` as they are stored.
 
     Args:
         values: arrays by field name, those of ``GRID_SAMPLE_FIELDS`` where the data set has them; ``pressure`` is kinematic
-            where the attributes hold ``density``.
+            where the data set has a ``density``.
         micro: the medium.
-        attributes: ``pressure_drop`` (Pa), ``viscosity`` (Pa s), optionally ``density`` (kg/m^3).
+        info: of the data set.
     """
     planar = values["planar_velocity"]
     flows = {
@@ -85,10 +86,8 @@ def sample_from_fields(values: Mapping[str, NDArray[Any]], micro: Microstructure
         FlowField(
             micro,
             velocity,
-            values[f"{prefix}pressure"] * (1.0 if prefix else attributes.get("density", 1.0)),
-            axis="x",
-            pressure_drop=attributes["pressure_drop"],
-            viscosity=attributes["viscosity"],
+            values[f"{prefix}pressure"] * (1.0 if prefix else info.pressure_unit),
+            **asdict(info.drive),
         )
         for prefix, velocity in flows.items()
     )

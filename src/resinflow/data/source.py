@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from resinflow.data.division import Division, Fold, canonical_fingerprint, divide_again
+from resinflow.data.info import DataInfo
 from resinflow.data.sample import Sample
 from resinflow.data.statistics import measure_statistics
 from resinflow.flow import InvalidInputError, Microstructure
@@ -34,7 +35,7 @@ class FlowSource(ABC):
     @property
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
-        """``pressure_drop``, ``viscosity``, ``recipe``, ``splits`` once drawn, and what else the set says of itself."""
+        """What the data set says of itself as it is written, ``splits`` and ``statistics`` included once they are there."""
 
     @property
     @abstractmethod
@@ -81,6 +82,20 @@ class FlowSource(ABC):
         Raises:
             InvalidInputError: the sample is not there, or damaged.
         """
+
+    @property
+    def info(self) -> DataInfo:
+        """What the data set says of itself, typed.
+
+        Raises:
+            InvalidInputError: an attribute that is missing or cannot be.
+        """
+        return DataInfo.of(self.attributes, self.path)
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which samples are there, (samples,)."""
+        return np.ones(len(self), dtype=bool)
 
     @property
     def division(self) -> Division:

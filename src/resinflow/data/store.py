@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from resinflow.data.division import Division, canonical_fingerprint, draw_division, shares_of
+from resinflow.data.division import Division, canonical_fingerprint, draw_division
 from resinflow.data.sample import (
     GRID_SAMPLE_FIELDS,
     MEDIUM_FIELDS,
@@ -280,7 +280,7 @@ class FlowStore(FlowSource):
         values = self._read_all(("complete", *self._medium_fields, *SAMPLE_FIELDS, *grid), index)
         if not values["complete"]:
             raise InvalidInputError(f"sample {index} of {self.path} is not there yet; run resinflow data generate again.")
-        return sample_from_fields(values, self._medium(values, index), self.attributes)
+        return sample_from_fields(values, self._medium(values, index), self.info)
 
     @cached_property
     def _medium_fields(self) -> tuple[str, ...]:
@@ -312,7 +312,7 @@ def draw_splits(store: FlowStore) -> Division:
     if missing:
         raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run resinflow data generate again.")
     prints = [canonical_fingerprint(store.microstructure(index)) for index in range(len(store))]
-    division = draw_division(prints, shares_of(store.attributes))
+    division = draw_division(prints, store.info.shares)
     store.set_attribute("splits", division.to_attribute())
     return division
 

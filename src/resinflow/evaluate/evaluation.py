@@ -163,7 +163,7 @@ def refuse_leak(log: dict, source: FlowSource) -> None:
         InvalidInputError: its test split may hold training samples.
     """
     trained = log.get("data", {})
-    recipes = [recipe and completed_recipe(recipe) for recipe in (trained.get("recipe"), source.attributes.get("recipe"))]
+    recipes = [recipe and completed_recipe(recipe) for recipe in (trained.get("recipe"), source.info.recipe)]
     same_recipe = bool(recipes[0]) and recipes[0] == recipes[1]
     if same_recipe and trained.get("fingerprint") != data_fingerprint(source):
         raise InvalidInputError(

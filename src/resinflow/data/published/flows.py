@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data.division import Division, canonical_fingerprint, draw_division
+from resinflow.data.info import DataInfo
 from resinflow.data.published.layout import PublishedSet, open_published
 from resinflow.data.published.read import DERIVED, DerivedFlows, published_attributes, published_fields
 from resinflow.data.sample import Sample, medium_from_fields, sample_from_fields
@@ -70,6 +71,11 @@ class PublishedFlows(FlowSource):
         self._attributes = state["attributes"]
         self._division = state["division"]
 
+    @property
+    def _info(self) -> DataInfo:
+        """What :attr:`info` gives, without a division being drawn for it."""
+        return DataInfo.of(self._attributes, self.path)
+
     def __len__(self) -> int:
         return len(self._published)
 
@@ -117,7 +123,7 @@ class PublishedFlows(FlowSource):
         return np.stack([self._field("fingerprint", index) for index in range(len(self))])
 
     def _field(self, name: str, index: int) -> NDArray[Any]:
-        values, micro = published_fields(self._published, index, self._attributes)
+        values, micro = published_fields(self._published, index, self._info.drive)
         if name not in values and name in DERIVED:
             values |= self._solved(micro, index)
         if name not in values:
@@ -130,16 +136,16 @@ class PublishedFlows(FlowSource):
         Raises:
             InvalidInputError: values that cannot be, or a medium that the solver cannot derive flows of.
         """
-        values, micro = published_fields(self._published, index, self._attributes)
+        values, micro = published_fields(self._published, index, self._info.drive)
         if not all(name in values for name in DERIVED):
             values |= self._solved(micro, index)
         typed = {name: _typed(name, value) for name, value in values.items()}
         micro = medium_from_fields(typed, {"data_set": Path(self.path).name, "sample": index})
-        return sample_from_fields(typed, micro, self._attributes)
+        return sample_from_fields(typed, micro, self._info)
 
     def _solved(self, micro: Microstructure, index: int) -> dict[str, NDArray[Any]]:
         try:
-            return self._derived.get(micro, self._attributes)
+            return self._derived.get(micro, self._info.drive)
         except InvalidInputError as error:
             raise InvalidInputError(f"{self.path}: sample {index}: {error}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,11 @@ def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, A
 
 
 def _sample_fields(published: PublishedSet, index: int, store: FlowStore) -> dict[str, Any]:
-    attributes = store.attributes
-    values, micro = published_fields(published, index, attributes)
+    drive = store.info.drive
+    values, micro = published_fields(published, index, drive)
     if all(store.has(name) for name in DERIVED) and not all(name in values for name in DERIVED):
         try:
-            values |= derive_flows(micro, attributes)
+            values |= derive_flows(micro, drive)
         except InvalidInputError as error:
             raise InvalidInputError(f"sample {index}: {error} Convert without --derive to keep the data as they are.") from None
     return {name: value for name, value in values.items() if store.has(name)}
@@ -154,16 +154,14 @@ def _layout(published: PublishedSet) -> dict[str, Any]:
     }
 
 
-def published_fields(
-    published: PublishedSet, index: int, attributes: Mapping[str, Any]
-) -> tuple[dict[str, Any], Microstructure]:
+def published_fields(published: PublishedSet, index: int, drive: Drive) -> tuple[dict[str, Any], Microstructure]:
     """Return the fields of one sample, its fingerprint and permeabilities added where absent, and its medium."""
     values: dict[str, Any] = dict(published.fields(index))
     micro = medium_from_fields(values)
     values.setdefault("fingerprint", np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8))
     for name, velocity in (("permeability", "velocity"), ("planar_permeability", "planar_velocity")):
         mean = float(values[velocity][0].mean(dtype=np.float64))
-        values.setdefault(name, attributes["viscosity"] * mean * micro.extent[2] / attributes["pressure_drop"])
+        values.setdefault(name, drive.viscosity * mean * micro.extent[2] / drive.pressure_drop)
     return values, micro
 
 
@@ -175,13 +173,12 @@ MEMORY = 2**30
 Derived = dict[str, NDArray[Any]]
 
 
-def derive_flows(micro: Microstructure, attributes: Mapping[str, Any]) -> Derived:
-    """Return the fields ``DERIVED`` of a medium under the data set's pressure drop and viscosity, typed as a store keeps them.
+def derive_flows(micro: Microstructure, drive: Drive) -> Derived:
+    """Return the fields ``DERIVED`` of a medium under the data set's drive, typed as a store keeps them.
 
     Raises:
         InvalidInputError: a medium without planar flow (a slice without fibre), or one that the solver gives up.
     """
-    drive = Drive(pressure_drop=attributes["pressure_drop"], viscosity=attributes["viscosity"])
     try:
         planar, response = planar_flow(micro, drive), response_flow(micro, drive)
     except ConvergenceError as error:
@@ -204,18 +201,18 @@ class DerivedFlows:
         self._memory: OrderedDict[str, Derived] = OrderedDict()
         self._bytes = 0
 
-    def get(self, micro: Microstructure, attributes: Mapping[str, Any]) -> Derived:
+    def get(self, micro: Microstructure, drive: Drive) -> Derived:
         """Return the derived flows of a medium, solved on first use.
 
         Raises:
             InvalidInputError: as :func:`derive_flows`, or a damaged file in the folder.
         """
-        identity = f"{micro.fingerprint} {attributes['pressure_drop']!r} {attributes['viscosity']!r}"
+        identity = f"{micro.fingerprint} {drive.pressure_drop!r} {drive.viscosity!r}"
         key = hashlib.sha256(identity.encode()).hexdigest()[:32]
         if key in self._memory:
             self._memory.move_to_end(key)
             return self._memory[key]
-        flows = self._from_folder(key, lambda: derive_flows(micro, attributes))
+        flows = self._from_folder(key, lambda: derive_flows(micro, drive))
         self._memory[key] = flows
         self._bytes += _size(flows)
         while self._bytes > MEMORY and len(self._memory) > 1:
