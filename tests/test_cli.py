@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from resinflow.cli.app import main
 from resinflow.data.store import FlowStore
@@ -192,3 +193,23 @@ def test_predict_runs_on_a_real_ct_slice_at_its_native_size(
     assert "150 x 300 x 2 voxels" in printed
     assert "150 x 300 pixels were continued by their edge to 152 x 300" in printed
     assert (tmp_path / "real.png").is_file()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("command", ["predict", "evaluate", "reconstruct"])
+def test_a_device_that_is_not_there_is_refused(
+    command: str, stack: Path, tiny_run: Path, tiny_store: FlowStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = [stack, *SIZES] if command == "predict" else ["--data", tiny_store.path, "-o", tmp_path / "out"]
+    assert "no GPU" in refusal(capsys, command, *place, "--model", tiny_run / "model", "--device", "cuda")
+
+
+def test_the_cpu_is_what_auto_takes_without_a_gpu(
+    stack: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    for device in ("auto", "cpu"):
+        run("predict", stack, *SIZES, "--model", tiny_run / "model", "--device", device, "-o", tmp_path / f"{device}.npz")
+    flows = [FlowField.load(tmp_path / f"{device}.npz") for device in ("auto", "cpu")]
+    assert np.array_equal(flows[0].velocity, flows[1].velocity)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resinflow.evaluate.evaluation import evaluate_model
     from resinflow.flow import Drive, FlowField, Microstructure, ResinflowError
     from resinflow.media import fibre_bundle, from_image, read_medium
+    from resinflow.models import Sampling
     from resinflow.presets import load_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
 
@@ -26,6 +27,7 @@ _HOMES = {
     "FlowField": "resinflow.flow",
     "Microstructure": "resinflow.flow",
     "ResinflowError": "resinflow.flow",
+    "Sampling": "resinflow.models",
     "certify": "resinflow.stokes",
     "compare": "resinflow.evaluate",
     "evaluate_model": "resinflow.evaluate.evaluation",
@@ -47,6 +49,7 @@ __all__ = [
     "FlowField",
     "Microstructure",
     "ResinflowError",
+    "Sampling",
     "certify",
     "compare",
     "evaluate_model",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from resinflow.cli.console import counting, make_console
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
-from resinflow.evaluate.options import EvaluationOptions, Mode, ReconstructionOptions
+from resinflow.evaluate.options import DeviceName, EvaluationOptions, Mode, ReconstructionOptions
 from resinflow.flow import InvalidInputError, replacing
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def evaluate(
     console = make_console()
     if output is not None:
         _check_output(output)
-    predictor, flows = load_model(model), source.open()
+    predictor, flows = load_model(model, options.device), source.open()
     with counting(console, f"{options.split} split") as watch:
         evaluation = evaluate_model(predictor, flows, options, watch=watch)
     print_evaluation(evaluation, console)
@@ -63,6 +63,7 @@ def reconstruct(
     source: Annotated[SourceOptions, FLAT],
     model: str = "small",
     options: Annotated[ReconstructionOptions, FLAT] = ReconstructionOptions(),
+    device: DeviceName = "auto",
     output: Annotated[Path, OUTPUT],
 ) -> None:
     """Send flows of a data set through the VAE alone, and say whether it keeps vz or lets it collapse to zero.
@@ -73,6 +74,8 @@ def reconstruct(
     ----------
     model
         A shipped model by name, or a model directory.
+    device
+        Where the networks compute; auto: on a GPU if there is one.
     output
         Folder for reconstruction.json, slices.csv and the figures.
     """
@@ -92,7 +95,7 @@ def reconstruct(
 
     console = make_console()
     check_folder(output, DOCUMENT)
-    predictor, flows = load_model(model), source.open()
+    predictor, flows = load_model(model, device), source.open()
     with counting(console, NAMES[options.mode]) as watch:
         reconstructions = reconstruct_model(predictor, flows, options, watch=watch)
     document = describe(reconstructions, predictor.name, options.mode, flows)

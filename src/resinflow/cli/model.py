@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from resinflow.cli.console import counting_parts, make_console, working
 from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
-from resinflow.evaluate.options import CalibrationOptions
+from resinflow.evaluate.options import CalibrationOptions, DeviceName
 
 model_app = App(name="model", help="Model directories.")
 
@@ -112,6 +112,7 @@ def novelty(
     source: Annotated[SourceOptions, FLAT],
     against: Annotated[list[Path], Parameter(consume_multiple=True, negative="")],
     limit: int | None = None,
+    device: DeviceName = "auto",
     output: Annotated[Path, OUTPUT] = Path("roc.png"),
 ) -> None:
     """Compare data sets that a model does not know with the test split: does the distance to the training media tell them.
@@ -126,6 +127,8 @@ def novelty(
         Data sets of other media.
     limit
         Only the first samples of the split.
+    device
+        Where the networks compute; auto: on a GPU if there is one.
     output
         Figure of the ROC curves (.png, .pdf, .svg).
     """
@@ -136,7 +139,7 @@ def novelty(
     target = checked_target(output)
     console = make_console()
     with counting_parts(console) as watch:
-        familiarity = measure_novelty(model, source.open(), against, limit=limit, watch=watch)
+        familiarity = measure_novelty(model, source.open(), against, limit=limit, device=device, watch=watch)
     console.print(terminal_table(familiarity_rows(familiarity)))
     distances = ("the test split", familiarity.inside)
     figure = compose_novelty(distances, familiarity.outside, familiarity.novelty.threshold)

@@ -107,6 +107,9 @@ class PredictionOptions:
     seed: int = 0
     """Seed of the samples."""
 
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the networks compute; auto: on a GPU if there is one."""
+
     compare: bool = False
     """Also solve the medium, as the truth to compare with; with --refine also from a cold start, to measure what was saved."""
 

@@ -101,7 +101,7 @@ def calibrate_model(
     options = options or CalibrationOptions()
     if not directory.is_dir():
         raise InvalidInputError(f"{directory} is no folder; needed: a model directory, where calibration.json is written.")
-    predictor = load_model(directory)
+    predictor = load_model(directory, options.device)
     refuse_leak(predictor.log, source)
     indices = samples_of(source, SPLIT, options.limit)
     cases, samples = collect_cases(predictor, source, indices, options, phase(watch, f"{SPLIT} split"))

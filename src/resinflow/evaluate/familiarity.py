@@ -16,7 +16,7 @@ from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.roc import roc_area
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import InvalidInputError
-from resinflow.models import CALIBRATION, Novelty, Predictor, build_conditions, describe_conditions, load_calibration
+from resinflow.models import CALIBRATION, Device, Novelty, Predictor, build_conditions, describe_conditions, load_calibration
 from resinflow.presets import load_model
 
 __all__ = ["Familiarity", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]
@@ -78,6 +78,7 @@ def measure_novelty(
     against: Sequence[Path],
     *,
     limit: int | None = None,
+    device: Device = "auto",
     watch: Callable[[str, int, int], None] | None = None,
 ) -> Familiarity:
     """Return how far the media of foreign data sets are from the training media, beside the test split's.
@@ -87,6 +88,7 @@ def measure_novelty(
         source: the data set whose test split is familiar.
         against: data sets that are foreign, all of their samples (up to the limit).
         limit: only the first samples of every data set.
+        device: where the model would compute; its distances need no network.
         watch: called with what is measured and the numbers of finished and of all samples.
 
     Raises:
@@ -98,7 +100,7 @@ def measure_novelty(
             f"--against names {len(against)} data sets of {len(paths)} names; needed: at least one, all different."
         )
     novelty = _novelty_of(directory)
-    predictor = load_model(directory)
+    predictor = load_model(directory, device)
     tested = descriptors_of(predictor, source, samples_of(source, "test", limit), phase(watch, "test split"))
     foreign = {}
     for name, path in paths.items():

@@ -175,7 +175,7 @@ def _baseline_methods(options: EvaluationOptions) -> list[Method]:
         name, mark, directory = option.partition("=")
         if not (mark and name and directory):
             raise InvalidInputError(f"--baseline is {option!r}; needed: NAME=DIRECTORY of a model.")
-        model = load_model(directory)
+        model = load_model(directory, options.device)
         samples = options.samples if "samples" in model.choices else None  # nothing is drawn by a deterministic one
         return Method(name, lambda sample: draw(model, sample, Sampling(samples=samples, seed=options.seed)))
 

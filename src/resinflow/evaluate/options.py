@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CalibrationOptions", "EvaluationOptions", "Mode", "ReconstructionOptions", "Split", "Surfaces"]
+__all__ = ["CalibrationOptions", "DeviceName", "EvaluationOptions", "Mode", "ReconstructionOptions", "Split", "Surfaces"]
 
 Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
 Surfaces = Literal["stored", "estimated"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""As :data:`resinflow.models.Device`, which this file cannot import: it would load torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,9 @@ class EvaluationOptions:
     baseline: tuple[str, ...] = ()
     """NAME=DIRECTORY of another model; its prediction is a further row; may be repeated."""
 
+    device: DeviceName = "auto"
+    """Where the networks compute; auto: on a GPU if there is one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionOptions:
@@ -82,3 +87,6 @@ class CalibrationOptions:
 
     seed: int = 0
     """Seed of the samples."""
+
+    device: DeviceName = "auto"
+    """Where the networks compute; auto: on a GPU if there is one."""
