@@ -23,7 +23,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from resinflow.flow.field import FlowField
     from resinflow.flow.microstructure import Microstructure
     from resinflow.media.fibres import Fibres
-    from resinflow.models.start import StartFlows
     from resinflow.presets.latent.predictor import LatentPredictor
 
 VOXEL = 50e-6 / 64
@@ -69,33 +67,28 @@ def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
 
 def watched_model(name: str, watch: Stopwatch) -> LatentPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
-    import resinflow.model
-
-    from resinflow.models.correction import FlowSolvers
-    from resinflow.models.start import StartFlows, solve_base
+    from resinflow.models import correction, start
     from resinflow.presets.latent.networks import LatentDiffusion
     from resinflow.presets.latent.predictor import LatentPredictor
     from resinflow.presets.latent.recipe import PRESETS
-    from resinflow.stokes.certify import project
-    from resinflow.stokes.planar import planar_flow
+    from resinflow.presets.load import model_directory
 
-    def start(micro: Microstructure, *, base: Any, **drive: Any) -> StartFlows:
-        with watch.timing("planar"):
-            planar = planar_flow(micro, **drive)
-        with watch.timing("base"):
-            return StartFlows(planar, solve_base(micro, base=base, **drive))
+    def watched(part: str, function: Callable[..., FlowField]) -> Callable[..., FlowField]:
+        def run(*arguments: Any, **options: Any) -> FlowField:
+            with watch.timing(part):
+                return function(*arguments, **options)
 
-    def watched_project(flow: FlowField) -> FlowField:
-        with watch.timing("projection"):
-            return project(flow)
+        return run
 
-    solvers = FlowSolvers(start, watched_project)
+    start.planar_flow = watched("planar", start.planar_flow)
+    start.response_flow = watched("base", start.response_flow)
+    start.grid_flow = watched("base", start.grid_flow)
+    correction.projected = watched("projection", correction.projected)
     if name == "random":
         config = PRESETS["small"]
-        model = LatentPredictor("small, untrained", config, LatentDiffusion(config), solvers=solvers)
+        model = LatentPredictor("small, untrained", config, LatentDiffusion(config))
     else:
-        shipped = Path(resinflow.presets.__file__).parent / "weights" / name
-        model = LatentPredictor.load(Path(name) if Path(name).is_dir() else shipped, solvers)
+        model = LatentPredictor.load(model_directory(name), "cpu")
     for part, network in (
         ("encoder", model.networks.vae.encoder_2d),
         ("denoiser", model.networks.denoiser),
@@ -188,7 +181,7 @@ def measure_paper(size: int, options: argparse.Namespace) -> Row:
         raise SystemExit("the preset has a denoiser; none was built")
     watch.watch(system.model, "denoiser")
     planar_flow(bundle(SMALL_CASE)[1])
-    model = PaperPredictor("paper, random weights", system, planar_solver=planar_flow)
+    model = PaperPredictor("paper, random weights", system.config, system)
     micro = bundle(size)[1]
     _, whole = timed(lambda: model.predict(micro, sampler="ddim", steps=options.paper_calls))
     call = watch.total["denoiser"] * (1 / watch.calls["denoiser"])

@@ -177,6 +177,6 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_computed(
 
 
 def test_a_model_without_branches_is_refused() -> None:
-    config = VoxelConfig.model_validate({"network": {"widths": [4], "blocks": [1]}})
+    config = VoxelConfig.model_validate({"network": {"kind": "unet", "widths": [4], "blocks": [1]}})
     with pytest.raises(InvalidInputError, match="bare has no dual-branch VAE"):
         branched(DirectPredictor("bare", config, VoxelNetwork(config)))

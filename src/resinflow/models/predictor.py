@@ -257,7 +257,8 @@ class Predictor(ABC, Generic[Config, Networks]):
             )
         if foreign:
             raise InvalidInputError(
-                f"{' and '.join(foreign)} given, but {self.name} has no choice of it; needed: leave it out, or another model."
+                f"{' and '.join(f'--{name}' for name in foreign)} {'was' if len(foreign) == 1 else 'were'} given, but "
+                f"{self.name} has no choice of it; needed: leave it out, or a model that has."
             )
         way = replace(own, **asked, seed=sampling.seed, project=sampling.project)
         if way.samples < 1 or way.steps < 1:
