@@ -187,14 +187,14 @@ def _recipe_blocks() -> dict[str, str]:
     from resinflow.presets import TrainingConfig
     from resinflow.presets.direct.recipe import VoxelTrainingConfig
     from resinflow.presets.paper.recipe import PaperTrainingConfig
-    from resinflow.search.search_config import SearchConfig
+    from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
         "recipe-data": GenerationConfig,
         "recipe-latent": TrainingConfig,
         "recipe-direct": VoxelTrainingConfig,
         "recipe-paper": PaperTrainingConfig,
-        "recipe-search": SearchConfig,
+        "recipe-search": SearchRecipe,
     }
     written: set[type[BaseModel]] = set()
     return {name: _recipe_section(recipe, written) for name, recipe in recipes.items()}
