@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from resinflow.search.search_plan import load_search
 from safetensors.torch import load_file
 
 from resinflow.cli.app import main
@@ -27,6 +26,7 @@ from resinflow.flow.field import FlowField
 from resinflow.models.start import StartFlows
 from resinflow.presets.load import load_model
 from resinflow.presets.training import load_recipe
+from resinflow.search import load_search
 from resinflow.view.training_log import read_training_log
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -142,10 +142,10 @@ def model_values(earlier: Path, name: str) -> dict[str, Any]:
     micro = sample.truth.microstructure
     drawn: dict[str, Any] = {"seed": 3} if name.startswith("voxel") else {"seed": 3, "samples": 2, "steps": 2}
     drive = {"pressure_drop": sample.truth.pressure_drop, "viscosity": sample.truth.viscosity}
-    start = StartFlows(sample.planar, sample.base(model.base))
+    start = StartFlows(sample.planar, sample.base(model.base or "planar"))
     return {
         "name": model.name,
-        "base": model.base,
+        "base": model.base or "planar",
         "config": model.config.model_dump(mode="json"),
         "log": digest(np.frombuffer(json.dumps(model.log, sort_keys=True).encode(), dtype=np.uint8)),
         "from flows": prediction_values(model.predict(micro, start=start, **drive, **drawn)),
@@ -161,7 +161,7 @@ def recipe_values(recipes: Path, name: str) -> Any:
     if name not in SEARCH_RECIPES:
         return load_recipe(path).model_dump(mode="json")
     plan = load_search(path)
-    values = {"search": plan.config.model_dump(mode="json"), "training": plan.base.model_dump(mode="json")}
+    values = {"search": plan.recipe.model_dump(mode="json"), "training": plan.base.model_dump(mode="json")}
     return plain({**values, "points": plan.points, "size": plan.size})
 
 

@@ -27,7 +27,7 @@ from resinflow.data.sample import (
 )
 from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
 from resinflow.data.source import FlowSource
-from resinflow.flow import FlowField, InvalidInputError, Microstructure, MissingDependencyError, replacing
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, MissingDependencyError, SolverReport, replacing
 
 
 @dataclass(frozen=True)
@@ -225,8 +225,8 @@ class FlowStore(FlowSource):
             "permeability": truth.permeability,
             "planar_permeability": sample.planar.permeability,
             "response_permeability": sample.response.permeability,
-            "iterations": getattr(report, "iterations", 0),
-            "residual": getattr(report, "residual", 0.0),
+            "iterations": report.iterations if isinstance(report, SolverReport) else 0,
+            "residual": report.residual if isinstance(report, SolverReport) else 0.0,
             **_grid_values(sample.grid),
             "fingerprint": np.frombuffer(bytes.fromhex(micro.fingerprint), dtype=np.uint8),
             **{name: provenance[name] for name in ("seed", "volume_fraction", "diameter", "diameter_scatter", "misalignment")},

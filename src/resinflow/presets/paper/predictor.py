@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from resinflow.flow import AXES, Axis, FlowField, InvalidInputError
+from resinflow.flow import AXES, FlowField, InvalidInputError, turned, turned_vectors
 from resinflow.models import (
     WEIGHTS,
     BranchedPredictor,
@@ -203,8 +203,8 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
 
     def _inputs(self, flow: FlowField) -> tuple[Tensor, Tensor]:
         """Mask (1, S, 1, H, W) and velocity (1, S, 3, H, W), flow along x, padded with fibre to what the networks divide."""
-        fluid = flow.microstructure.fluid if flow.axis == "x" else flow.microstructure.fluid.swapaxes(1, 2)
-        along_x = _exchanged(flow.velocity, flow.axis)
+        fluid = turned(flow.microstructure.fluid, flow.axis)
+        along_x = turned_vectors(flow.velocity, flow.axis)
         height, width = fluid.shape[1:]
         padding = (0, self.networks.padded_size(width) - width, 0, self.networks.padded_size(height) - height)
         arrays = (fluid[None, :, None], along_x.transpose(1, 0, 2, 3)[None])
@@ -224,7 +224,7 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
         height, width = (ny, nx) if flow.axis == "x" else (nx, ny)
         velocity = fields[..., :height, :width].cpu().numpy().transpose(0, 2, 1, 3, 4)
         if flow.axis == "y":
-            velocity = np.stack([_exchanged(sample, "y") for sample in velocity])
+            velocity = np.stack([turned_vectors(sample, "y") for sample in velocity])
         return velocity * flow.microstructure.fluid
 
 
@@ -242,11 +242,6 @@ def assembled(config: PaperConfig, state: dict[str, Tensor], source: str) -> Pap
         detail = str(error).splitlines()[1 if "\n" in str(error) else 0].strip()
         raise InvalidInputError(f"{source} does not fit the published networks: {detail[:200]}") from None
     return system
-
-
-def _exchanged(vectors: Array, axis: Axis) -> Array:
-    """Vectors (3, nz, ny, nx) with the in-plane axes and components exchanged where the flow is along y: an exact symmetry."""
-    return vectors if axis == "x" else np.ascontiguousarray(vectors[[1, 0, 2]].swapaxes(2, 3))
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
