@@ -89,10 +89,12 @@ def served(folder: Path) -> Iterator[str]:
 def loading_rate(place: str, samples: int, workers: int) -> tuple[float, float]:
     """Samples a second that reach the training process (start of the workers apart), and its own ms of CPU a sample."""
     from resinflow.data.open import open_flows
-    from resinflow.train.loading import FlowDataModule, LoadingConfig
+    from resinflow.presets.latent.recipe import LatentRecipe
+    from resinflow.presets.latent.stages import LatentPreset
+    from resinflow.train.data import flow_data
 
-    loading = LoadingConfig(keep_in_memory=False, workers=workers)
-    batches = iter(FlowDataModule(open_flows(place), BATCH, seed=1, loading=loading).train_dataloader())
+    recipe = LatentRecipe.model_validate({"seed": 1, "vae3d": {"batch_size": BATCH, "workers": workers}})
+    batches = iter(flow_data(open_flows(place), LatentPreset(), recipe, "vae3d", memory=0).train_dataloader())
     next(batches)
     begun, used = time.perf_counter(), time.process_time()
     count = 0
@@ -108,22 +110,24 @@ def training_rate(place: str, batches: int = 5) -> tuple[float, float]:
     import torch
 
     from resinflow.data.open import open_flows
+    from resinflow.flow import read_values
     from resinflow.presets.latent.networks import LatentDiffusion
-    from resinflow.presets.latent.recipe import load_training_config
-    from resinflow.presets.latent.stages import Vae3dStage
-    from resinflow.train.loading import FlowDataModule
+    from resinflow.presets.latent.recipe import LatentRecipe
+    from resinflow.presets.latent.stages import LatentPreset, Vae3dStage
+    from resinflow.train.data import flow_data
 
     torch.set_num_threads(1)
-    config = load_training_config(ROOT / "recipes" / "small.yaml")
-    stage = Vae3dStage(LatentDiffusion(config.model), config.vae3d)
-    loader = iter(FlowDataModule(open_flows(place), BATCH).train_dataloader())
+    values = {"vae3d": {"batch_size": BATCH, "workers": 0}}
+    recipe = LatentRecipe.model_validate(read_values(ROOT / "recipes" / "small.yaml") | values)
+    stage = Vae3dStage(LatentDiffusion(recipe.model), recipe.vae3d)
+    loader = iter(flow_data(open_flows(place), LatentPreset(), recipe, "vae3d").train_dataloader())
     drawn = [next(loader) for _ in range(batches + 1)]
     begun = used = 0.0
     for number, (conditions, target) in enumerate(drawn):
         if number == 1:  # the first pass makes room in memory
             begun, used = time.perf_counter(), time.process_time()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = stage.losses(conditions, target, "train")["loss"]
+            loss = stage.losses((conditions, target), "train", number)["loss"]
         loss.backward()
     count = BATCH * batches
     return count / (time.perf_counter() - begun), 1e3 * (time.process_time() - used) / count

@@ -22,10 +22,9 @@ from study import ROOT, Row, Study, finish_study, study_of, study_parser
 from resinflow.data.open import open_flows
 from resinflow.evaluate.methods import GRID
 from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.latent.recipe import STAGES, LatentRecipe
 from resinflow.search.variants import REFERENCE, read_seconds
 from resinflow.train.history import read_history
-from resinflow.train.stage import STAGES
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import new_figure
 
@@ -57,7 +56,7 @@ def curves_study(base: Study, available: int, samples: Sequence[int], widths: Se
     return replace(base, name="learning-curves", variants=variants, titles=titles)
 
 
-def _repeated(reference: TrainingConfig, available: int, count: int) -> dict[str, Any]:
+def _repeated(reference: LatentRecipe, available: int, count: int) -> dict[str, Any]:
     """Options of a training on ``count`` samples with as many steps as the reference's on ``available``."""
     more = available / count
     epochs = {f"{stage}.epochs": max(1, round(getattr(reference, stage).epochs * more)) for stage in STAGES}

@@ -70,7 +70,7 @@ def watched_model(name: str, watch: Stopwatch) -> LatentPredictor:
     from resinflow.models import correction, start
     from resinflow.presets.latent.networks import LatentDiffusion
     from resinflow.presets.latent.predictor import LatentPredictor
-    from resinflow.presets.latent.recipe import PRESETS
+    from resinflow.presets.latent.recipe import LatentRecipe
     from resinflow.presets.load import model_directory
 
     def watched(part: str, function: Callable[..., FlowField]) -> Callable[..., FlowField]:
@@ -85,7 +85,7 @@ def watched_model(name: str, watch: Stopwatch) -> LatentPredictor:
     start.grid_flow = watched("base", start.grid_flow)
     correction.projected = watched("projection", correction.projected)
     if name == "random":
-        config = PRESETS["small"]
+        config = LatentRecipe().model
         model = LatentPredictor("small, untrained", config, LatentDiffusion(config))
     else:
         model = LatentPredictor.load(model_directory(name), "cpu")

@@ -29,8 +29,9 @@ from resinflow.evaluate.scores import PLANAR, Score
 from resinflow.flow.config import read_titles, read_variants
 from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.latent.networks import LatentDiffusion
-from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
+from resinflow.presets.latent.recipe import STAGES, LatentRecipe
 from resinflow.presets.load import load_model
+from resinflow.presets.recipes import load_recipe
 from resinflow.search.results import TrialRow
 from resinflow.search.variants import (
     REFERENCE,
@@ -42,7 +43,6 @@ from resinflow.search.variants import (
     variant_place,
     write_table,
 )
-from resinflow.train.stage import STAGES
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ablation.yaml"
@@ -92,7 +92,7 @@ class Study:
     """
 
     name: str
-    reference: TrainingConfig
+    reference: LatentRecipe
     variants: Mapping[str, Mapping[str, Any]]
     titles: Mapping[str, str] = field(default_factory=dict)
     data: Path = Path()
@@ -101,9 +101,9 @@ class Study:
     split: Split = "test"
     limit: int | None = None
 
-    def recipe(self, name: str) -> TrainingConfig:
+    def recipe(self, name: str) -> LatentRecipe:
         """Return the training recipe of a variant."""
-        return cast("TrainingConfig", plan_variants(self.reference, {name: self.variants[name]}).training({"variant": name}))
+        return cast("LatentRecipe", plan_variants(self.reference, {name: self.variants[name]}).training({"variant": name}))
 
     def first_stage(self, name: str) -> str | None:
         """Return the first stage that a variant has to train; None if the reference's model serves."""
@@ -139,7 +139,7 @@ def load_study(path: str | Path, **options: Any) -> Study:
     Raises:
         InvalidInputError: a file that cannot be read, a variant whose options the recipe refuses, or one that changes nothing.
     """
-    reference, variants = load_training_config(path), read_variants(path)
+    reference, variants = load_recipe(path), read_variants(path)
     for name in (REFERENCE, UNPROJECTED):
         if name in variants:
             raise InvalidInputError(f"{path}: two variants are called {name}; needed: a name of its own for each.")

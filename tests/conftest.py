@@ -51,11 +51,10 @@ TINY_TRAINING = {
 @pytest.fixture(scope="session")
 def tiny_run(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory in which all three stages of a very small model are trained; tests only read it."""
-    from resinflow.presets.latent.recipe import TrainingConfig
-    from resinflow.presets.latent.run import train_stage
-    from resinflow.train.stage import STAGES
+    from resinflow.presets.latent.recipe import STAGES, LatentRecipe
+    from resinflow.presets.training import train
 
     run: Path = tmp_path_factory.mktemp("run")
     for stage in STAGES:
-        train_stage(stage, tiny_store.path, run, TrainingConfig.model_validate(TINY_TRAINING))
+        train(stage, tiny_store.path, run, LatentRecipe.model_validate(TINY_TRAINING))
     return run

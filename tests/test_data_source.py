@@ -78,14 +78,15 @@ def test_a_medium_with_flow_along_both_axes_stands_in_one_split(published: Publi
 
 
 def test_training_reads_the_published_layout_as_its_store(published: PublishedFlows, converted: FlowStore) -> None:
-    from resinflow.models.features import InputConfig
-    from resinflow.train.loading import FlowDataset
+    from resinflow.presets.latent.recipe import LatentRecipe, ModelConfig
+    from resinflow.presets.latent.stages import LatentPreset
+    from resinflow.train.data import FlowDataset
 
-    inputs = InputConfig(base="response")
-    here, there = (FlowDataset(source, "train", mirrored=False, inputs=inputs) for source in (published, converted))
+    recipe = LatentRecipe(model=ModelConfig(base="response"))
+    here, there = (FlowDataset(source, "train", LatentPreset(), recipe) for source in (published, converted))
     assert len(here) == len(there) > 0
     for place in range(len(here)):
-        for one, other in zip(here[place], there[place], strict=True):
+        for one, other in zip(here[0, place], there[0, place], strict=True):
             assert torch.equal(one, other)
 
 

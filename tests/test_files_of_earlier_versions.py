@@ -25,7 +25,7 @@ from resinflow.data.store import FlowStore
 from resinflow.flow.field import FlowField
 from resinflow.models.start import StartFlows
 from resinflow.presets.load import load_model
-from resinflow.presets.training import load_recipe
+from resinflow.presets.recipes import load_recipe
 from resinflow.search import load_search
 from resinflow.view.training_log import read_training_log
 
@@ -276,7 +276,15 @@ def test_a_model_saved_earlier_predicts_the_same_flow(name: str, earlier: Path) 
 
 @pytest.mark.parametrize("name", [*TRAINING_RECIPES, *SEARCH_RECIPES, "data"])
 def test_a_recipe_written_earlier_means_the_same(name: str, earlier: Path) -> None:
-    assert recipe_values(earlier / "recipes", name) == expected()["recipes"][name]
+    values, recorded = recipe_values(earlier / "recipes", name), expected()["recipes"][name]
+    training = values["training"] if name in SEARCH_RECIPES else values
+    before = recorded["training"] if name in SEARCH_RECIPES else recorded
+    if name != "data":  # these keys are written out now; one preset has another name
+        preset = before.pop("preset", None)
+        assert training.pop("preset") == {None: "latent", "voxel": "direct"}.get(preset, preset)
+        if "samples" not in before:
+            assert training.pop("samples") is None
+    assert values == recorded
 
 
 @pytest.mark.parametrize("folder", ["runs/small", "runs/small-adamw", "runs/voxel-unet", "runs/paper", "models/small"])

@@ -12,12 +12,12 @@ from resinflow.evaluate.metrics import compare
 from resinflow.media.bundles import BundleSettings, draw_fibres
 from resinflow.models.start import start_flows
 from resinflow.presets.latent.predictor import LatentPredictor
-from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
+from resinflow.presets.latent.recipe import LatentRecipe, StageName
 from resinflow.presets.load import load_model
+from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import on_machine
 from resinflow.stokes.certify import certify
 from resinflow.stokes.finer import solve_refined
-from resinflow.train.stage import StageName
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(
 ) -> None:
     """The VAE learnt in a run of its own, from which the run of the diffusion started."""
     log = small.log[part] if part else small.log
-    trained, recipe = TrainingConfig.model_validate(log["recipe"]), load_training_config(ROOT / "recipes" / "small.yaml")
+    trained, recipe = LatentRecipe.model_validate(log["recipe"]), load_recipe(ROOT / "recipes" / "small.yaml")
     assert set(log["history"]) == set(stages)
     assert all(getattr(trained, name) == getattr(recipe, name) for name in ("name", "seed", "samples", "model"))
     for stage in stages:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import TrainingConfig
-from resinflow.presets.paper.recipe import PaperTrainingConfig
+from resinflow.presets.latent.recipe import LatentRecipe
+from resinflow.presets.paper.recipe import PaperRecipe
 from resinflow.search.plan import SearchRecipe, load_search, plan_search
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -26,14 +26,14 @@ def test_every_shipped_search_recipe_fits_the_training_recipe_that_it_names(path
 
 def test_the_published_grid_has_four_feature_lists_times_four_rates_of_ten_epochs() -> None:
     plan = load_search(RECIPES / "search-paper-grid.yaml")
-    assert isinstance(plan.base, PaperTrainingConfig)
+    assert isinstance(plan.base, PaperRecipe)
     assert plan.base.diffusion.epochs == 10
     assert {point["diffusion.learning_rate"] for point in plan.points} == {5e-5, 1e-4, 5e-4, 1e-3}
     assert len({str(point["model.unet.features"]) for point in plan.points}) == 4
     assert plan.size == 16
     for point in plan.points:
         recipe = plan.training(point)
-        assert isinstance(recipe, PaperTrainingConfig)
+        assert isinstance(recipe, PaperRecipe)
         assert list(recipe.model.unet.features) == point["model.unet.features"]
 
 
@@ -47,7 +47,7 @@ def test_numbers_that_yaml_reads_as_texts_become_numbers(tmp_path: Path) -> None
 @pytest.mark.parametrize(("key", "kind"), [("diffusion.batch_size", int), ("diffusion.decoded_weight", float)])
 def test_the_option_decides_whether_a_range_is_of_whole_numbers(key: str, kind: type) -> None:
     recipe = {**SEARCH, "mode": "tpe", "trials": 3, "space": {key: {"low": 1, "high": 8}}}
-    axis = plan_search(SearchRecipe.model_validate(recipe), TrainingConfig()).axes[key]
+    axis = plan_search(SearchRecipe.model_validate(recipe), LatentRecipe()).axes[key]
     assert (type(axis.low), type(axis.high)) == (kind, kind)
 
 
@@ -76,7 +76,7 @@ def test_the_option_decides_whether_a_range_is_of_whole_numbers(key: str, kind: 
 )
 def test_a_space_that_does_not_fit_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message) as caught:
-        plan_search(SearchRecipe.model_validate({**SEARCH, **changes}), TrainingConfig())
+        plan_search(SearchRecipe.model_validate({**SEARCH, **changes}), LatentRecipe())
     assert "\n" not in str(caught.value)
 
 

@@ -19,7 +19,7 @@ import pytest
 from optuna.trial import TrialState
 
 from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.search.objective import TrialSetup
 from resinflow.search.plan import SearchPlan, SearchRecipe, plan_search
 from resinflow.search.results import TrialRow
@@ -50,7 +50,7 @@ HEARTBEAT = Heartbeat(interval=1, grace=2)
 
 
 def plan_of(recipe: dict[str, object], **changes: object) -> SearchPlan:
-    return plan_search(SearchRecipe.model_validate({**recipe, **changes}), TrainingConfig())
+    return plan_search(SearchRecipe.model_validate({**recipe, **changes}), LatentRecipe())
 
 
 def run_search(
@@ -62,7 +62,7 @@ def run_search(
 def bowl(setup: TrialSetup) -> float:
     """A smooth function with its minimum, 1, at a learning rate of 1e-3 and no dropout; every call is noted in a file."""
     recipe = setup.recipe
-    assert isinstance(recipe, TrainingConfig)
+    assert isinstance(recipe, LatentRecipe)
     trial = setup.folder if setup.fold is None else setup.folder.parent
     calls = trial.parents[1] / "calls.txt"
     calls.parent.mkdir(parents=True, exist_ok=True)
@@ -299,7 +299,7 @@ def test_another_recipe_or_data_set_in_the_same_directory_is_refused(tmp_path: P
     run_search(plan_of(GRID), bowl, tmp_path, trials=1, data="a")
     with pytest.raises(InvalidInputError, match="another search recipe"):
         run_search(plan_of(GRID, seed=1), bowl, tmp_path, data="a")
-    other = plan_search(SearchRecipe.model_validate(GRID), TrainingConfig(seed=1))
+    other = plan_search(SearchRecipe.model_validate(GRID), LatentRecipe(seed=1))
     with pytest.raises(InvalidInputError, match="another training recipe"):
         run_search(other, bowl, tmp_path, data="a")
     with pytest.raises(InvalidInputError, match="another data set"):

@@ -12,7 +12,7 @@ import yaml
 
 from resinflow.cli.app import main
 from resinflow.data.store import FlowStore
-from resinflow.presets.latent.run import train_stage
+from resinflow.presets.training import train
 from resinflow.train.history import best_validation_loss
 from tests.conftest import TINY_TRAINING
 
@@ -91,7 +91,7 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(
         folds.append(options["fold"].index)
         if folds == [0, 1]:
             raise KeyboardInterrupt
-        return train_stage(stage, data, run, recipe, **options)
+        return train(stage, data, run, recipe, **options)
 
     monkeypatch.setattr("resinflow.search.objective.train_recipe", interrupted)
     command = ["search", str(recipe), "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]

@@ -18,12 +18,12 @@ from safetensors.torch import load_file
 from resinflow.data.store import FlowStore
 from resinflow.flow.config import option
 from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig, load_training_config
-from resinflow.presets.latent.run import train_stage
+from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
+from resinflow.presets.recipes import load_recipe
+from resinflow.presets.training import train
 from resinflow.search.objective import TrialSetup
 from resinflow.search.variants import DENOISER_OPTIONS, PREDICTION_OPTIONS, first_changed_stage, plan_variants, run_variants
-from resinflow.train.run import MODEL, weights_of
-from resinflow.train.stage import STAGES
+from resinflow.train.record import MODEL, weights_of
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +82,7 @@ def written(path: Path, variants: Any, epochs: int = 1) -> Path:
 def test_every_variant_is_a_recipe_that_differs_from_the_reference_in_what_it_names(study: Any) -> None:
     for name, options in study.variants.items():
         recipe = study.recipe(name)
-        assert isinstance(recipe, TrainingConfig)
+        assert isinstance(recipe, LatentRecipe)
         for key, value in options.items():
             assert option(recipe, key) == value, (name, key)
         assert options or name in ("reference", "no-projection")
@@ -90,7 +90,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_reference_in_what_it_na
 
 @pytest.mark.parametrize("name", ["ddpm", "seed", "smoothness"])
 def test_a_variant_can_be_trained_by_itself_from_its_recipe_file(study: Any, name: str) -> None:
-    assert load_training_config(f"{RECIPE}:{name}").model_copy(update={"name": name}) == study.recipe(name)
+    assert load_recipe(f"{RECIPE}:{name}").model_copy(update={"name": name}) == study.recipe(name)
 
 
 def test_the_first_stage_that_a_variant_changes_is_found(study: Any) -> None:
@@ -101,7 +101,7 @@ def test_the_first_stage_that_a_variant_changes_is_found(study: Any) -> None:
 
 def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start() -> None:
     assert set(ModelConfig.model_fields) > DENOISER_OPTIONS | PREDICTION_OPTIONS
-    reference = TrainingConfig()
+    reference = LatentRecipe()
     wider = reference.model_copy(update={"model": reference.model.model_copy(update={"latent_channels": 4})})
     assert first_changed_stage(reference, wider) == "vae3d"
     fewer = reference.model_copy(update={"samples": 10})
@@ -109,7 +109,7 @@ def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start() -
 
 
 def test_options_of_the_machine_change_no_stage() -> None:
-    reference = TrainingConfig()
+    reference = LatentRecipe()
     other = reference.model_copy(update={"vae2d": reference.vae2d.model_copy(update={"workers": 3})})
     assert first_changed_stage(reference, other) is None
 
@@ -223,7 +223,7 @@ def test_a_variant_on_adopted_stages_is_the_one_that_was_trained_from_the_start(
     out, arguments = finished
     study = programs.study.load_study(arguments[arguments.index("--recipe") + 1])
     for stage in STAGES:
-        train_stage(stage, tiny_store.path, tmp_path, study.recipe("slice-wise"))
+        train(stage, tiny_store.path, tmp_path, study.recipe("slice-wise"))
     whole, adopted = (load_file(weights_of(run, STAGES[-1])) for run in (tmp_path, out / "slice-wise"))
     assert whole.keys() == adopted.keys()
     for name, weights in whole.items():
@@ -261,17 +261,18 @@ def test_learning_curves_share_the_reference_and_draw_what_is_there(
 
 
 def test_more_samples_than_there_are_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
-    recipe = TrainingConfig.model_validate({**TINY_TRAINING, "samples": 99})
+    recipe = LatentRecipe.model_validate({**TINY_TRAINING, "samples": 99})
     with pytest.raises(InvalidInputError, match="samples is 99, but the train split of .* has"):
-        train_stage("vae3d", tiny_store.path, tmp_path, recipe)
+        train("vae3d", tiny_store.path, tmp_path, recipe)
 
 
 def test_a_limited_training_sees_the_first_samples_alone(tiny_store: FlowStore) -> None:
-    from resinflow.models.features import InputConfig
-    from resinflow.train.loading import FlowDataModule
+    from resinflow.presets.latent.stages import LatentPreset
+    from resinflow.train.data import flow_data
 
-    inputs = InputConfig(base="response")
-    module = FlowDataModule(tiny_store, 1, inputs=inputs, samples=2)
+    options = {"batch_size": 1}
+    recipe = LatentRecipe.model_validate({"samples": 2, "model": {"base": "response"}, "vae3d": options})
+    module = flow_data(tiny_store, LatentPreset(), recipe, "vae3d")
     seen = sorted(float(conditions[0, 0].mean()) for conditions, _ in module.train_dataloader())
     expected = [tiny_store.microstructure(int(index)).porosity for index in tiny_store.indices("train")[:2]]
     assert seen == pytest.approx(sorted(expected))
@@ -285,10 +286,10 @@ def test_variants_with_seeds_have_a_folder_for_each_and_one_that_fails_is_tried_
         calls.append(setup.folder.relative_to(tmp_path).as_posix())
         if calls == ["a/seed-1"]:
             raise RuntimeError("out of memory")
-        assert isinstance(setup.recipe, TrainingConfig)
+        assert isinstance(setup.recipe, LatentRecipe)
         return setup.recipe.seed + setup.recipe.model.width
 
-    plan = plan_variants(TrainingConfig(), {"a": {"model.width": 16}, "b": {"vae2d.epochs": 1, "model.width": 8}}, (1, 2))
+    plan = plan_variants(LatentRecipe(), {"a": {"model.width": 16}, "b": {"vae2d.epochs": 1, "model.width": 8}}, (1, 2))
     rows = run_variants(plan, scored, tmp_path)
     assert calls == ["a/seed-1", "a/seed-2", "b/seed-1", "b/seed-2"]
     assert [(row.state, row.value) for row in rows] == [("failed", None), ("complete", 18), ("complete", 9), ("complete", 10)]

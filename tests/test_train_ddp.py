@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from resinflow.nn.blocks import Trunk
-from resinflow.train.data import StageData, sample_generator
+from resinflow.train.data import Place, StageData
 from resinflow.train.fit import fit_stage
 from resinflow.train.history import read_history
-from resinflow.train.stage import StageConfig
+from resinflow.train.options import StageOptions
+from resinflow.train.seeds import Stream, derive_seed, sample_generator
 
 Batch = tuple[Tensor, Tensor]
 
@@ -35,9 +36,10 @@ class Fields(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._fields)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        field = self._fields[index]
-        return (field.flip(-1) if torch.rand(()) < 0.5 else field), index
+    def __getitem__(self, place: Place) -> tuple[Tensor, int]:
+        epoch, index = place
+        field, generator = self._fields[index], torch.Generator().manual_seed(derive_seed(Stream.AUGMENTATION, 3, epoch, index))
+        return (field.flip(-1) if torch.rand((), generator=generator) < 0.5 else field), index
 
 
 class Denoise(L.LightningModule):
@@ -68,8 +70,8 @@ class Denoise(L.LightningModule):
 
 def train(folder: Path, devices: int) -> None:
     """Train on 20 samples in batches of four, two batches a step, and validate on 7."""
-    options = StageConfig(epochs=3, batch_size=4, accumulate=2, precision="32-true", devices=devices, keep="best")
-    fit_stage(folder, Denoise(), StageData(Fields(20), Fields(7), 4), options, seed=3)
+    options = StageOptions(epochs=3, batch_size=4, accumulate=2, precision="32-true", devices=devices, keep="best")
+    fit_stage(folder, Denoise(), StageData(Fields(20), Fields(7), options, 3), options, seed=3)
 
 
 def run_script(folder: Path, devices: int) -> None:

@@ -25,7 +25,9 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.models.features import CHANNELS, MIRRORS, InputConfig, build_conditions, build_target
+from resinflow.models.features import CHANNELS, MIRRORS, build_conditions, build_target
+from resinflow.presets.latent.recipe import LatentRecipe, ModelConfig
+from resinflow.presets.latent.stages import LatentPreset
 from resinflow.stokes.algebra.outer import momentum_residual
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.planar import planar_flow
@@ -33,11 +35,12 @@ from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import to_state
 from resinflow.stokes.response import response_flow
 from resinflow.stokes.solve import solve
-from resinflow.train.data import Share, SharedSampler
-from resinflow.train.loading import FlowDataModule, FlowDataset, LoadingConfig, drawn_mirrors, keeps_in_memory, mirrored_pair
+from resinflow.train.data import FlowDataset, Share, SharedSampler, StageData, flow_data
+from resinflow.train.preset import Visit
 
 PRESSURE_GAIN = 10.0
-INPUTS = InputConfig(base="response")
+LATENT = LatentPreset()
+RECIPE = LatentRecipe(model=ModelConfig(base="response"))
 COMBINATIONS = [chosen for count in range(4) for chosen in itertools.combinations(MIRRORS, count)]
 
 
@@ -127,7 +130,7 @@ def planar_of(conditions: Tensor, sample: Sample, speed: float) -> list[FlowFiel
 def test_a_mirrored_target_solves_stokes_in_the_mirrored_medium(sample: Sample, mirrors) -> None:
     conditions, target, speed = pair_of(sample)
     before = stokes_residual(truth_of(conditions, target, sample, speed))
-    turned, aim = mirrored_pair(conditions, target, mirrors)
+    turned, aim = LATENT.shown((conditions, target), mirrors, RECIPE)
     assert before < 1e-4  # float32 values over squared voxels
     assert stokes_residual(truth_of(turned, aim, sample, speed)) < 1.5 * before
 
@@ -136,7 +139,7 @@ def test_a_mirrored_target_solves_stokes_in_the_mirrored_medium(sample: Sample, 
 def test_a_mirrored_planar_flow_solves_stokes_in_every_slice(sample: Sample, mirror) -> None:
     conditions, target, speed = pair_of(sample)
     before = max(stokes_residual(flow) for flow in planar_of(conditions, sample, speed))
-    turned, _ = mirrored_pair(conditions, target, (mirror,))
+    turned, _ = LATENT.shown((conditions, target), (mirror,), RECIPE)
     assert before < 1e-4
     assert max(stokes_residual(flow) for flow in planar_of(turned, sample, speed)) < 1.5 * before
 
@@ -146,7 +149,7 @@ def test_a_mirrored_planar_flow_solves_stokes_in_every_slice(sample: Sample, mir
 def test_a_wrong_sign_of_one_mirrored_channel_is_no_solution(sample: Sample, mirror, channel: int) -> None:
     conditions, target, speed = pair_of(sample)
     before = stokes_residual(truth_of(conditions, target, sample, speed))
-    turned, aim = mirrored_pair(conditions, target, (mirror,))
+    turned, aim = LATENT.shown((conditions, target), (mirror,), RECIPE)
     aim = aim.clone()
     aim[channel] *= -1
     assert stokes_residual(truth_of(turned, aim, sample, speed)) > 100 * before
@@ -160,16 +163,17 @@ def test_mirrored_conditions_are_the_conditions_of_the_mirrored_medium(sample: S
         assert micro.signed_distance is not None
         turned = Microstructure(np.flip(micro.fluid, axis), micro.spacing, np.flip(micro.signed_distance, axis))
         again = build_conditions(planar_flow(turned, **drive, tolerance=1e-12), response_flow(turned, **drive))
-        found, _ = mirrored_pair(conditions, target, (mirror,))
+        found, _ = LATENT.shown((conditions, target), (mirror,), RECIPE)
         np.testing.assert_allclose(found.numpy(), again.fields, atol=2e-3)
 
 
-def module_of(source, *, workers: int = 0, keep: bool = False, seed: int = 3) -> FlowDataModule:
-    loading = LoadingConfig(keep_in_memory=keep, workers=workers, prefetch=2)
-    return FlowDataModule(source, 2, seed=seed, loading=loading, inputs=INPUTS)
+def module_of(source, *, workers: int = 0, keep: bool = False, seed: int = 3) -> StageData:
+    options = RECIPE.vae3d.model_copy(update={"batch_size": 2, "workers": workers})
+    recipe = RECIPE.model_copy(update={"seed": seed, "vae3d": options})
+    return flow_data(source, LATENT, recipe, "vae3d", memory=8e9 if keep else 0)
 
 
-def epochs_of(module: FlowDataModule, count: int = 2) -> list[Tensor]:
+def epochs_of(module: StageData, count: int = 2) -> list[Tensor]:
     """All training batches of some epochs, as Lightning draws them."""
     loader = module.train_dataloader()
     found = []
@@ -200,7 +204,7 @@ def test_every_epoch_and_seed_has_its_own_order_and_mirrors(tiny_store: FlowStor
 
 
 def test_all_eight_combinations_of_mirrors_are_drawn_equally_often() -> None:
-    drawn = [drawn_mirrors(2024, epoch, index) for epoch in range(40) for index in range(100)]
+    drawn = [LATENT.mirrors("vae3d", RECIPE, Visit(2024, epoch, index, index)) for epoch in range(40) for index in range(100)]
     counts = [drawn.count(chosen) for chosen in COMBINATIONS]
     assert sum(counts) == 4000
     assert min(counts) > 420  # 500 +- 21 each
@@ -213,7 +217,9 @@ def test_a_kept_sample_is_read_once_and_a_lazy_one_every_time(tiny_store: FlowSt
     monkeypatch.setattr(FlowStore, "sample", lambda self, index: (calls.append(index), read(self, index))[1])
     for keep, expected in ((True, 1), (False, 3)):
         calls.clear()
-        dataset = FlowDataset(tiny_store, "train", mirrored=True, inputs=INPUTS, keep=keep)
+        dataset = FlowDataset(tiny_store, "train", LATENT, RECIPE, "vae3d")
+        if keep:
+            dataset.keep()
         for epoch in range(3):
             dataset[epoch, 0]
         assert len(calls) == expected
@@ -222,8 +228,9 @@ def test_a_kept_sample_is_read_once_and_a_lazy_one_every_time(tiny_store: FlowSt
 def test_auto_keeps_what_fits_into_the_limit(tiny_store: FlowStore) -> None:
     samples = len(tiny_store.indices("train")) + len(tiny_store.indices("validation"))
     needed = samples * (len(CHANNELS) + 4) * 3 * 16 * 16 * 2
-    assert keeps_in_memory(tiny_store, LoadingConfig(memory_limit=needed))
-    assert not keeps_in_memory(tiny_store, LoadingConfig(memory_limit=needed - 1))
+    recipe = RECIPE.model_copy(update={"vae3d": RECIPE.vae3d.model_copy(update={"workers": None})})
+    assert flow_data(tiny_store, LATENT, recipe, "vae3d", memory=needed).workers == 0
+    assert flow_data(tiny_store, LATENT, recipe, "vae3d", memory=needed - 1).workers > 0
 
 
 def test_lightning_tells_the_epoch_to_the_sampler(tiny_store: FlowStore) -> None:
@@ -251,7 +258,7 @@ def test_lightning_tells_the_epoch_to_the_sampler(tiny_store: FlowStore) -> None
 
 
 def test_two_processes_share_an_epoch_without_overlap(tiny_store: FlowStore) -> None:
-    dataset = FlowDataset(tiny_store, "train", mirrored=True, inputs=INPUTS)
+    dataset = FlowDataset(tiny_store, "train", LATENT, RECIPE, "vae3d")
     for shuffle, taken in ((True, len(dataset) // 2 * 2), (False, len(dataset))):
         shares = [list(SharedSampler(len(dataset), Share(rank, 2), 1, shuffle=shuffle)) for rank in range(2)]
         places = [place for share in shares for _, place in share]

@@ -21,14 +21,15 @@ from resinflow.diffusion.ddpm import NoiseSchedule
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.physics import dimensionless, physics_losses, rms_speed
 from resinflow.models.start import StartFlows
+from resinflow.presets.latent.recipe import STAGES
 from resinflow.presets.load import load_model
 from resinflow.presets.paper.data import PaperBatch, mirrored, read_sample, velocity_factors
 from resinflow.presets.paper.networks.system import PaperSystem, flattened
 from resinflow.presets.paper.predictor import PaperPredictor
-from resinflow.presets.paper.recipe import PaperModelConfig, PaperTrainingConfig, load_paper_config
-from resinflow.presets.paper.run import train_paper_stage
+from resinflow.presets.paper.recipe import PaperModelConfig, PaperRecipe
 from resinflow.presets.paper.stages import PaperDiffusionStage, PaperVae2dStage, PaperVae3dStage
-from resinflow.train.stage import STAGES
+from resinflow.presets.recipes import load_recipe
+from resinflow.presets.training import train
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 PUBLISHED = ("paper-vae3d.yaml", "paper-vae2d.yaml", "paper-diffusion.yaml")
@@ -46,7 +47,7 @@ TINY: dict[str, Any] = {
     "vae2d": VAE_STAGE,
     "diffusion": {"epochs": 2, "batch_size": 2, "validation_steps": 2, "physics": {"divergence": 0.1}, "velocity_weight": 0.1},
 }
-CONFIG = PaperTrainingConfig.model_validate(TINY)
+CONFIG = PaperRecipe.model_validate(TINY)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def run(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A run directory with all three stages of a very small published system; tests only read it."""
     folder = tmp_path_factory.mktemp("paper")
     for stage in STAGES:
-        train_paper_stage(stage, tiny_store.path, folder, CONFIG)
+        train(stage, tiny_store.path, folder, CONFIG)
     return folder
 
 
@@ -131,14 +132,14 @@ def test_the_model_tells_its_story(run: Path, tiny_store: FlowStore) -> None:
 
 def test_two_runs_of_one_recipe_give_the_same_weights(run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
     for stage in STAGES:
-        train_paper_stage(stage, tiny_store.path, tmp_path, CONFIG)
+        train(stage, tiny_store.path, tmp_path, CONFIG)
         first, again = weights(run, stage), weights(tmp_path, stage)
         assert all(torch.equal(first[name], again[name]) for name in first), stage
 
 
 def test_recomputed_activations_give_the_same_weights(run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
-    lean = PaperTrainingConfig.model_validate({**TINY, "vae3d": {**VAE_STAGE, "gradient_checkpointing": True}})
-    train_paper_stage("vae3d", tiny_store.path, tmp_path, lean)
+    lean = PaperRecipe.model_validate({**TINY, "vae3d": {**VAE_STAGE, "gradient_checkpointing": True}})
+    train("vae3d", tiny_store.path, tmp_path, lean)
     first, again = weights(run, "vae3d"), weights(tmp_path, "vae3d")
     assert all(torch.equal(first[name], again[name]) for name in first)
 
@@ -147,7 +148,7 @@ def test_training_from_the_published_layout_gives_the_weights_of_the_store(
     run: Path, tiny_store: FlowStore, tmp_path: Path
 ) -> None:
     export_published(tiny_store, tmp_path / "published")
-    train_paper_stage("vae3d", tmp_path / "published", tmp_path / "run", CONFIG)
+    train("vae3d", tmp_path / "published", tmp_path / "run", CONFIG)
     first, again = weights(run, "vae3d"), weights(tmp_path / "run", "vae3d")
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert open_flows(tmp_path / "published").indices("test").tolist() == tiny_store.indices("test").tolist()
@@ -155,30 +156,30 @@ def test_training_from_the_published_layout_gives_the_weights_of_the_store(
 
 def test_a_finished_stage_is_not_trained_again(run: Path, tiny_store: FlowStore) -> None:
     before = (run / "vae3d" / "networks.safetensors").stat().st_mtime_ns
-    train_paper_stage("vae3d", tiny_store.path, run, CONFIG)
+    train("vae3d", tiny_store.path, run, CONFIG)
     assert (run / "vae3d" / "networks.safetensors").stat().st_mtime_ns == before
 
 
 def test_a_stage_before_its_turn_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no finished stage vae3d"):
-        train_paper_stage("vae2d", tiny_store.path, tmp_path, CONFIG)
+        train("vae2d", tiny_store.path, tmp_path, CONFIG)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"normalisation": "mean"}, {"model": {**TINY["model"], "timesteps": 30}}])
 def test_another_seed_scale_or_size_needs_another_run(run: Path, tiny_store: FlowStore, change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="another recipe"):
-        train_paper_stage("diffusion", tiny_store.path, run, PaperTrainingConfig.model_validate({**TINY, **change}))
+        train("diffusion", tiny_store.path, run, PaperRecipe.model_validate({**TINY, **change}))
 
 
 def test_other_options_of_a_later_stage_are_no_other_run(run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
     begun = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("vae2d", "diffusion", "model", "*.ckpt"))
     vae2d = {**VAE_STAGE, "epochs": 1, "cross_weight": 10}
-    later = PaperTrainingConfig.model_validate({**TINY, "vae3d": {"epochs": 7}, "vae2d": vae2d})
-    train_paper_stage("vae2d", tiny_store.path, begun, later)
+    later = PaperRecipe.model_validate({**TINY, "vae3d": {"epochs": 7}, "vae2d": vae2d})
+    train("vae2d", tiny_store.path, begun, later)
     recipe = json.loads((begun / "log.json").read_text())["recipe"]
     assert (recipe["vae3d"]["epochs"], recipe["vae2d"]["cross_weight"]) == (2, 10)
     with pytest.raises(InvalidInputError, match="another recipe"):
-        train_paper_stage("vae3d", tiny_store.path, begun, later)
+        train("vae3d", tiny_store.path, begun, later)
 
 
 def test_stages_copied_from_another_run_serve_as_start(run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
@@ -186,8 +187,8 @@ def test_stages_copied_from_another_run_serve_as_start(run: Path, tiny_store: Fl
     for stage in ("vae3d", "vae2d"):
         shutil.copytree(run / stage, start / stage, ignore=shutil.ignore_patterns("*.ckpt"))
     other = {"epochs": 1, "batch_size": 2}
-    later = PaperTrainingConfig.model_validate({**TINY, "vae2d": {"cross_weight": 3}, "diffusion": other})
-    model = PaperPredictor.load(train_paper_stage("diffusion", tiny_store.path, start, later))
+    later = PaperRecipe.model_validate({**TINY, "vae2d": {"cross_weight": 3}, "diffusion": other})
+    model = PaperPredictor.load(train("diffusion", tiny_store.path, start, later))
     assert model.log["recipe"]["vae2d"] == CONFIG.model_dump(mode="json")["vae2d"]
     assert model.config.trained == ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
 
@@ -196,7 +197,7 @@ def test_a_planar_decoder_without_a_loss_is_not_trained(tiny_store: FlowStore) -
     options = CONFIG.vae2d.model_copy(update={"reconstruction_2d_weight": 0.0})
     stage = PaperVae2dStage(system_of(tiny_store, unet=None), options, seed=5)
     assert "reconstruction_2d" not in stage.losses(batch_of(tiny_store, 0), "train", 0)
-    assert not any(parameter.requires_grad for parameter in stage.system.vae.decoder_2d.parameters())
+    assert not any(parameter.requires_grad for parameter in stage.networks.vae.decoder_2d.parameters())
 
 
 def test_the_mean_normalisation_remembers_the_largest_velocity(run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
@@ -210,9 +211,9 @@ def test_the_mean_normalisation_remembers_the_largest_velocity(run: Path, tiny_s
 
 
 def test_the_published_recipes_are_one_recipe_and_the_defaults() -> None:
-    first, second, third = (load_paper_config(RECIPES / name) for name in PUBLISHED)
+    first, second, third = (load_recipe(RECIPES / name) for name in PUBLISHED)
     machine = {"vae3d": {"gradient_checkpointing"}, "vae2d": {"gradient_checkpointing"}}
-    default = PaperTrainingConfig().model_dump(exclude=machine)
+    default = PaperRecipe().model_dump(exclude=machine)
     for recipe in (first, second, third):
         assert recipe.model_dump(exclude=machine) == default
     assert (first.vae3d.learning_rate, first.vae3d.batch_size, first.vae3d.epochs) == (1e-4, 2, 100)
@@ -221,7 +222,7 @@ def test_the_published_recipes_are_one_recipe_and_the_defaults() -> None:
 
 
 def test_the_toy_recipe_takes_32_and_64_pixels_without_padding() -> None:
-    config = load_paper_config(RECIPES / "paper-toy.yaml").model.config()
+    config = load_recipe(RECIPES / "paper-toy.yaml").model.config()
     assert [config.padded_size(pixels) for pixels in (32, 64)] == [32, 64]
 
 
@@ -280,10 +281,15 @@ def test_every_term_of_stage_2_enters_by_its_weight(tiny_store: FlowStore) -> No
     expected = sum(weight * terms[name.removesuffix("_weight")].item() for name, weight in values.items())
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-5)
     terms["loss"].backward()
-    parts = (stage.system.vae.encoder_2d, stage.system.vae.decoder_2d, stage.system.vae.encoder_3d, stage.system.vae.decoder_3d)
+    parts = (
+        stage.networks.vae.encoder_2d,
+        stage.networks.vae.decoder_2d,
+        stage.networks.vae.encoder_3d,
+        stage.networks.vae.decoder_3d,
+    )
     for part in parts:
         assert all(parameter.grad is not None and parameter.grad.any() for parameter in part.conv_out.parameters())
-    moments = stage.system.vae.encoder_2d.conv_out.weight.grad
+    moments = stage.networks.vae.encoder_2d.conv_out.weight.grad
     assert moments is not None
     assert moments[2:].any()  # the half that gives the log-variance
 
@@ -321,7 +327,7 @@ def test_physics_see_the_estimate_of_the_very_draw_of_the_denoising_loss(tiny_st
     terms = stage.losses(batch, "train", 0)
     assert terms["denoising"].item() < 1e-8
     # with the exact noise the estimate is the clean latent, whatever the time step: its decoded flow is known
-    system = stage.system
+    system = stage.networks
     with torch.no_grad():
         velocity = stage.unscaled(system.vae.decode_3d(system.encode_3d(batch.flow.transpose(1, 2))))
     moved, spacing = dimensionless(velocity, batch.spacing, rms_speed(batch.flow, batch.fluid))
@@ -356,7 +362,7 @@ def test_kept_latents_are_those_of_the_encoders_for_every_mirror_image(tiny_stor
     image = default_collate([mirrored(read_sample(tiny_store, index), ("y",)) for index in (0, 1)])
     kept, fresh = (diffusion_stage(tiny_store, plain, kept_latents=keep)[0] for keep in (True, False))
     calls: list[int] = []
-    kept.system.vae.encoder_3d.register_forward_hook(lambda *_: calls.append(1))
+    kept.networks.vae.encoder_3d.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(2):
         for batch in (plain, image):
             ours, theirs = kept.losses(batch, "validation", 0), fresh.losses(batch, "validation", 0)
@@ -376,8 +382,8 @@ def test_the_velocity_loss_trains_the_denoiser_through_the_frozen_decoder(tiny_s
     options = CONFIG.diffusion.model_copy(update={"noise_weight": 0.0, "velocity_weight": 1.0})
     stage = PaperDiffusionStage(system_of(tiny_store), options, seed=9)
     stage.losses(batch_of(tiny_store, 0, 1), "train", 0)["loss"].backward()
-    assert stage.system.model is not None
-    last = stage.system.model.final_conv.weight.grad
+    assert stage.networks.model is not None
+    last = stage.networks.model.final_conv.weight.grad
     assert last is not None
     assert last.abs().max() > 0
-    assert all(parameter.grad is None for parameter in stage.system.vae.parameters())
+    assert all(parameter.grad is None for parameter in stage.networks.vae.parameters())

@@ -14,9 +14,11 @@ from resinflow.data.published.write import export_published
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
-from resinflow.presets.paper.data import PaperDataset, mirrored, padded, read_sample, velocity_factors
-from resinflow.presets.paper.recipe import PaperConfig, UNetConfig
+from resinflow.presets.paper.data import mirrored, padded, read_sample, velocity_factors
+from resinflow.presets.paper.recipe import PaperConfig, PaperRecipe, UNetConfig
+from resinflow.presets.paper.stages import PaperPreset
 from resinflow.stokes.planar import planar_flow
+from resinflow.train.data import FlowDataset
 
 
 @pytest.mark.parametrize("mirror", ["x", "y", "z"])
@@ -40,10 +42,11 @@ def test_mirroring_twice_gives_the_sample_back(tiny_store: FlowStore) -> None:
 
 
 def test_validation_samples_are_never_mirrored_and_training_ones_are(tiny_store: FlowStore) -> None:
-    still = PaperDataset(tiny_store, "validation", (16, 16))
-    assert not any(sample.mirrored.any() for sample in (still[0] for _ in range(20)))
-    moving = PaperDataset(tiny_store, "train", (16, 16), ("y", "z"))
-    drawn = torch.stack([moving[0].mirrored for _ in range(40)])
+    recipe = PaperRecipe.model_validate({"vae3d": {"mirrors": ["y", "z"]}})
+    still = FlowDataset(tiny_store, "validation", PaperPreset(), recipe)
+    assert not any(still[epoch, 0].mirrored.any() for epoch in range(20))
+    moving = FlowDataset(tiny_store, "train", PaperPreset(), recipe, "vae3d")
+    drawn = torch.stack([moving[epoch, 0].mirrored for epoch in range(40)])
     assert drawn.any(dim=0).tolist() == [False, True, True]
 
 

@@ -14,17 +14,16 @@ from safetensors.torch import load_file
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import fibre_bundle
-from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
-from resinflow.presets.latent.run import train_stage
+from resinflow.presets.latent.recipe import STAGES, LatentRecipe
 from resinflow.presets.latent.stages import Vae3dStage
 from resinflow.presets.load import load_model
-from resinflow.presets.training import load_recipe
+from resinflow.presets.recipes import load_recipe
+from resinflow.presets.training import train
 from resinflow.train.flow_stage import masked_rmse, velocity_error
-from resinflow.train.stage import STAGES
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 from tests.tamper import without_attribute
 
-CONFIG = TrainingConfig.model_validate(TINY_TRAINING)
+CONFIG = LatentRecipe.model_validate(TINY_TRAINING)
 
 
 def weights(run: Path, stage: str) -> dict[str, torch.Tensor]:
@@ -44,9 +43,9 @@ def test_stage_2_with_a_volume_weight_trains_the_3d_decoder_along(
     tiny_run: Path, tiny_store: FlowStore, tmp_path: Path
 ) -> None:
     recipe = {**TINY_TRAINING, "vae2d": {**TINY_STAGE, "epochs": 1, "volume_weight": 0.5}}
-    config = TrainingConfig.model_validate(recipe)
-    train_stage("vae3d", tiny_store.path, tmp_path, config)
-    train_stage("vae2d", tiny_store.path, tmp_path, config)
+    config = LatentRecipe.model_validate(recipe)
+    train("vae3d", tiny_store.path, tmp_path, config)
+    train("vae2d", tiny_store.path, tmp_path, config)
     changed = changed_parts(weights(tmp_path, "vae3d"), weights(tmp_path, "vae2d"))
     assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
 
@@ -55,9 +54,9 @@ def test_stage_2_with_a_volume_weight_trains_the_3d_decoder_along(
 def test_stage_3_trains_the_denoiser_and_the_3d_decoder_where_it_is_told_to(
     options: dict[str, Any], parts: set[str], tiny_run: Path, tiny_store: FlowStore, tmp_path: Path
 ) -> None:
-    config = TrainingConfig.model_validate({**TINY_TRAINING, "diffusion": {**TINY_STAGE, "start_share": 0.5, **options}})
+    config = LatentRecipe.model_validate({**TINY_TRAINING, "diffusion": {**TINY_STAGE, "start_share": 0.5, **options}})
     shutil.copytree(tiny_run / "vae2d", tmp_path / "vae2d")
-    train_stage("diffusion", tiny_store.path, tmp_path, config)
+    train("diffusion", tiny_store.path, tmp_path, config)
     changed = changed_parts(weights(tmp_path, "vae2d"), weights(tmp_path, "diffusion"))
     assert changed == {"denoiser", "latent_scale"} | parts
 
@@ -66,8 +65,8 @@ def test_a_u_shaped_decoder_learns_in_both_stages_and_predicts_any_size(tiny_sto
     model = {**TINY_TRAINING["model"], "decoder_levels": [[6, 1], [8, 1], [8, 1]]}
     stages = {stage: {**TINY_STAGE, "epochs": 1} for stage in STAGES}
     stages["vae2d"]["volume_weight"] = 0.5
-    config = TrainingConfig.model_validate({**TINY_TRAINING, **stages, "model": model})
-    results = [train_stage(stage, tiny_store.path, tmp_path, config) for stage in STAGES]
+    config = LatentRecipe.model_validate({**TINY_TRAINING, **stages, "model": model})
+    results = [train(stage, tiny_store.path, tmp_path, config) for stage in STAGES]
     changed = changed_parts(weights(tmp_path, "vae3d"), weights(tmp_path, "vae2d"))
     assert changed == {"vae.encoder_2d", "vae.decoder_2d", "vae.decoder_3d"}
     flow = load_model(results[-1]).predict(fibre_bundle((2, 18, 21), (8e-6, 20e-6, 23.3e-6), seed=2, volume_fraction=0.4))
@@ -87,11 +86,11 @@ def test_a_u_shape_that_cannot_be_is_refused(options: dict[str, Any], message: s
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(json.dumps({"model": options}))
     with pytest.raises(InvalidInputError, match=message):
-        load_training_config(recipe)
+        load_recipe(recipe)
 
 
 @pytest.mark.parametrize("model", [{"learns": "flow"}, {"hidden": ["base_vy"]}])
-@pytest.mark.parametrize("head", [{}, {"preset": "voxel"}])
+@pytest.mark.parametrize("head", [{}, {"preset": "voxel"}, {"preset": "direct"}])
 def test_physics_losses_of_networks_that_do_not_see_the_flow_are_refused(
     head: dict[str, Any], model: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -129,34 +128,34 @@ def test_an_interrupted_stage_says_so_and_goes_on_from_its_last_epoch(
 
     monkeypatch.setattr(Vae3dStage, "on_train_epoch_start", interrupt_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train_stage("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
+        train("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
     assert not (tmp_path / "run" / "vae3d" / "networks.safetensors").exists()
-    train_stage("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
+    train("vae3d", tiny_store.path, tmp_path / "run", CONFIG)
     assert started == [0, 1, 1]
     assert (tmp_path / "run" / "vae3d" / "networks.safetensors").exists()
 
 
 def test_a_finished_stage_is_not_trained_again(tiny_run: Path, tiny_store: FlowStore) -> None:
     before = (tiny_run / "vae3d" / "networks.safetensors").stat().st_mtime_ns
-    train_stage("vae3d", tiny_store.path, tiny_run, CONFIG)
+    train("vae3d", tiny_store.path, tiny_run, CONFIG)
     assert (tiny_run / "vae3d" / "networks.safetensors").stat().st_mtime_ns == before
 
 
 def test_two_runs_of_one_recipe_give_the_same_weights(tiny_run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
-    train_stage("vae3d", tiny_store.path, tmp_path / "again", CONFIG)
+    train("vae3d", tiny_store.path, tmp_path / "again", CONFIG)
     first, again = weights(tiny_run, "vae3d"), weights(tmp_path / "again", "vae3d")
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_a_stage_before_its_turn_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no finished stage vae3d"):
-        train_stage("vae2d", tiny_store.path, tmp_path / "run", CONFIG)
+        train("vae2d", tiny_store.path, tmp_path / "run", CONFIG)
 
 
 def test_a_run_of_another_recipe_is_refused(tiny_run: Path, tiny_store: FlowStore) -> None:
-    other = TrainingConfig.model_validate({**TINY_TRAINING, "seed": 1})
+    other = LatentRecipe.model_validate({**TINY_TRAINING, "seed": 1})
     with pytest.raises(InvalidInputError, match="another recipe"):
-        train_stage("vae2d", tiny_store.path, tiny_run, other)
+        train("vae2d", tiny_store.path, tiny_run, other)
 
 
 def test_a_data_set_without_statistics_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
@@ -164,18 +163,18 @@ def test_a_data_set_without_statistics_is_refused(tiny_store: FlowStore, tmp_pat
     shutil.copytree(tiny_store.path, path)
     without_attribute(FlowStore.open(path), "statistics")
     with pytest.raises(InvalidInputError, match="no statistics"):
-        train_stage("vae3d", path, tmp_path / "run", CONFIG)
+        train("vae3d", path, tmp_path / "run", CONFIG)
 
 
 def test_an_unknown_key_in_a_recipe_is_refused_by_name(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("vae3d:\n  epoch: 3\n")
     with pytest.raises(InvalidInputError, match="vae3d.epoch"):
-        load_training_config(recipe)
+        load_recipe(recipe)
 
 
 def test_the_shipped_recipe_is_read(tmp_path: Path) -> None:
-    config = load_training_config(Path(__file__).parents[1] / "recipes" / "small.yaml")
+    config = load_recipe(Path(__file__).parents[1] / "recipes" / "small.yaml")
     assert config.name == "small"
 
 

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -30,19 +31,20 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import CHANNELS
 from resinflow.nn.blocks import ResidualBlock
 from resinflow.presets.latent.networks import LatentDiffusion
-from resinflow.presets.latent.recipe import ModelConfig, TrainingConfig
-from resinflow.presets.latent.run import train_stage
-from resinflow.train.data import Share, SharedSampler, StageData, reproducible_loader, sample_generator
+from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
+from resinflow.presets.training import train
+from resinflow.train.data import Place, Share, SharedSampler, StageData
 from resinflow.train.fit import checkpoint_activations, compile_networks, explained_compiler_errors, fit_stage
 from resinflow.train.history import best_validation_loss, read_history, write_log
-from resinflow.train.stage import STAGES, StageConfig
+from resinflow.train.options import StageOptions
+from resinflow.train.seeds import Stream, derive_seed, sample_generator
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
 
 
 class Line(Dataset[tuple[Tensor, Tensor]]):
-    """Points of a line; the inputs are jittered by PyTorch's own generator, as augmentation is."""
+    """Points of a line; the inputs are jittered by epoch and index, as augmentation is."""
 
     def __init__(self, length: int, jitter: float = 0.01) -> None:
         self._length = length
@@ -51,8 +53,10 @@ class Line(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        x = torch.tensor([index / self._length]) + self._jitter * torch.rand(1)
+    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
+        epoch, index = place
+        generator = torch.Generator().manual_seed(derive_seed(Stream.AUGMENTATION, 5, epoch, index))
+        x = torch.tensor([index / self._length]) + self._jitter * torch.rand(1, generator=generator)
         return x, 3 * torch.tensor([index / self._length]) - 1
 
 
@@ -87,8 +91,8 @@ class Fit(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=self.rate)
 
 
-def options(**changes: Any) -> StageConfig:
-    return StageConfig.model_validate({"epochs": 3, "batch_size": 2, "precision": "32-true", **changes})
+def options(**changes: Any) -> StageOptions:
+    return StageOptions.model_validate({"epochs": 3, "batch_size": 2, "precision": "32-true", **changes})
 
 
 def fitted(
@@ -96,7 +100,7 @@ def fitted(
 ) -> Fit:
     module = module or Fit()
     chosen = options(**changes)
-    data = StageData(Line(samples), Line(6, 0.0), chosen.batch_size)
+    data = StageData(Line(samples), Line(6, 0.0), chosen, 5)
     fit_stage(folder, module, data, chosen, callbacks=callbacks, seed=5)
     return module
 
@@ -134,21 +138,22 @@ def test_a_crashed_stage_goes_on_to_the_same_curve_and_weights(tmp_path: Path, e
 TRAIN = """
     import sys, time
     from lightning.pytorch.callbacks import Callback
-    from resinflow.train import TrainingConfig, train_stage
+    from resinflow.presets import LatentRecipe
+    from resinflow.presets.training import train
 
     class Slow(Callback):
         def on_train_batch_end(self, trainer, module, outputs, batch, place):
             if trainer.current_epoch == 1:
                 time.sleep(60)
 
-    train_stage("vae3d", sys.argv[1], sys.argv[2], TrainingConfig.model_validate_json(sys.argv[3]), callbacks=[Slow()])
+    train("vae3d", sys.argv[1], sys.argv[2], LatentRecipe.model_validate_json(sys.argv[3]), callbacks=[Slow()])
 """
 
 
 def test_a_process_killed_in_mid_epoch_goes_on_to_the_same_weights_and_log(
     tiny_store: FlowStore, tiny_run: Path, tmp_path: Path
 ) -> None:
-    run, config = tmp_path / "run", TrainingConfig.model_validate(TINY_TRAINING)
+    run, config = tmp_path / "run", LatentRecipe.model_validate(TINY_TRAINING)
     arguments = [str(tiny_store.path), str(run), config.model_dump_json()]
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(TRAIN), *arguments], cwd=ROOT)
     try:
@@ -161,7 +166,7 @@ def test_a_process_killed_in_mid_epoch_goes_on_to_the_same_weights_and_log(
         process.kill()
         process.wait()
     assert not (run / "vae3d" / "networks.safetensors").exists()
-    train_stage("vae3d", tiny_store.path, run, config)
+    train("vae3d", tiny_store.path, run, config)
     killed, whole = (load_file(each / "vae3d" / "networks.safetensors") for each in (run, tiny_run))
     assert all(torch.equal(killed[name], whole[name]) for name in whole)
     logs = [json.loads((each / "log.json").read_text()) for each in (run, tiny_run)]
@@ -228,15 +233,9 @@ def test_a_step_is_the_mean_over_its_batches_also_where_the_last_group_is_smalle
             self.seen.append([])
 
     watch = Watch()
-    data = StageData(Line(10, 0.0), Line(4, 0.0), 2)
-    fit_stage(
-        tmp_path,
-        Fit(rate=0.0, noise=0.0),
-        data,
-        options(epochs=1, accumulate=3, gradient_clip=None),
-        callbacks=(watch,),
-        seed=1,
-    )
+    grouped = options(epochs=1, accumulate=3, gradient_clip=None)
+    data = StageData(Line(10, 0.0), Line(4, 0.0), grouped, 1)
+    fit_stage(tmp_path, Fit(rate=0.0, noise=0.0), data, grouped, callbacks=(watch,), seed=1)
     assert [len(group) for group in watch.seen[:-1]] == [6, 4]  # five batches of two: a group of three, a group of two
     assert watch.gradients == pytest.approx(mean_gradients(watch.seen[:-1], 10), rel=1e-5)
 
@@ -327,8 +326,8 @@ def test_processes_keep_step_in_training_and_share_all_samples_in_validation() -
 
 def test_augmentation_depends_on_the_epoch_and_not_on_the_workers() -> None:
     def inputs(workers: int, epoch: int) -> list[float]:
-        loader = reproducible_loader(StageData(Line(8), Line(2), 2).train_dataloader(), Share(), 3, workers)
-        loader.sampler.set_epoch(epoch)
+        loader = StageData(Line(8), Line(2), options(), 3, workers=workers).train_dataloader()
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         return [float(x) for batch, _ in loader for x in batch]
 
     assert inputs(0, 1) == inputs(2, 1)
@@ -336,8 +335,10 @@ def test_augmentation_depends_on_the_epoch_and_not_on_the_workers() -> None:
 
 
 def test_fewer_samples_than_devices_are_refused() -> None:
+    data = StageData(Line(8), Line(3), options(batch_size=4, devices=4), 0)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=4)  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(InvalidInputError, match="4 devices share 3 samples"):
-        reproducible_loader(StageData(Line(8), Line(3), 4).val_dataloader(), Share(0, 4), 0, 0)
+        data.val_dataloader()
 
 
 def test_the_noise_of_a_sample_belongs_to_seed_epoch_and_index() -> None:
@@ -354,7 +355,7 @@ def test_the_noise_of_a_sample_belongs_to_seed_epoch_and_index() -> None:
 
 def test_the_log_holds_recipe_data_versions_and_every_term_of_every_epoch(tiny_run: Path) -> None:
     log = json.loads((tiny_run / "log.json").read_text())
-    assert log["recipe"] == TrainingConfig.model_validate(TINY_TRAINING).model_dump(mode="json")
+    assert log["recipe"] == LatentRecipe.model_validate(TINY_TRAINING).model_dump(mode="json")
     assert len(log["data"]["fingerprint"]) == 64
     assert set(log["versions"]) == {"resinflow", "torch", "lightning", "numpy"}
     assert list(log["history"]) == list(STAGES)
@@ -411,7 +412,7 @@ def test_tensorboard_gets_the_terms_where_it_is_installed(tmp_path: Path) -> Non
 
 def test_a_batch_that_devices_cannot_share_is_refused() -> None:
     with pytest.raises(ValidationError, match="batch_size 3 is no multiple of devices 2"):
-        StageConfig(batch_size=3, devices=2)
+        StageOptions(batch_size=3, devices=2)
 
 
 def test_tasks_of_a_queueing_system_that_are_not_the_devices_are_refused_in_one_line(
@@ -428,8 +429,8 @@ def test_tasks_of_a_queueing_system_that_are_not_the_devices_are_refused_in_one_
 
 @pytest.mark.parametrize("changes", [{"workers": 2}, {"gradient_checkpointing": True}, {"compile": True}])
 def test_a_run_goes_on_with_other_machine_options(tiny_run: Path, tiny_store: FlowStore, changes: dict[str, Any]) -> None:
-    config = TrainingConfig.model_validate({**TINY_TRAINING, "vae3d": {**TINY_TRAINING["vae3d"], **changes}})
-    assert train_stage("vae3d", tiny_store.path, tiny_run, config).is_file()
+    config = LatentRecipe.model_validate({**TINY_TRAINING, "vae3d": {**TINY_TRAINING["vae3d"], **changes}})
+    assert train("vae3d", tiny_store.path, tiny_run, config).is_file()
 
 
 def test_a_run_begun_before_an_option_existed_is_accepted(tiny_run: Path, tiny_store: FlowStore, tmp_path: Path) -> None:
@@ -440,10 +441,10 @@ def test_a_run_begun_before_an_option_existed_is_accepted(tiny_run: Path, tiny_s
     (tmp_path / "run.json").write_text(json.dumps(claim))
     (tmp_path / "vae3d").mkdir()
     (tmp_path / "vae3d" / "networks.safetensors").write_bytes((tiny_run / "vae3d" / "networks.safetensors").read_bytes())
-    train_stage("vae3d", tiny_store.path, tmp_path, TrainingConfig.model_validate(TINY_TRAINING))
+    train("vae3d", tiny_store.path, tmp_path, LatentRecipe.model_validate(TINY_TRAINING))
     other = {**TINY_TRAINING, "vae3d": {**TINY_TRAINING["vae3d"], "accumulate": 2}}
     with pytest.raises(InvalidInputError, match="another recipe"):
-        train_stage("vae3d", tiny_store.path, tmp_path, TrainingConfig.model_validate(other))
+        train("vae3d", tiny_store.path, tmp_path, LatentRecipe.model_validate(other))
 
 
 def test_a_compiler_that_fails_is_explained_in_one_line() -> None:
@@ -511,14 +512,14 @@ def test_copies_of_a_medium_fall_into_one_fold(tiny_store: FlowStore) -> None:
 
 
 def test_a_fold_trains_on_its_own_samples_and_claims_the_run(tiny_store: FlowStore, tiny_run: Path, tmp_path: Path) -> None:
-    config = TrainingConfig.model_validate(TINY_TRAINING)
-    train_stage("vae3d", tiny_store.path, tmp_path, config, fold=Fold(1, 3))
+    config = LatentRecipe.model_validate(TINY_TRAINING)
+    train("vae3d", tiny_store.path, tmp_path, config, fold=Fold(1, 3))
     with (tmp_path / "vae3d" / "history" / "metrics.csv").open(newline="") as file:
         fold_rows = list(csv.DictReader(file))
     assert len(fold_rows) == 2
     assert best_validation_loss(tmp_path, "vae3d") != best_validation_loss(tiny_run, "vae3d")
     with pytest.raises(InvalidInputError, match="another fold"):
-        train_stage("vae3d", tiny_store.path, tmp_path, config, fold=Fold(0, 3))
+        train("vae3d", tiny_store.path, tmp_path, config, fold=Fold(0, 3))
 
 
 @pytest.mark.parametrize(("index", "count"), [(0, 1), (3, 3), (-1, 2)])

@@ -19,14 +19,15 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import open_mask, target_mask
 from resinflow.presets.direct.networks import VoxelNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
-from resinflow.presets.direct.recipe import VoxelTrainingConfig
-from resinflow.presets.direct.run import DirectStage, train_direct
-from resinflow.presets.latent.recipe import TrainingConfig
+from resinflow.presets.direct.recipe import DirectRecipe
+from resinflow.presets.direct.stages import DirectPreset, DirectStage
+from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.presets.load import load_model
-from resinflow.presets.paper.recipe import PaperTrainingConfig
-from resinflow.presets.training import load_recipe, on_machine, stage_options, train_recipe
+from resinflow.presets.paper.recipe import PaperRecipe
+from resinflow.presets.recipes import load_recipe
+from resinflow.presets.training import on_machine, stage_options, train
+from resinflow.train.data import FlowDataset
 from resinflow.train.flow_stage import flow_rate_error, masked_rmse
-from resinflow.train.loading import FlowDataset
 from tests.commands import refusal, run
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -38,14 +39,14 @@ TINY: dict[str, Any] = {
     "model": {"base": "response", "network": UNET},
     "direct": {"epochs": 2, "batch_size": 2, "precision": "32-true"},
 }
-CONFIG = VoxelTrainingConfig.model_validate(TINY)
+CONFIG = DirectRecipe.model_validate(TINY)
 
 
 @pytest.fixture(scope="module")
 def finished(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of a very small network; tests only read it."""
     folder = tmp_path_factory.mktemp("voxel")
-    train_recipe("direct", tiny_store.path, folder, CONFIG)
+    train("direct", tiny_store.path, folder, CONFIG)
     return folder
 
 
@@ -53,9 +54,9 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "model" / "model.safetensors")
 
 
-def batch_of(store: FlowStore, config: VoxelTrainingConfig) -> tuple[Tensor, Tensor]:
-    samples = FlowDataset(store, "train", mirrored=False, inputs=config.model)
-    return default_collate([samples[0], samples[1]])
+def batch_of(store: FlowStore, config: DirectRecipe) -> tuple[Tensor, Tensor]:
+    samples = FlowDataset(store, "train", DirectPreset(), config)
+    return default_collate([samples[0, 0], samples[0, 1]])
 
 
 def test_the_finished_run_holds_a_model_with_its_story(finished: Path) -> None:
@@ -69,21 +70,20 @@ def test_the_finished_run_holds_a_model_with_its_story(finished: Path) -> None:
 
 
 def test_targets_are_scaled_by_their_rms_over_the_training_split(finished: Path, tiny_store: FlowStore) -> None:
-    samples = FlowDataset(tiny_store, "train", mirrored=False, inputs=CONFIG.model)
-    squares = sum(samples[place][1].square().sum(dim=(1, 2, 3)) for place in range(len(samples)))
-    voxels = sum(target_mask(samples[place][0][None])[0].sum(dim=(1, 2, 3)) for place in range(len(samples)))
+    samples = FlowDataset(tiny_store, "train", DirectPreset(), CONFIG)
+    squares = sum(samples[0, place][1].square().sum(dim=(1, 2, 3)) for place in range(len(samples)))
+    voxels = sum(target_mask(samples[0, place][0][None])[0].sum(dim=(1, 2, 3)) for place in range(len(samples)))
     assert torch.allclose(weights(finished)["target_scale"], (squares / voxels).sqrt(), rtol=1e-4)
 
 
 def test_the_loss_is_the_error_of_the_correction_plus_that_of_its_flow_rate(tiny_store: FlowStore) -> None:
-    config = VoxelTrainingConfig.model_validate({**TINY, "direct": {**TINY["direct"], "flow_rate_weight": 3.0}})
+    config = DirectRecipe.model_validate({**TINY, "direct": {**TINY["direct"], "flow_rate_weight": 3.0}})
     network = VoxelNetwork(config.model)
     conditions, target = batch_of(tiny_store, config)
-    terms, count = DirectStage(network, config.direct).batch_losses((conditions, target), "train", 0)
+    terms = DirectStage(network, config.direct).losses((conditions, target), "train", 0)
     found, scaled = network(conditions), network.scaled(target)
     error = masked_rmse(found, scaled, target_mask(conditions))
     expected = error + 3.0 * flow_rate_error(found, scaled, open_mask(conditions))
-    assert count == 2
     assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_the_loss_is_the_error_of_the_correction_plus_that_of_its_flow_rate(tiny
 def test_a_few_steps_lower_the_loss(sizes: dict[str, Any], tiny_store: FlowStore) -> None:
     if sizes is FNO:
         pytest.importorskip("neuralop")
-    config = VoxelTrainingConfig.model_validate({**TINY, "model": {"base": "response", "network": sizes}})
+    config = DirectRecipe.model_validate({**TINY, "model": {"base": "response", "network": sizes}})
     torch.manual_seed(0)
     network = VoxelNetwork(config.model)
     stage = DirectStage(network, config.direct)
@@ -100,7 +100,7 @@ def test_a_few_steps_lower_the_loss(sizes: dict[str, Any], tiny_store: FlowStore
     optimizer = torch.optim.AdamW(stage.parameters(), lr=5e-3)
     losses = []
     for place in range(40):
-        loss = stage.batch_losses(batch, "train", place)[0]["loss"]
+        loss = stage.losses(batch, "train", place)["loss"]
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -120,9 +120,9 @@ def test_an_interrupted_run_resumed_gives_the_weights_of_one_that_ran_through(
 
     monkeypatch.setattr(DirectStage, "on_train_epoch_start", interrupt_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train_direct(tiny_store.path, tmp_path, CONFIG)
+        train("direct", tiny_store.path, tmp_path, CONFIG)
     assert not (tmp_path / "model").exists()
-    train_direct(tiny_store.path, tmp_path, CONFIG)
+    train("direct", tiny_store.path, tmp_path, CONFIG)
     assert started == [0, 1, 1]
     through, resumed = weights(finished), weights(tmp_path)
     assert all(torch.equal(through[name], resumed[name]) for name in through)
@@ -130,37 +130,37 @@ def test_an_interrupted_run_resumed_gives_the_weights_of_one_that_ran_through(
 
 def test_a_fourier_operator_is_trained_resumed_and_loaded_like_any_network(tiny_store: FlowStore, tmp_path: Path) -> None:
     pytest.importorskip("neuralop")
-    config = VoxelTrainingConfig.model_validate({**TINY, "model": {"base": "response", "network": FNO}})
-    made = train_direct(tiny_store.path, tmp_path, config)
+    config = DirectRecipe.model_validate({**TINY, "model": {"base": "response", "network": FNO}})
+    made = train("direct", tiny_store.path, tmp_path, config)
     assert (tmp_path / "direct" / "last.ckpt").is_file()
     before = weights(tmp_path)
     (made / "model.safetensors").unlink()
     (made / "config.json").unlink()
     (made / "log.json").unlink()
     made.rmdir()
-    train_direct(tiny_store.path, tmp_path, config)  # all epochs are done: the weights come from the checkpoint
+    train("direct", tiny_store.path, tmp_path, config)  # all epochs are done: the weights come from the checkpoint
     assert all(torch.equal(before[name], after) for name, after in weights(tmp_path).items())
     assert isinstance(DirectPredictor.load(made), DirectPredictor)
 
 
 def test_a_finished_run_is_not_trained_again_and_refuses_another_recipe(finished: Path, tiny_store: FlowStore) -> None:
     before = (finished / "model" / "model.safetensors").stat().st_mtime_ns
-    assert train_direct(tiny_store.path, finished, CONFIG) == finished / "model"
+    assert train("direct", tiny_store.path, finished, CONFIG) == finished / "model"
     assert (finished / "model" / "model.safetensors").stat().st_mtime_ns == before
     with pytest.raises(InvalidInputError, match="another recipe"):
-        train_direct(tiny_store.path, finished, VoxelTrainingConfig.model_validate({**TINY, "seed": 1}))
+        train("direct", tiny_store.path, finished, DirectRecipe.model_validate({**TINY, "seed": 1}))
 
 
 def test_data_without_the_flow_that_is_corrected_are_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
-    grid = VoxelTrainingConfig.model_validate({**TINY, "model": {"base": "grid", "network": UNET}})
+    grid = DirectRecipe.model_validate({**TINY, "model": {"base": "grid", "network": UNET}})
     with pytest.raises(InvalidInputError, match="own grid"):
-        train_direct(tiny_store.path, tmp_path, grid)
+        train("direct", tiny_store.path, tmp_path, grid)
 
 
 @pytest.mark.parametrize("name", ["baseline-unet", "baseline-fno"])
 def test_the_recipes_of_the_baselines_are_read_and_have_about_two_million_parameters(name: str) -> None:
     recipe = load_recipe(RECIPES / f"{name}.yaml")
-    assert isinstance(recipe, VoxelTrainingConfig)
+    assert isinstance(recipe, DirectRecipe)
     assert (recipe.name, recipe.model.base) == (name, "grid")
     if recipe.model.network.kind == "fno":
         pytest.importorskip("neuralop")
@@ -170,7 +170,7 @@ def test_the_recipes_of_the_baselines_are_read_and_have_about_two_million_parame
 
 def test_the_reduced_published_system_is_read_as_one_recipe_for_its_three_stages() -> None:
     recipe = load_recipe(RECIPES / "baseline-paper.yaml")
-    assert isinstance(recipe, PaperTrainingConfig)
+    assert isinstance(recipe, PaperRecipe)
     assert recipe.normalisation == "max"
 
 
@@ -178,15 +178,15 @@ def test_the_reduced_published_system_is_read_as_one_recipe_for_its_three_stages
     ("recipe", "stage", "message"),
     [
         (CONFIG, "diffusion", "has no stage diffusion; needed: direct, or a recipe with another preset"),
-        (TrainingConfig(), "direct", "has no stage direct; needed: vae3d, vae2d, diffusion, or a recipe with preset: voxel"),
-        (PaperTrainingConfig(), "direct", "has no stage direct"),
+        (LatentRecipe(), "direct", "has no stage direct; needed: vae3d, vae2d, diffusion, or a recipe with preset: direct"),
+        (PaperRecipe(), "direct", "has no stage direct"),
     ],
 )
 def test_a_stage_of_another_preset_is_refused(recipe: Any, stage: Any, message: str, tmp_path: Path) -> None:
     for refused in (
         lambda: stage_options(recipe, stage),
         lambda: on_machine(recipe, stage, devices=1),
-        lambda: train_recipe(stage, "no-data", tmp_path, recipe),
+        lambda: train(stage, "no-data", tmp_path, recipe),
     ):
         with pytest.raises(InvalidInputError, match=message):
             refused()
@@ -201,7 +201,7 @@ def test_the_command_line_trains_the_stage_and_refuses_mistakes_in_one_line(
     run("train", "direct", "--recipe", recipe, *files)
     assert "stage direct is finished" in capsys.readouterr().out
     assert "no stage vae2d" in refusal(capsys, "train", "vae2d", "--recipe", recipe, *files)
-    assert "preset: voxel" in refusal(capsys, "train", "direct", *files)
+    assert "preset: direct" in refusal(capsys, "train", "direct", *files)
     recipe.write_text(json.dumps({**TINY, "direct": {"epoch": 3}}))
     assert "direct.epoch" in refusal(capsys, "train", "direct", "--recipe", recipe, *files)
 

@@ -184,16 +184,12 @@ def _is_model(hint: Any) -> bool:
 def _recipe_blocks() -> dict[str, str]:
     """The keys of every recipe, with the groups of keys inside it once each."""
     from resinflow.data import GenerationConfig
-    from resinflow.presets import TrainingConfig
-    from resinflow.presets.direct.recipe import VoxelTrainingConfig
-    from resinflow.presets.paper.recipe import PaperTrainingConfig
+    from resinflow.presets import RECIPES
     from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
         "recipe-data": GenerationConfig,
-        "recipe-latent": TrainingConfig,
-        "recipe-direct": VoxelTrainingConfig,
-        "recipe-paper": PaperTrainingConfig,
+        **{f"recipe-{preset}": recipe for preset, recipe in RECIPES.items()},
         "recipe-search": SearchRecipe,
     }
     written: set[type[BaseModel]] = set()

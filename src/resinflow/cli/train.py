@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App
 
@@ -13,7 +13,7 @@ from resinflow.cli.options import FLAT, TrainingFiles
 train_app = App(
     name="train",
     help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
-    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: voxel) have one: direct.",
+    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct.",
 )
 
 
@@ -37,20 +37,20 @@ def diffusion(files: Annotated[TrainingFiles, FLAT]) -> None:
 
 @train_app.command
 def direct(files: Annotated[TrainingFiles, FLAT]) -> None:
-    """The one stage of a deterministic baseline (preset: voxel): a U-Net or Fourier operator learns the correction directly."""
+    """The stage of a deterministic baseline (preset: direct): a U-Net or Fourier operator learns the correction directly."""
     _train("direct", files)
 
 
-def _train(stage: Literal["vae3d", "vae2d", "diffusion", "direct"], files: TrainingFiles) -> None:
+def _train(stage: str, files: TrainingFiles) -> None:
     from resinflow.data import Fold
-    from resinflow.presets import TrainingConfig, model_directory
-    from resinflow.presets.training import load_recipe, on_machine, train_recipe
+    from resinflow.presets import LatentRecipe, load_recipe, model_directory
+    from resinflow.presets.training import on_machine, train
 
-    recipe = load_recipe(files.recipe) if files.recipe is not None else TrainingConfig()
+    recipe = load_recipe(files.recipe) if files.recipe is not None else LatentRecipe()
     recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
     fold = Fold(*files.fold) if files.fold is not None else None
     start = model_directory(files.start) if files.start is not None else None
-    result = train_recipe(stage, files.data, files.run, recipe, fold=fold, start=start)
+    result = train(stage, files.data, files.run, recipe, fold=fold, start=start)
     _report(stage, result)
 
 

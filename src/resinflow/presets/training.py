@@ -1,91 +1,74 @@
-"""Every preset behind one recipe: which one it is for, what trains its stages, and what a machine may change in it."""
+"""The one door to training: every preset behind one table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from lightning.pytorch.callbacks import Callback
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from resinflow.data import Fold
-from resinflow.flow import InvalidInputError, read_config
-from resinflow.presets.direct.recipe import DIRECT, DirectStageName, VoxelTrainingConfig, load_voxel_config
-from resinflow.presets.direct.run import train_direct
-from resinflow.presets.latent.recipe import TrainingConfig, load_training_config
-from resinflow.presets.latent.run import train_stage
-from resinflow.presets.paper.recipe import PaperTrainingConfig, load_paper_config
-from resinflow.presets.paper.run import train_paper_stage
-from resinflow.train import STAGES, StageConfig, StageName
+from resinflow.data import FlowSource, Fold
+from resinflow.flow import InvalidInputError
+from resinflow.models import Device
+from resinflow.presets.direct.stages import DirectPreset
+from resinflow.presets.latent.stages import LatentPreset
+from resinflow.presets.paper.stages import PaperPreset
+from resinflow.train import BaseRecipe, StageOptions
+from resinflow.train import run as engine
+from resinflow.train.preset import Preset
 
-Recipe = TrainingConfig | PaperTrainingConfig | VoxelTrainingConfig
-PresetStage = StageName | DirectStageName
-"""The stages of all presets."""
+__all__ = ["PRESETS", "on_machine", "stage_options", "train"]
 
+PRESETS: dict[str, Preset[Any, Any, Any]] = {
+    "latent": LatentPreset(),
+    "direct": DirectPreset(),
+    "paper": PaperPreset(),
+}
 
-class _Head(BaseModel):
-    """The one key that tells the presets' recipes apart."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    preset: str | None = None
+Recipe = TypeVar("Recipe", bound=BaseRecipe)
 
 
-def load_recipe(path: str | Path) -> Recipe:
-    """Return the recipe in a YAML file: ``preset: paper`` and ``preset: voxel`` say whose it is, without it is our own model's.
+def train(
+    stage: str,
+    data: str | Path | FlowSource,
+    run: str | Path,
+    recipe: BaseRecipe,
+    *,
+    fold: Fold | None = None,
+    callbacks: Sequence[Callback] = (),
+    start: Path | None = None,
+    device: Device = "auto",
+) -> Path:
+    """Train one stage of the recipe's preset; see :func:`resinflow.train.run.train`.
 
     Raises:
-        InvalidInputError: no such file, an unknown key or a value out of range.
+        InvalidInputError: as there, a stage that the recipe's preset does not have, or a start for a preset that starts from
+            nothing.
     """
-    preset = read_config(Path(path), _Head).preset
-    if preset == PaperTrainingConfig.model_fields["preset"].default:
-        return load_paper_config(path)
-    if preset == VoxelTrainingConfig.model_fields["preset"].default:
-        return load_voxel_config(path)
-    return load_training_config(path)
+    stage_options(recipe, stage)
+    return engine.train(
+        PRESETS[recipe.preset], stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device
+    )
 
 
-def stage_options(recipe: Recipe, stage: PresetStage) -> StageConfig:
+def stage_options(recipe: BaseRecipe, stage: str) -> StageOptions:
     """Return the options of one stage of a recipe.
 
     Raises:
         InvalidInputError: a stage that the recipe's preset does not have.
     """
-    if stage not in _stages(recipe):
-        raise _other_preset(recipe, stage)
-    return getattr(recipe, stage)
-
-
-def train_recipe(
-    stage: PresetStage,
-    data: str | Path,
-    run: str | Path,
-    recipe: Recipe,
-    *,
-    callbacks: Sequence[Callback] = (),
-    fold: Fold | None = None,
-    start: Path | None = None,
-) -> Path:
-    """Train one stage of the recipe's preset; see :func:`resinflow.presets.latent.run.train_stage`.
-
-    Raises:
-        InvalidInputError: as there, a stage that the recipe's preset does not have, or a start for another preset than our own.
-    """
-    if start is not None and not isinstance(recipe, TrainingConfig):
+    if stage not in recipe.stages:
+        owners = [name for name, preset in PRESETS.items() if stage in preset.Recipe.stages]
+        fitting = f"preset: {owners[0]}" if len(owners) == 1 else "another preset"
         raise InvalidInputError(
-            f"the recipe {recipe.name!r} has preset {recipe.preset!r}, whose training starts from nothing; needed: a recipe "
-            "without preset, or no model to start from."
+            f"the recipe {recipe.name!r} has no stage {stage}; needed: {', '.join(recipe.stages)}, or a recipe with {fitting}."
         )
-    if isinstance(recipe, VoxelTrainingConfig) and stage == DIRECT:
-        return train_direct(data, run, recipe, callbacks=callbacks, fold=fold)
-    if isinstance(recipe, VoxelTrainingConfig) or stage == DIRECT:
-        raise _other_preset(recipe, stage)
-    if isinstance(recipe, PaperTrainingConfig):
-        return train_paper_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold)
-    return train_stage(stage, data, run, recipe, callbacks=callbacks, fold=fold, start=start)
+    return recipe.options(stage)
 
 
-def on_machine(recipe: Recipe, stage: PresetStage, *, devices: int | None = None, workers: int | None = None) -> Recipe:
+def on_machine(recipe: Recipe, stage: str, *, devices: int | None = None, workers: int | None = None) -> Recipe:
     """Return the recipe with another number of devices or workers for a stage; it stays the same recipe to its run.
 
     Raises:
@@ -93,22 +76,11 @@ def on_machine(recipe: Recipe, stage: PresetStage, *, devices: int | None = None
             preset does not have.
     """
     options = stage_options(recipe, stage)
-    chosen = {name: value for name, value in (("devices", devices), ("workers", workers)) if value is not None}
+    changes = {name: value for name, value in (("devices", devices), ("workers", workers)) if value is not None}
     try:
-        changed = type(options).model_validate({**options.model_dump(), **chosen})
+        changed = type(options).model_validate({**options.model_dump(), **changes})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "devices"
         raise InvalidInputError(f"{stage}: {place}: {first['msg'].removeprefix('Value error, ')}.") from None
     return recipe.model_copy(update={stage: changed})
-
-
-def _stages(recipe: Recipe) -> tuple[PresetStage, ...]:
-    return (DIRECT,) if isinstance(recipe, VoxelTrainingConfig) else STAGES
-
-
-def _other_preset(recipe: Recipe, stage: PresetStage) -> InvalidInputError:
-    fitting = "preset: voxel" if stage == DIRECT else "another preset"
-    return InvalidInputError(
-        f"the recipe {recipe.name!r} has no stage {stage}; needed: {', '.join(_stages(recipe))}, or a recipe with {fitting}."
-    )

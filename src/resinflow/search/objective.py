@@ -15,8 +15,10 @@ from lightning.pytorch.callbacks import Callback
 
 from resinflow.data import Fold
 from resinflow.flow import InvalidInputError, replacing
-from resinflow.presets.training import Recipe, train_recipe
-from resinflow.train import STAGES, StageName, best_validation_loss, weights_of
+from resinflow.presets import STAGES, Recipe, StageName
+from resinflow.presets.training import train
+from resinflow.train.history import best_validation_loss
+from resinflow.train.record import weights_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class StageObjective:
         path = setup.folder / "trial.json"
         recipe = setup.recipe.model_dump(mode="json")
         result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if result.get("recipe") != recipe:
+        if not result or type(setup.recipe).model_validate(result["recipe"]) != setup.recipe:
             gc.collect()  # a training that failed may still hold memory of the GPU
             try:
                 with logged(setup.folder / "log.txt"):
@@ -87,13 +89,13 @@ class StageObjective:
         fold = Fold(*setup.fold) if setup.fold is not None else None
         for stage in STAGES[: STAGES.index(setup.stage)]:
             if self.start is None:
-                train_recipe(stage, self.data, setup.folder, setup.recipe, fold=fold)
+                train(stage, self.data, setup.folder, setup.recipe, fold=fold)
             elif not (setup.folder / stage).is_dir():
                 check_start(self.start, stage)
                 with replacing(setup.folder / stage) as temporary:
                     shutil.copytree(self.start / stage, temporary, ignore=shutil.ignore_patterns("*.ckpt"))
         report = _EpochReport(setup.report)
-        train_recipe(setup.stage, self.data, setup.folder, setup.recipe, callbacks=(report,), fold=fold)
+        train(setup.stage, self.data, setup.folder, setup.recipe, callbacks=(report,), fold=fold)
 
     def _clear(self, folder: Path) -> None:
         """Remove weights and checkpoints, and the model, which is none without them; histories and logs stay."""

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.flow import InvalidInputError, option, read_config, with_options
-from resinflow.presets.training import Recipe, load_recipe, stage_options
-from resinflow.train import MACHINE_OPTIONS, STAGES, Positive, StageName
+from resinflow.presets import STAGES, Recipe, StageName, load_recipe
+from resinflow.presets.training import stage_options
+from resinflow.train import MACHINE_OPTIONS, Positive
 
 _TITLE = "the training recipe"
 

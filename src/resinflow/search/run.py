@@ -24,12 +24,11 @@ from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedT
 
 from resinflow.data import data_fingerprint, open_flows
 from resinflow.flow import InvalidInputError, replacing
-from resinflow.presets import TrainingConfig
+from resinflow.presets import STAGES, LatentRecipe
 from resinflow.search.objective import Objective, StageObjective, TrialSetup, check_start
 from resinflow.search.plan import SearchPlan
 from resinflow.search.results import TrialRow, rows_of, write_results
 from resinflow.search.study import ERROR, HEARTBEAT, INTERRUPTED, POINT, VALUES, Heartbeat, SharedStudy, open_study
-from resinflow.train import STAGES
 
 RowWatch = Callable[[list[TrialRow]], None]
 """Sees all rows after every trial."""
@@ -148,7 +147,7 @@ def search_training(
     """
     source = open_flows(data)  # a mistake here would fail every trial
     source.indices("train")
-    if isinstance(plan.base, TrainingConfig):  # the published system measures its own factors
+    if isinstance(plan.base, LatentRecipe):  # the published system measures its own factors
         dict(source.statistics)
     if plan.start is not None:
         for stage in STAGES[: STAGES.index(plan.recipe.stage)]:

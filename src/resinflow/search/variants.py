@@ -25,13 +25,15 @@ from safetensors.torch import load_file
 from resinflow.data import open_flows
 from resinflow.flow import InvalidInputError, replacing, with_options
 from resinflow.models import save_weights
-from resinflow.presets import LatentDiffusion, LatentPredictor, ModelConfig, TrainingConfig
-from resinflow.presets.training import Recipe, train_recipe
+from resinflow.presets import STAGES, LatentDiffusion, LatentPredictor, LatentRecipe, ModelConfig, Recipe, StageName
+from resinflow.presets.training import train
 from resinflow.search.objective import Objective, TrialSetup, check_start, logged
 from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
 from resinflow.search.results import TrialRow
 from resinflow.search.run import RowWatch, Search
-from resinflow.train import MACHINE_OPTIONS, METRICS, MODEL, STAGES, StageName, claim_run, weights_of
+from resinflow.train import MACHINE_OPTIONS
+from resinflow.train.history import METRICS
+from resinflow.train.record import MODEL, record_run, result_of, weights_of
 
 REFERENCE = "reference"
 """The variant that changes nothing; the others take the stages from it that they do not change."""
@@ -79,7 +81,7 @@ def variant_place(variant: str, seed: int | None = None) -> str:
     return variant if seed is None else f"{variant}/seed-{seed}"
 
 
-def plan_variants(base: TrainingConfig, variants: Mapping[str, Mapping[str, Any]], seeds: Sequence[int] = ()) -> VariantPlan:
+def plan_variants(base: LatentRecipe, variants: Mapping[str, Mapping[str, Any]], seeds: Sequence[int] = ()) -> VariantPlan:
     """Return the plan of variants of ``base``; the recipe of every one is tried.
 
     Args:
@@ -138,7 +140,7 @@ class VariantObjective:
     """
 
     data: str
-    base: TrainingConfig
+    base: LatentRecipe
     folder: Path
     result: str
     score: Callable[[Path, Path], object]
@@ -150,7 +152,7 @@ class VariantObjective:
         Raises:
             InvalidInputError: the variant's folder belongs to another recipe or data set, or the reference is not finished.
         """
-        claim_run(setup.folder, setup.recipe, open_flows(self.data))
+        record_run(setup.folder, setup.recipe, open_flows(self.data))
         result = setup.folder / self.result
         if not result.is_file():
             with logged(setup.folder / "log.txt"):
@@ -159,7 +161,7 @@ class VariantObjective:
         return self.value(result)
 
     def _train(self, run: Path, recipe: Recipe) -> None:
-        if not isinstance(recipe, TrainingConfig):
+        if not isinstance(recipe, LatentRecipe):
             raise InvalidInputError(f"the recipe has preset {recipe.preset!r}; needed: a recipe without preset for variants.")
         variant, *seed = run.relative_to(self.folder).parts
         reference = self.base.model_copy(update={"seed": recipe.seed}) if seed else self.base
@@ -173,12 +175,12 @@ class VariantObjective:
         for stage in STAGES[: STAGES.index(first)]:
             adopt_stage(start, run, stage, recipe)
         for stage in STAGES:
-            if not weights_of(run, stage).is_file():
+            if not result_of(run, stage, STAGES).exists():
                 with _counted_seconds(run, stage):
-                    train_recipe(stage, self.data, run, recipe)
+                    train(stage, self.data, run, recipe)
 
 
-def first_changed_stage(reference: TrainingConfig, variant: TrainingConfig) -> StageName | None:
+def first_changed_stage(reference: LatentRecipe, variant: LatentRecipe) -> StageName | None:
     """Return the first stage that trains otherwise in ``variant``; None if all train as in ``reference``.
 
     Options of the machine count as equal. An option of the model that is not listed as one of the denoiser or the prediction
@@ -194,7 +196,7 @@ def first_changed_stage(reference: TrainingConfig, variant: TrainingConfig) -> S
     return None
 
 
-def adopt_stage(start: Path, run: Path, stage: StageName, recipe: TrainingConfig) -> None:
+def adopt_stage(start: Path, run: Path, stage: StageName, recipe: LatentRecipe) -> None:
     """Make a finished stage of the VAE in ``start`` one of ``run``, as if it had been trained there.
 
     The denoiser, which may have another shape here and which these stages do not train, has the recipe's initial weights.

@@ -1,23 +1,44 @@
-"""Loaders whose batches depend on seed and epoch alone, whatever the number of worker and training processes."""
+"""Training data of any preset: one data set, one pair of loaders.
+
+Samples come from any source (:class:`resinflow.data.FlowSource`): a store on disk or object storage, or the published layout.
+Small splits stay in memory; larger ones are read again in every epoch, ahead of the training step, by worker processes. What a
+sample looks like depends on the seed, the epoch and its number alone: neither on the workers, nor on what stays in memory, nor
+on how often a run was interrupted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import os
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import lightning as L
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from resinflow.data import FlowSource
 from resinflow.flow import InvalidInputError
+from resinflow.train.options import BaseRecipe, StageOptions
+from resinflow.train.preset import Preset, Visit
+from resinflow.train.seeds import Stream, derive_seed
 
+__all__ = ["MEMORY", "FlowDataset", "Place", "Samples", "Share", "SharedSampler", "StageData", "flow_data"]
+
+Recipe = TypeVar("Recipe", bound=BaseRecipe)
+Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
 Item = TypeVar("Item", covariant=True)
+
 Place = tuple[int, int]
-"""Epoch and index in the data set: all that the random numbers of a sample depend on."""
+"""Epoch, and position in the split."""
+MEMORY = 8e9
+"""Bytes up to which the training and the validation split together stay in memory."""
+_MOST_WORKERS = 4
+"""By default; a store on disk feeds a hundred samples a second into each."""
+_PREFETCH = 4
+"""Batches that every worker reads ahead."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +47,6 @@ class Share:
 
     rank: int = 0
     size: int = 1
-
-
-class SeededDataset(Dataset[Item]):
-    """A data set whose random numbers (PyTorch's global generator) are those of (seed, epoch, index).
-
-    Args:
-        inner: a map-style data set.
-        seed: of the stage.
-    """
-
-    def __init__(self, inner: Dataset[Item], seed: int) -> None:
-        self._inner = inner
-        self._seed = seed
-
-    def __getitem__(self, place: Place) -> Item:
-        epoch, index = place
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(Stream.AUGMENTATION, self._seed, epoch, index))
-            return self._inner[index]
 
 
 class SharedSampler(Sampler[Place]):
@@ -85,138 +87,198 @@ class SharedSampler(Sampler[Place]):
             yield self._epoch, index
 
 
-def reproducible_loader(loader: DataLoader[Any], share: Share, seed: int, workers: int) -> DataLoader[Any]:
-    """Return a loader like ``loader`` with seeded order and augmentation, for one of the processes that share its batches.
+class FlowDataset(Dataset[Batch], Generic[Recipe, Batch]):
+    """Samples of one split as the networks of a preset see them, by epoch and position.
 
-    A loader with a DistributedSampler or a :class:`SharedSampler` has its own order and share and is returned as it is.
+    Args:
+        source: the data set.
+        split: ``train`` or ``validation``.
+        preset: says what is kept of a sample, and how it is mirrored.
+        recipe: of the run; it may limit the samples of the training split.
+        stage: whose training mirrors the samples; None: they are taken as they are.
 
     Raises:
-        InvalidInputError: a data set smaller than the number of processes.
+        InvalidInputError: no sample in the split, or fewer than the recipe asks for.
     """
-    if isinstance(loader.sampler, DistributedSampler | SharedSampler):
-        return loader
-    length = len(cast(Any, loader.dataset))
-    if length < share.size:
-        raise InvalidInputError(f"{share.size} devices share {length} samples; needed: at least one each. Use fewer devices.")
-    return DataLoader(
-        cast(Dataset[Any], SeededDataset(loader.dataset, seed)),
-        cast(int, loader.batch_size) // share.size,
-        sampler=SharedSampler(length, share, seed, shuffle=isinstance(loader.sampler, RandomSampler)),
-        collate_fn=loader.collate_fn,
-        drop_last=loader.drop_last,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
+
+    def __init__(
+        self, source: FlowSource, split: str, preset: Preset[Any, Recipe, Batch], recipe: Recipe, stage: str | None = None
+    ) -> None:
+        self._source = source
+        self._process = os.getpid()
+        self._preset = preset
+        self._recipe = recipe
+        self._stage = stage
+        indices = source.indices(split)
+        samples = recipe.samples if split == "train" else None
+        if samples is not None and samples > len(indices):
+            raise InvalidInputError(
+                f"samples is {samples}, but the {split} split of {source.path} has {len(indices)}; needed: at most those."
+            )
+        if not len(indices):
+            raise InvalidInputError(f"{source.path} has no {split} sample; needed: at least one. Use a larger data set.")
+        self._indices = [int(index) for index in indices[:samples]]
+        self._memory: dict[int, Batch] | None = None
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: Place) -> Batch:
+        epoch, position = place
+        index = self._indices[position]
+        mirrors = ()
+        if self._stage is not None:
+            visit = Visit(self._recipe.seed_of(self._stage), epoch, position, index)
+            mirrors = self._preset.mirrors(self._stage, self._recipe, visit)
+        return self._preset.shown(self._sample(index), mirrors, self._recipe)
+
+    def size(self) -> int:
+        """Return the bytes that the whole split would take in memory: those of its first sample, times their number."""
+        return len(self) * sum(tensor.nbytes for tensor in self._sample(self._indices[0]))
+
+    def keep(self, workers: int = 0) -> None:
+        """Let every sample stay in memory once it was read; with workers, these read all of them now.
+
+        Processes that are forked later share what is there.
+        """
+        self._memory = {}
+        if not workers:
+            return
+        # a batch is one sample; its copy frees the file descriptor that what a worker hands over occupies
+        loader = DataLoader(_Reader(self), batch_size=None, num_workers=workers)
+        for index, sample in zip(self._indices, loader, strict=True):
+            self._memory[index] = copy.deepcopy(sample)
+
+    def read(self, index: int) -> Batch:
+        """Read what is kept of one sample of the data set."""
+        if os.getpid() != self._process:  # connections and threads do not survive a fork
+            self._inherited = self._source  # tidying up connections is left to the process that opened them
+            self._source, self._process = copy.deepcopy(self._source), os.getpid()
+        return self._preset.batch(self._source, index, self._recipe)
+
+    @property
+    def indices(self) -> list[int]:
+        """Numbers of the samples in the data set, by position."""
+        return self._indices
+
+    def _sample(self, index: int) -> Batch:
+        if self._memory is None:
+            return self.read(index)
+        if index not in self._memory:
+            self._memory[index] = self.read(index)
+        return self._memory[index]
+
+
+class _Reader(Dataset[Batch]):
+    """What is kept of the samples of a split, by position: for worker processes that fill the memory."""
+
+    def __init__(self, samples: FlowDataset[Any, Batch]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self._samples.read(self._samples.indices[position])
+
+
+class Samples(Sized, Protocol[Item]):
+    """A data set by epoch and position; what it draws at random depends on the place alone."""
+
+    def __getitem__(self, place: Place, /) -> Item: ...
 
 
 class StageData(L.LightningDataModule):
-    """Plain loaders of a training and a validation part: shuffled, and in order.
+    """Loaders of a training and a validation part whose batches depend on seed and epoch alone.
+
+    Neither the number of worker processes nor that of the training processes, which share every batch, changes them.
 
     Args:
-        training: map-style data set; its last samples of an epoch are left out where they fill no batch.
-        validation: map-style data set.
-        batch_size: of all processes together.
+        training: shuffled; its last samples of an epoch are left out where they fill no batch.
+        validation: in order.
+        options: of the stage: batch size (of all processes together) and devices.
+        seed: of the stage.
+        workers: processes that read samples, per training process.
+        device: where the batches go.
     """
 
-    def __init__(self, training: Dataset[Any], validation: Dataset[Any], batch_size: int) -> None:
+    def __init__(
+        self,
+        training: Samples[Any],
+        validation: Samples[Any],
+        options: StageOptions,
+        seed: int,
+        *,
+        workers: int = 0,
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__()
         self._training = training
         self._validation = validation
-        self._batch_size = batch_size
+        self._batch_size = options.batch_size // options.devices
+        self._seed = seed
+        self._pinned = device is not None and device.type == "cuda"
+        self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled."""
-        drop = len(cast(Any, self._training)) > self._batch_size
-        return DataLoader(self._training, self._batch_size, shuffle=True, drop_last=drop)
+        """Shuffled and mirrored: this process's share of the training batches."""
+        return self._loader(self._training, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """In order."""
-        return DataLoader(self._validation, self._batch_size)
+        """In order, as they are: this process's share of the validation batches.
+
+        Raises:
+            InvalidInputError: fewer samples than processes, as for training.
+        """
+        return self._loader(self._validation, shuffle=False)
+
+    def _loader(self, samples: Samples[Any], *, shuffle: bool) -> DataLoader[Any]:
+        share = Share() if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
+        if len(samples) < share.size:
+            raise InvalidInputError(
+                f"{share.size} devices share {len(samples)} samples; needed: at least one each. Use fewer devices."
+            )
+        return DataLoader(
+            samples,  # pyright: ignore[reportArgumentType] - by place instead of by number
+            self._batch_size,
+            sampler=SharedSampler(len(samples), share, self._seed, shuffle=shuffle),
+            drop_last=shuffle and len(samples) > self._batch_size * share.size,
+            num_workers=self.workers,
+            prefetch_factor=_PREFETCH if self.workers else None,
+            persistent_workers=self.workers > 0,
+            pin_memory=self._pinned,
+        )
 
 
-class ReproducibleData(L.LightningDataModule):
-    """A data module's training and validation loaders, made reproducible.
-
-    Args:
-        inner: its loaders have the batch size of all processes together, or a DistributedSampler.
-        seed: of the stage.
-        workers: processes that read samples, per training process.
-    """
-
-    def __init__(self, inner: L.LightningDataModule, seed: int, workers: int) -> None:
-        super().__init__()
-        self._inner = inner
-        self._seed = seed
-        self._workers = workers
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's part of the training batches."""
-        return self._reproducible(self._known_trainer().train_dataloader())
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Return this process's part of the validation batches."""
-        return self._reproducible(self._known_trainer().val_dataloader())
-
-    def _known_trainer(self) -> L.LightningDataModule:
-        """The inner data module, which may ask its trainer for rank and number of processes."""
-        self._inner.trainer = self.trainer
-        return self._inner
-
-    def _reproducible(self, loader: DataLoader[Any]) -> DataLoader[Any]:
-        trainer = cast(L.Trainer, self.trainer)
-        return reproducible_loader(loader, Share(trainer.global_rank, trainer.world_size), self._seed, self._workers)
-
-
-class Stream(IntEnum):
-    """What a random number is for; streams of one seed are independent of each other."""
-
-    NOISE = 0
-    AUGMENTATION = 1
-    ORDER = 2
-    TRAINING_BATCH = 3
-    VALIDATION_BATCH = 4
-
-
-def derive_seed(stream: Stream, seed: int, epoch: int, index: int) -> int:
-    """Return a 63-bit seed that is a function of the four numbers alone (NumPy's SeedSequence)."""
-    entropy = (seed & 0xFFFFFFFFFFFFFFFF, int(stream), epoch, index)
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
-
-
-def sample_generator(seed: int, epoch: int, index: int) -> torch.Generator:
-    """Return the CPU generator for the noise of one sample in one epoch.
-
-    A module that draws the noise of sample ``index`` from it gets the same noise in any batch and on any number of processes.
+def flow_data(
+    source: FlowSource,
+    preset: Preset[Any, Recipe, Any],
+    recipe: Recipe,
+    stage: str,
+    *,
+    device: torch.device | None = None,
+    memory: float = MEMORY,
+) -> StageData:
+    """Return the loaders of a stage's training and validation samples.
 
     Args:
-        seed: of the stage.
-        epoch: counted from 0; a constant one for validation keeps its draws alike from epoch to epoch.
-        index: of the sample in the data set.
+        source: the data set.
+        preset: says what is kept of a sample.
+        recipe: of the run.
+        stage: that trains.
+        device: where the batches go.
+        memory: bytes up to which both splits stay in memory; no size changes what is trained.
+
+    Raises:
+        InvalidInputError: no samples to train or to validate on, or fewer than the recipe asks for.
     """
-    return torch.Generator().manual_seed(derive_seed(Stream.NOISE, seed, epoch, index))
-
-
-class SeededBatches(Callback):
-    """Seeds PyTorch's own generators at every batch from (seed, epoch, batch, process).
-
-    Validation batches are seeded without the epoch: what a validation step draws is alike from epoch to epoch.
-
-    Args:
-        seed: of the stage.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
-        """Seed a training batch."""
-        place = batch_idx * trainer.world_size + trainer.global_rank
-        torch.manual_seed(derive_seed(Stream.TRAINING_BATCH, self._seed, trainer.current_epoch, place))
-
-    def on_validation_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Seed a validation batch."""
-        place = batch_idx * trainer.world_size + trainer.global_rank
-        torch.manual_seed(derive_seed(Stream.VALIDATION_BATCH, self._seed, 0, place))
+    training = FlowDataset(source, "train", preset, recipe, stage)
+    validation = FlowDataset(source, "validation", preset, recipe)
+    options = recipe.options(stage)
+    stays = training.size() + validation.size() <= memory
+    # samples in memory are mirrored by this process, unless asked otherwise: a CPU that trains has nothing to spare
+    workers = options.workers if options.workers is not None else 0 if stays else min(os.cpu_count() or 1, _MOST_WORKERS)
+    if stays:
+        for samples in (training, validation):
+            samples.keep(workers)
+    return StageData(training, validation, options, recipe.seed_of(stage), workers=workers, device=device)

@@ -5,39 +5,48 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+import signal
 import sys
+import threading
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from resinflow.flow import InvalidInputError
-from resinflow.train.checkpoints import BEST, LAST, AtomicCheckpointIO, Patience, StageCheckpoint, load_best
-from resinflow.train.data import ReproducibleData, SeededBatches
+from resinflow.flow import InvalidInputError, replacing
 from resinflow.train.history import HistoryWriter
-from resinflow.train.interruption import TermInterrupts, interruptible
-from resinflow.train.stage import StageConfig
+from resinflow.train.options import StageOptions
+from resinflow.train.seeds import SeededBatches
+
+__all__ = ["LAST", "checkpoint_activations", "compile_networks", "explained_compiler_errors", "fit_stage"]
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+_MONITOR = "validation_loss"
 
 
 def fit_stage(
     folder: Path,
     module: L.LightningModule,
     data: L.LightningDataModule,
-    options: StageConfig,
+    options: StageOptions,
     *,
     callbacks: Sequence[Callback] = (),
     seed: int | None = None,
+    device: torch.device | None = None,
 ) -> None:
     """Train ``module`` in ``folder``, from ``last.ckpt`` on where there is one; afterwards it holds the weights to keep.
 
@@ -49,37 +58,33 @@ def fit_stage(
         folder: of the stage, inside the run directory.
         module: logs ``train_...`` and ``validation_...`` once an epoch (``on_epoch``), each with its ``batch_size``, and
             ``validation_loss`` among them.
-        data: its loaders are plain ones (a data set that draws from PyTorch's generator alone, ``shuffle=True`` for training)
-            with ``options.batch_size``; order, seeds, worker processes and the share of each device are set here. Loaders with
-            a DistributedSampler are taken as they are.
+        data: its loaders give this process's share of the batches (:class:`~resinflow.train.data.StageData`).
         options: of the stage. Checkpointing of activations is the module's own matter.
         callbacks: further ones, called before checkpoints are written.
         seed: of the stage; by default the one that PyTorch was seeded with last.
+        device: what to train on; by default the best that is there.
 
     Raises:
         InvalidInputError: devices that are not there, a damaged checkpoint, or no working compiler where one is asked for.
         KeyboardInterrupt: the user (SIGINT) or the queueing system (SIGTERM) stops the process.
     """
     seed = torch.initial_seed() if seed is None else seed
-    trainer = _make_trainer(folder, options, [*callbacks], seed)
+    trainer = _make_trainer(folder, options, [*callbacks], seed, device)
     if options.compile:
         compile_networks(module)
     if trainer.world_size > 1:
         _log_means_over_processes(module, trainer.world_size)
-    checkpoint = folder / LAST
-    with interruptible(), explained_compiler_errors() if options.compile else nullcontext():
+    last = folder / LAST
+    with _heard_interruptions(), explained_compiler_errors() if options.compile else nullcontext():
         # the checkpoint is the run's own and holds tensors and numbers only
-        trainer.fit(
-            module,
-            ReproducibleData(data, seed, options.workers or 0),
-            ckpt_path=checkpoint if checkpoint.is_file() else None,
-            weights_only=True,
-        )
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     if options.keep == "best":
         load_best(module, folder / BEST)
 
 
-def _make_trainer(folder: Path, options: StageConfig, callbacks: list[Callback], seed: int) -> L.Trainer:
+def _make_trainer(
+    folder: Path, options: StageOptions, callbacks: list[Callback], seed: int, device: torch.device | None
+) -> L.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for category in (UserWarning, FutureWarning):  # hints, and what Lightning itself has to change
@@ -101,7 +106,7 @@ def _make_trainer(folder: Path, options: StageConfig, callbacks: list[Callback],
         return L.Trainer(
             max_epochs=options.epochs,
             precision=options.precision,
-            accelerator="auto",
+            accelerator="auto" if device is None else device.type,
             devices=options.devices,
             # the buffers are constants, and in validation the processes may have different numbers of batches
             strategy=DDPStrategy(broadcast_buffers=False) if options.devices > 1 else "auto",
@@ -123,7 +128,7 @@ def _make_trainer(folder: Path, options: StageConfig, callbacks: list[Callback],
         ) from None
 
 
-def _cluster(options: StageConfig) -> list[SLURMEnvironment]:
+def _cluster(options: StageOptions) -> list[SLURMEnvironment]:
     """The queueing system, if this process is one of its tasks; it must have started one task a device."""
     if not SLURMEnvironment.detect():
         return []
@@ -221,3 +226,121 @@ def explained_compiler_errors() -> Iterator[None]:
 
 def _has_forward(module: nn.Module) -> bool:
     return type(module).forward is not nn.Module.forward
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are whole or not there.
+
+    Lightning's own way goes over the system's temporary folder; a move from there to another disk can be killed half-way.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write beside ``path``, then take its place."""
+        with replacing(Path(path)) as temporary:
+            super().save_checkpoint(checkpoint, temporary, storage_options)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = lambda storage, _: storage, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return the content of a checkpoint: tensors and plain values only.
+
+        Raises:
+            InvalidInputError: a truncated or foreign file.
+        """
+        if not zipfile.is_zipfile(path):
+            raise InvalidInputError(f"{path} is no whole checkpoint; copy it again, or remove it to train this stage anew.")
+        return super().load_checkpoint(path, map_location, weights_only=True)
+
+
+class StageCheckpoint(ModelCheckpoint):
+    """One file, replaced after every epoch (``last.ckpt``) or after every best one (``best.ckpt``, weights alone).
+
+    Args:
+        folder: of the stage.
+        name: ``LAST`` or ``BEST``.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        best = name == BEST
+        super().__init__(
+            folder,
+            filename=Path(name).stem,
+            monitor=_MONITOR if best else None,
+            save_top_k=1,
+            save_weights_only=best,
+            save_on_train_epoch_end=True,  # after validation and after the callbacks that write the history
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best value so far, also where the run directory has moved since."""
+        here = str(self.dirpath)
+
+        def moved(path: str) -> str:
+            return str(Path(here) / Path(path).name) if path else path
+
+        paths = {name: moved(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {moved(path): value for path, value in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **paths, "best_k_models": best, "dirpath": here})
+
+
+class Patience(EarlyStopping):
+    """Stops after ``epochs`` epochs without a smaller validation loss; a resumed run that had stopped stays stopped.
+
+    Args:
+        epochs: without improvement.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        # a loss that is not finite is no improvement, and the patience decides
+        super().__init__(_MONITOR, patience=epochs, check_finite=False, check_on_train_epoch_end=True)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop at once if the checkpoint that training goes on from was the last one."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+def load_best(module: L.LightningModule, path: Path) -> None:
+    """Fill ``module`` with the weights of ``best.ckpt``.
+
+    Raises:
+        InvalidInputError: no such file, because no epoch had a finite validation loss, or a damaged one.
+    """
+    if not path.is_file():
+        raise InvalidInputError(
+            f"{path} does not exist; needed: an epoch with a finite validation loss. Lower the learning rate."
+        )
+    module.load_state_dict(AtomicCheckpointIO().load_checkpoint(path)["state_dict"])
+
+
+class TermInterrupts(Callback):
+    """Makes SIGTERM, by which a queueing system ends a job, an interruption like Ctrl-C.
+
+    Lightning's own handler tells the other processes by a collective operation in the middle of whatever they do: with
+    several devices they wait for each other for ever. Nothing is lost by ending at once: the last epoch is on disk.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the place of Lightning's handler, which is there by now; it restores the caller's in the end."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _interrupt)
+
+
+@contextmanager
+def _heard_interruptions() -> Iterator[None]:
+    """Let an interruption of a Lightning trainer reach the caller.
+
+    Raises:
+        KeyboardInterrupt: the trainer was interrupted.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:  # Lightning ends the process itself, and ignores SIGINT from then on
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,81 +1,108 @@
-"""What the stages of models that correct a base flow share: options, losses, and the loss of a decoded flow."""
+"""What the families that correct a base flow share: samples, scales, and the loss of a decoded correction."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from resinflow.models import CHANNELS, InputConfig, PhysicsLoss, open_mask, physics_losses, target_mask
-from resinflow.train.loading import Batch
-from resinflow.train.stage import Part, StageConfig, TrainedStage, Weight
+from resinflow.data import FlowSource
+from resinflow.models import (
+    CHANNELS,
+    TARGETS,
+    Mirror,
+    StartFlows,
+    build_target,
+    conditions_of,
+    mirror_pair,
+    open_mask,
+    physics_losses,
+    target_mask,
+)
+from resinflow.nn import ResidualBlock, ScaledTargets
+from resinflow.train.options import FlowRecipe, FlowStageOptions
+from resinflow.train.preset import Preset
+from resinflow.train.stage import Part, Stage
+
+__all__ = ["FlowBatch", "FlowPreset", "FlowStage", "flow_rate_error", "masked_rmse", "velocity_error"]
+
+Networks = TypeVar("Networks", bound=ScaledTargets)
+Options = TypeVar("Options", bound=FlowStageOptions)
+Recipe = TypeVar("Recipe", bound=FlowRecipe)
+
+FlowBatch = tuple[Tensor, Tensor]
+"""Conditions (B, C, D, H, W) and unscaled targets (B, 4, D, H, W); without the axis B of one sample."""
+_MEMORY = torch.float16
+"""Samples stay in memory in half precision: three digits, a thousandth of what the correction corrects."""
 
 
-class FlowStageConfig(StageConfig):
-    """Options that every stage of our own model has: its optimiser, and what a decoded flow is asked for beside its error.
+class FlowPreset(Preset[Networks, Recipe, FlowBatch], Generic[Networks, Recipe]):
+    """A family of models that learn the correction of a base flow from conditions."""
 
-    Attributes:
-        optimizer: ``muon`` (:mod:`resinflow.train.muon`) or ``adamw``; one learning rate serves both.
-        flow_rate_weight: weight of the error of the mean vx correction, in units of the correction's RMS: that of K.
-        physics: weights of the losses of :mod:`resinflow.models.physics` by name, on the whole flow in units of the base flow's
-            RMS speed and of the pixel.
-    """
+    block = ResidualBlock
 
-    optimizer: Literal["muon", "adamw"] = "muon"
-    flow_rate_weight: Weight = 1.0
-    physics: dict[PhysicsLoss, Weight] = {}
+    def batch(self, source: FlowSource, index: int, recipe: Recipe) -> FlowBatch:
+        """Return conditions (C, D, H, W) and target (4, D, H, W) of a sample, dimensionless, in half precision."""
+        sample, inputs = source.sample(index), recipe.model
+        start = StartFlows(sample.planar, sample.base(inputs.base))
+        conditions = conditions_of(start, inputs)
+        target = build_target(sample.truth, start.base, conditions)
+        return torch.from_numpy(conditions.fields).to(_MEMORY), torch.from_numpy(target).to(_MEMORY)
 
-    def check_physics(self, model: InputConfig) -> None:
-        """Raise ValueError if there are physics losses and the networks do not see the whole flow that these ask for."""
-        if self.physics and (model.learns == "flow" or any(name.startswith("base_v") for name in model.hidden)):
-            raise ValueError(
-                "physics losses add the correction to the base velocity that the networks see, which is hidden here or not "
-                "what they correct; needed: no physics, or learns: correction and no base_vx, base_vy, base_vz in hidden"
-            )
+    def shown(self, batch: FlowBatch, mirrors: tuple[Mirror, ...], recipe: Recipe) -> FlowBatch:
+        """Return conditions and target of the medium mirrored by every one of ``mirrors``, in single precision."""
+        conditions, target = (tensor.float() for tensor in batch)
+        for mirror in mirrors:
+            conditions, target = mirror_pair(conditions, target, mirror)
+        return conditions, target
+
+    def measure(
+        self,
+        stage: str,
+        networks: Networks,
+        recipe: Recipe,
+        batches: Iterable[FlowBatch],
+        *,
+        from_nothing: bool,
+        device: torch.device,
+    ) -> None:
+        """Set the scale of the targets: their RMS per channel, over the training split and where they are defined."""
+        if not from_nothing:
+            return
+        squares, voxels = torch.zeros(len(TARGETS)), torch.zeros(len(TARGETS))
+        for conditions, target in batches:
+            squares += target.square().sum(dim=(0, 2, 3, 4))
+            voxels += target_mask(conditions).sum(dim=(0, 2, 3, 4))
+        networks.target_scale.copy_((squares / voxels).sqrt().clamp_min(1e-9))
 
 
-class Stage(TrainedStage):
-    """What the stages of our own model share.
-
-    Args:
-        networks: all networks of the model.
-        trained: the parts that this stage trains.
-        config: options of the stage.
-    """
-
-    def __init__(self, networks: Any, trained: list[nn.Module], config: FlowStageConfig) -> None:
-        super().__init__(networks, trained)
-        self.networks = networks
-        self.config = config
+class FlowStage(Stage[Networks, Options, FlowBatch], Generic[Networks, Options]):
+    """What the stages of these families share: the optimiser, and the loss of a decoded flow."""
 
     @abstractmethod
-    def losses(self, conditions: Tensor, target: Tensor, part: Part) -> dict[str, Tensor]:
+    def losses(self, batch: FlowBatch, part: Part, place: int) -> dict[str, Tensor]:
         """Return the terms of a batch: ``loss``, and ``velocity_error`` in units of the RMS speed."""
 
     def decoding(self, decoded: Tensor, target: Tensor, conditions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a decoded target (B, 4, D, H, W), in units of its RMS, and what is logged of it."""
-        networks, passed = self.networks, open_mask(conditions)
+        networks, options, passed = self.networks, self.options, open_mask(conditions)
         scaled = networks.scaled(target)
         error = masked_rmse(decoded, scaled, target_mask(conditions))
         rate = flow_rate_error(decoded, scaled, passed)
-        loss = error + self.config.flow_rate_weight * rate
+        loss = error + options.flow_rate_weight * rate
         correction = networks.unscaled(decoded)
-        if self.config.physics:
-            terms = physics_losses(*_whole_flow(correction, conditions), self.config.physics)
-            loss = loss + sum(weight * terms[name].mean() for name, weight in self.config.physics.items())
+        if options.physics:
+            terms = physics_losses(*_whole_flow(correction, conditions), options.physics)
+            loss = loss + sum(weight * terms[name].mean() for name, weight in options.physics.items())
         logged = {"velocity_error": velocity_error(correction, target, passed), "flow_rate": rate}
         return loss, logged
 
-    def batch_losses(self, batch: Batch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
-        """Return the terms of a batch and its number of samples."""
-        conditions, target = batch
-        return self.losses(conditions, target, part), len(target)
-
     def configure_optimizers(self) -> Any:
         """Return the optimiser of the trained parts, with one cycle of the learning rate over the whole stage."""
-        return self.muon(self.config) if self.config.optimizer == "muon" else self.adamw(self.config)
+        return self.muon() if self.options.optimizer == "muon" else self.adamw()
 
 
 def _whole_flow(correction: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The story of a run: one table of every logged term for each stage, and ``log.json`` that gathers them.
+"""The history of a run: one table of every logged term for each stage, and ``log.json`` that gathers them.
 
 ``STAGE/history/metrics.csv`` has one row an epoch; ``log.json`` is::
 
@@ -23,7 +23,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from resinflow.flow import InvalidInputError, replacing
-from resinflow.train.stage import STAGES
+
+__all__ = ["LOG", "METRICS", "HistoryWriter", "best_validation_loss", "read_history", "write_log"]
 
 LOG = "log.json"
 METRICS = Path("history") / "metrics.csv"
@@ -49,14 +50,14 @@ def write_log(
 
     Args:
         run: the run directory.
-        recipe: the whole configuration (plain JSON types).
+        recipe: the whole recipe (plain JSON types).
         data: what identifies the data: at least ``fingerprint``.
-        start: the story of the model that the run goes on from, where there is one.
+        start: name, weights and log of the model that the run goes on from, where there is one.
     """
     log: dict[str, Any] = {
         "recipe": dict(recipe),
         "data": dict(data),
-        "history": {stage: read_history(run / stage) for stage in (*STAGES, "direct") if (run / stage / METRICS).is_file()},
+        "history": {stage: read_history(run / stage) for stage in _stages_of(run, list(recipe))},
         "versions": {name: version(name) for name in _PACKAGES},
     }
     if start is not None:
@@ -79,10 +80,10 @@ def best_validation_loss(run: str | Path, stage: str) -> float:
         values = json.loads(path.read_text(encoding="utf-8"))["history"].get(stage, {}).get("validation_loss", [])
     except (ValueError, KeyError, AttributeError) as error:
         raise InvalidInputError(f"{path} is no log of a run ({type(error).__name__}); needed: the file as written.") from None
-    found = [value for value in values if value is not None]
-    if not found:
+    finite = [value for value in values if value is not None]
+    if not finite:
         raise InvalidInputError(f"{path} has no finite validation loss of stage {stage}; needed: at least one epoch of it.")
-    return min(found)
+    return min(finite)
 
 
 class HistoryWriter(Callback):
@@ -120,6 +121,12 @@ class HistoryWriter(Callback):
             if log.is_file():
                 header = json.loads(log.read_text(encoding="utf-8"))
                 write_log(self._folder.parent, header["recipe"], header["data"], header.get("start"))
+
+
+def _stages_of(run: Path, keys: list[str]) -> list[str]:
+    """Stages that have a history, in the order of the recipe's keys."""
+    stages = {path.relative_to(run).parts[0] for path in run.glob(f"*/{METRICS}")}
+    return sorted(stages, key=lambda stage: (keys.index(stage) if stage in keys else len(keys), stage))
 
 
 def _read_rows(path: Path) -> dict[int, Row]:

@@ -1,110 +1,144 @@
-"""What a run directory belongs to: one recipe, one data set, one fold, one start. Written on first use, compared ever after."""
+"""The engine: a run directory holds a training run; each stage goes on where it was, and starts where the one before ended."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+import lightning as L
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from resinflow.data import FlowSource, Fold, data_fingerprint
-from resinflow.flow import InvalidInputError, replacing
-from resinflow.train.stage import MACHINE_OPTIONS, STAGES, StageName
+from resinflow.data import FlowSource, Fold, data_fingerprint, fold_division, open_flows
+from resinflow.models import Device, resolve_device, save_weights
+from resinflow.train.data import flow_data
+from resinflow.train.fit import LAST, checkpoint_activations, fit_stage
+from resinflow.train.history import write_log
+from resinflow.train.options import BaseRecipe
+from resinflow.train.preset import Preset, Start
+from resinflow.train.record import MODEL, record_run, recorded_recipe, result_of, weights_before, weights_of
 
-CLAIM = "run.json"
+__all__ = ["train"]
+
+Networks = TypeVar("Networks", bound=nn.Module)
+Recipe = TypeVar("Recipe", bound=BaseRecipe)
 
 
-def claim_run(run: Path, recipe: BaseModel, source: FlowSource, fold: Fold | None = None, *, start: str | None = None) -> None:
-    """Write the run's recipe, data, fold and the sha256 of the weights it starts from on first use; refuse others afterwards.
+def train(
+    preset: Preset[Networks, Recipe, Any],
+    stage: str,
+    data: str | Path | FlowSource,
+    run: str | Path,
+    recipe: Recipe,
+    *,
+    fold: Fold | None = None,
+    callbacks: Sequence[Callback] = (),
+    start: Path | None = None,
+    device: Device = "auto",
+) -> Path:
+    """Train one stage in the run directory and return the file of its weights (after the last one: the model directory).
 
-    A recipe that differs in :data:`~resinflow.train.stage.MACHINE_OPTIONS` alone is the same one, and options that did not
-    exist when the run was begun count as their defaults.
+    Interrupted at any moment, the same call goes on from the last finished epoch; a finished stage is left as it is.
+
+    Args:
+        preset: the family of models.
+        stage: one of the preset's, in their order.
+        data: a data set with splits, in any layout, or what :func:`resinflow.data.open_flows` made of it.
+        run: the run directory, made if absent.
+        recipe: it must be that of the run directory, but for options that say how a machine computes; where the preset has a
+            recipe for each stage, the options of a stage count for that stage alone.
+        fold: divide training and validation samples anew for cross-validation; all stages of a run have the same.
+        callbacks: further Lightning callbacks, e.g. to prune a trial; what they raise reaches the caller.
+        start: directory of a trained model to go on from. Any stage may then be the first: a stage whose predecessor the run
+            has not trained takes all networks, and their scales, from there.
+        device: what to train on.
 
     Raises:
-        InvalidInputError: the directory belongs to another recipe, data set, fold or starting model.
+        InvalidInputError: another recipe, data set, fold or start than the run's, an earlier stage missing, data that lack
+            what the preset needs, a starting model that does not fit, or nothing to train or to validate on.
+        MissingDependencyError: networks of a package that is not installed.
+        KeyboardInterrupt: stopped by the user or the queueing system.
     """
-    claim = {
-        "recipe": recipe.model_dump(mode="json"),
-        "data": data_fingerprint(source),
-        "fold": asdict(fold) if fold is not None else None,
-        "start": start,
-    }
-    path = run / CLAIM
-    if not path.is_file():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
+    run, chip = Path(run), resolve_device(device)
+    folder, result = run / stage, result_of(run, stage, recipe.stages)
+    origin = preset.start(start, recipe) if start is not None else None
+    source = open_flows(data) if isinstance(data, str | Path) else data
+    if fold is not None:
+        source = source.with_division(fold_division(source, fold))
+    _record(preset, stage, run, recipe, source, fold, origin)
+    if result.exists():
+        return result
+
+    whole = recorded_recipe(run, recipe)  # this call's options count for its own stage alone
+    torch.manual_seed(recipe.seed)
+    networks = preset.networks(stage, whole, source)
+    before = weights_before(run, stage, recipe.stages, origin.weights if origin else None)
+    if before is not None:
+        preset.load(networks, before)
+
+    seed, options = recipe.seed_of(stage), recipe.options(stage)
+    L.seed_everything(seed, verbose=False)
+    samples = flow_data(source, preset, recipe, stage, device=chip)
+    if not (folder / LAST).is_file():  # else the checkpoint holds the scales
+        batches = samples.train_dataloader()
+        preset.measure(stage, networks, recipe, batches, from_nothing=before is None, device=chip)
+
+    if options.gradient_checkpointing:
+        checkpoint_activations(networks, preset.block)
+    rank_zero_only(_write_log)(preset, run, whole, source, networks, origin)
+    module = preset.stage(stage, networks, recipe)
+    fit_stage(folder, module, samples, options, callbacks=callbacks, seed=seed, device=chip)
+    _save(preset, stage, run, whole, source, networks, origin)
+    return result
+
+
+def _record(
+    preset: Preset[Any, Recipe, Any],
+    stage: str,
+    run: Path,
+    recipe: Recipe,
+    source: FlowSource,
+    fold: Fold | None,
+    origin: Start | None,
+) -> None:
+    """Write down what the run directory belongs to, or compare it."""
+    sha256 = origin.log["sha256"] if origin else None
+    if not preset.recipe_per_stage:
+        record_run(run, recipe, source, fold, start=sha256)
         return
-    found = read_claim(path)
-    same = {
-        "recipe": _same_recipe(found.get("recipe"), recipe),
-        "data set": found.get("data") == claim["data"],
-        "fold": found.get("fold") == claim["fold"],
-        "starting model": found.get("start") == start,
-    }
-    for name, agrees in same.items():
-        if not agrees:
-            raise InvalidInputError(f"{run} was started with another {name}; needed: the same, or another run directory.")
+    record_run(run, recipe, source, fold, start=sha256, without=recipe.stages)
+    record_run(run / stage, recipe.options(stage), source, fold)
 
 
-def read_claim(path: Path) -> Mapping[str, Any]:
-    """Return what a run directory was begun with: recipe, data, fold and start.
-
-    Raises:
-        InvalidInputError: a damaged file.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidInputError(f"{path} is damaged; needed: the file as written. Copy it again, or use another run directory.")
-    return found
-
-
-def _same_recipe(found: Any, recipe: BaseModel) -> bool:
-    try:
-        begun = type(recipe).model_validate(found)
-    except ValidationError:
-        return False
-    return _computed(begun.model_dump(mode="json")) == _computed(recipe.model_dump(mode="json"))
+@rank_zero_only
+def _save(
+    preset: Preset[Networks, Recipe, Any],
+    stage: str,
+    run: Path,
+    recipe: Recipe,
+    source: FlowSource,
+    networks: Networks,
+    origin: Start | None,
+) -> None:
+    """Write the result of a finished stage last: where it is, all else is."""
+    log = _write_log(preset, run, recipe, source, networks, origin)
+    save_weights(networks, weights_of(run, stage))
+    if stage == recipe.stages[-1]:
+        preset.predictor(recipe, networks, log).save(run / MODEL)
 
 
-def _computed(values: Any) -> Any:
-    """The part of a recipe that decides what is computed."""
-    if isinstance(values, dict):
-        return {name: _computed(value) for name, value in values.items() if name not in MACHINE_OPTIONS}
-    return values
-
-
-MODEL = "model"
-_WEIGHTS = "networks.safetensors"
-
-
-def weights_of(run: Path, stage: StageName) -> Path:
-    """Return the file of a stage's weights; a stage is finished when it is there."""
-    return run / stage / _WEIGHTS
-
-
-def result_of(run: Path, stage: StageName) -> Path:
-    """Return what a finished stage gives its user: its weights, the last one the model directory."""
-    return run / MODEL if stage == STAGES[-1] else weights_of(run, stage)
-
-
-def weights_before(run: Path, stage: StageName, start: Path | None = None) -> Path | None:
-    """Return the weights that a stage starts from: those of the stage before, else ``start``; None: from nothing.
-
-    Raises:
-        InvalidInputError: the stage before is not finished, and there is no start.
-    """
-    place = STAGES.index(stage)
-    if place == 0:
-        return start
-    before = STAGES[place - 1]
-    if weights_of(run, before).is_file():
-        return weights_of(run, before)
-    if start is None:
-        raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")
-    return start
+def _write_log(
+    preset: Preset[Networks, Recipe, Any],
+    run: Path,
+    recipe: Recipe,
+    source: FlowSource,
+    networks: Networks,
+    origin: Start | None,
+) -> dict[str, Any]:
+    """Write and return the log of the run: its recipe, its data, every stage's history, and the log of its start."""
+    data = {"fingerprint": data_fingerprint(source), "recipe": source.attributes.get("recipe")}
+    data |= preset.describe(source, networks)
+    return write_log(run, recipe.model_dump(mode="json"), data, origin.log if origin else None)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from resinflow.flow import MissingDependencyError
 from resinflow.models import CHANNELS, TARGETS, open_mask
-from resinflow.nn import UNet3d, as_staggered
+from resinflow.nn import ScaledTargets, UNet3d, as_staggered
 from resinflow.presets.direct.recipe import FourierSizes, VoxelConfig
 
 
-class VoxelNetwork(nn.Module):
+class VoxelNetwork(ScaledTargets):
     """One network from the conditions to the correction, with the scaling of the latter.
 
     Attributes:
@@ -24,8 +24,6 @@ class VoxelNetwork(nn.Module):
     Raises:
         MissingDependencyError: a Fourier neural operator without the package that has it.
     """
-
-    target_scale: Tensor
 
     def __init__(self, config: VoxelConfig) -> None:
         super().__init__()
@@ -45,14 +43,6 @@ class VoxelNetwork(nn.Module):
         no resin passes.
         """
         return as_staggered(self.network(conditions).float(), open_mask(conditions))
-
-    def scaled(self, target: Tensor) -> Tensor:
-        """Return targets (B, 4, D, H, W) in units of their RMS."""
-        return target / self.target_scale.view(1, -1, 1, 1, 1)
-
-    def unscaled(self, target: Tensor) -> Tensor:
-        """Undo :meth:`scaled`."""
-        return target * self.target_scale.view(1, -1, 1, 1, 1)
 
 
 def _fourier_operator(sizes: FourierSizes) -> nn.Module:

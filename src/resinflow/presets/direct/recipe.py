@@ -1,19 +1,18 @@
-"""What a model of the preset ``voxel`` is: one deterministic network from the conditions to the correction, voxel by voxel."""
+"""The recipe of the preset direct: one deterministic network from the conditions to the correction, voxel by voxel."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.flow import read_config
 from resinflow.models import InputConfig
-from resinflow.presets.latent.recipe import Positive
-from resinflow.train import FlowStageConfig
+from resinflow.train import FlowRecipe, FlowStageOptions, Positive
 
 SCHEMA = "resinflow-voxel-1"
-PRESET = "voxel"
+PRESET = "direct"
+EARLIER = "voxel"
+"""What the preset was called before, in recipes and run directories."""
 
 
 class UNetSizes(BaseModel):
@@ -70,40 +69,30 @@ class VoxelConfig(InputConfig):
     network: Annotated[UNetSizes | FourierSizes, Field(discriminator="kind")] = UNetSizes()
 
 
-DirectStageName = Literal["direct"]
-DIRECT: DirectStageName = "direct"
-"""The one stage of the preset."""
-
-
-class VoxelTrainingConfig(BaseModel):
+class DirectRecipe(FlowRecipe, frozen=True, extra="forbid"):
     """A whole run: one network, one seed, one stage.
 
     Attributes:
-        preset: ``voxel``.
+        preset: ``direct``.
         name: of the finished model.
-        seed: of weights, order and mirrors.
         model: conditions and sizes of the network.
         direct: options of the stage.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    stages: ClassVar[tuple[str, ...]] = (PRESET,)
 
-    preset: Literal["voxel"] = PRESET
+    preset: Literal["direct"] = PRESET
     name: str = PRESET
-    seed: int = 2024
     model: VoxelConfig = VoxelConfig()
-    direct: FlowStageConfig = FlowStageConfig()
+    direct: FlowStageOptions = FlowStageOptions()
 
-    @model_validator(mode="after")
-    def _physics_has_its_flow(self) -> Self:
-        self.direct.check_physics(self.model)
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_earlier_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("preset") == EARLIER:
+            return {"name": EARLIER, **values, "preset": PRESET}
+        return values
 
-
-def load_voxel_config(path: str | Path) -> VoxelTrainingConfig:
-    """Return the recipe in the YAML file ``path``.
-
-    Raises:
-        InvalidInputError: no such file, an unknown key or a value out of range.
-    """
-    return read_config(Path(path), VoxelTrainingConfig)
+    def options(self, stage: str) -> FlowStageOptions:
+        """Return the options of the stage."""
+        return {PRESET: self.direct}[stage]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from resinflow.diffusion import Bridge, Noising
 from resinflow.models import CHANNELS, GEOMETRY_CHANNELS, PLANAR, TARGETS, open_mask
-from resinflow.nn import Denoiser, DualBranchVAE, as_staggered
+from resinflow.nn import Denoiser, DualBranchVAE, ScaledTargets, as_staggered
 from resinflow.presets.latent.recipe import ModelConfig
 
 
-class LatentDiffusion(nn.Module):
+class LatentDiffusion(ScaledTargets):
     """All networks of a model with their scaling.
 
     Attributes:
@@ -21,7 +20,6 @@ class LatentDiffusion(nn.Module):
         latent_scale: (latent,), standard deviation of encoder_3d's latent over the training split.
     """
 
-    target_scale: torch.Tensor
     latent_scale: torch.Tensor
 
     def __init__(self, config: ModelConfig) -> None:
@@ -54,14 +52,6 @@ class LatentDiffusion(nn.Module):
         no resin passes.
         """
         return as_staggered(self.vae.decode_3d(latent, conditions), open_mask(conditions))
-
-    def scaled(self, target: torch.Tensor) -> torch.Tensor:
-        """Return targets (B, 4, D, H, W) in units of their RMS."""
-        return target / self.target_scale.view(1, -1, 1, 1, 1)
-
-    def unscaled(self, target: torch.Tensor) -> torch.Tensor:
-        """Undo :meth:`scaled`."""
-        return target * self.target_scale.view(1, -1, 1, 1, 1)
 
     def scaled_latent(self, latent: torch.Tensor) -> torch.Tensor:
         """Return latents in units of their standard deviation."""

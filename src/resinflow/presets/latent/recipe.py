@@ -1,15 +1,17 @@
-"""What a model is: sizes of its networks, its bridge and its scaling. One JSON document rebuilds it."""
+"""The recipe of the preset latent: sizes of the networks, what they see, and the options of three stages."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from resinflow.flow import read_config
 from resinflow.models import InputConfig
-from resinflow.train import FlowStageConfig, Positive, Weight
+from resinflow.train import FlowRecipe, FlowStageOptions, Positive, Weight
+
+StageName = Literal["vae3d", "vae2d", "diffusion"]
+STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
+"""The stages in their order."""
 
 
 class ModelConfig(InputConfig):
@@ -57,11 +59,7 @@ class ModelConfig(InputConfig):
         return self
 
 
-PRESETS: dict[str, ModelConfig] = {"small": ModelConfig()}
-"""Named sizes; ``small`` is the one whose weights come with the package."""
-
-
-class Vae3dConfig(FlowStageConfig):
+class Vae3dOptions(FlowStageOptions, frozen=True, extra="forbid"):
     """Stage 1, encoder_3d and decoder_3d.
 
     Attributes:
@@ -75,7 +73,7 @@ class Vae3dConfig(FlowStageConfig):
     latent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Vae2dConfig(FlowStageConfig):
+class Vae2dOptions(FlowStageOptions, frozen=True, extra="forbid"):
     """Stage 2, encoder_2d and decoder_2d, encoder_3d frozen.
 
     Attributes:
@@ -91,7 +89,7 @@ class Vae2dConfig(FlowStageConfig):
     volume_weight: Weight = 0.0
 
 
-class DiffusionConfig(FlowStageConfig):
+class DiffusionOptions(FlowStageOptions, frozen=True, extra="forbid"):
     """Stage 3, the denoiser, the VAE frozen but for what ``train_decoder`` says.
 
     Attributes:
@@ -106,40 +104,27 @@ class DiffusionConfig(FlowStageConfig):
     train_decoder: bool = False
 
 
-class TrainingConfig(BaseModel):
+class LatentRecipe(FlowRecipe, frozen=True, extra="forbid"):
     """A whole run: one model, one seed, three stages.
 
     Attributes:
+        preset: ``latent``, which recipes without it mean too.
         name: of the model.
-        seed: decides on the initial weights, and with the epoch on order, mirrors and noise.
-        samples: only so many samples of the training split, its first ones; ``null`` for all of it.
         model: sizes of the networks and what they see.
         vae3d: options of stage 1.
         vae2d: options of stage 2.
         diffusion: options of stage 3.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    stages: ClassVar[tuple[str, ...]] = STAGES
 
+    preset: Literal["latent"] = "latent"
     name: str = "small"
-    seed: int = 2024
-    samples: Positive | None = None
     model: ModelConfig = ModelConfig()
-    vae3d: Vae3dConfig = Vae3dConfig()
-    vae2d: Vae2dConfig = Vae2dConfig()
-    diffusion: DiffusionConfig = DiffusionConfig()
+    vae3d: Vae3dOptions = Vae3dOptions()
+    vae2d: Vae2dOptions = Vae2dOptions()
+    diffusion: DiffusionOptions = DiffusionOptions()
 
-    @model_validator(mode="after")
-    def _physics_has_its_flow(self) -> Self:
-        for stage in (self.vae3d, self.vae2d, self.diffusion):
-            stage.check_physics(self.model)
-        return self
-
-
-def load_training_config(path: str | Path) -> TrainingConfig:
-    """Return the recipe in the YAML file ``path``.
-
-    Raises:
-        InvalidInputError: no such file, an unknown key or a value out of range.
-    """
-    return read_config(Path(path), TrainingConfig)
+    def options(self, stage: str) -> FlowStageOptions:
+        """Return the options of one of the stages."""
+        return {"vae3d": self.vae3d, "vae2d": self.vae2d, "diffusion": self.diffusion}[stage]

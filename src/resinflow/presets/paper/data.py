@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset
 
 from resinflow.data import FlowSource
 from resinflow.flow import InvalidInputError
 from resinflow.models import MIRRORS, Mirror, mirror_fields
+from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.recipe import Normalisation
 
 _COMPONENTS = ("vx", "vy", "vz")
-_KEPT_BYTES = 4 * 2**30
-"""Samples stay in memory, in single precision, up to this size of a split."""
 
 
 class PaperBatch(NamedTuple):
@@ -40,39 +37,6 @@ class PaperBatch(NamedTuple):
     spacing: Tensor
     number: Tensor
     mirrored: Tensor
-
-
-class PaperDataset(Dataset[PaperBatch]):
-    """Samples of one split; mirrors are drawn from PyTorch's own generator.
-
-    Args:
-        source: the data set.
-        split: ``train``, ``validation`` or ``test``.
-        size: height and width after padding.
-        mirrors: axes along which a sample is mirrored with probability one half.
-
-    Raises:
-        InvalidInputError: no sample in the split.
-    """
-
-    def __init__(self, source: FlowSource, split: str, size: tuple[int, int], mirrors: tuple[Mirror, ...] = ()) -> None:
-        self._source = source
-        self._indices = source.indices(split)
-        self._size = size
-        self._mirrors = mirrors
-        self._kept: dict[int, PaperBatch] = {}
-        if not len(self._indices):
-            raise InvalidInputError(f"{source.path} has no {split} sample; needed: at least one. Use a larger data set.")
-        self._keeps = len(self._indices) * _sample_bytes(source.shape) <= _KEPT_BYTES
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, place: int) -> PaperBatch:
-        sample = self._kept.get(place) or read_sample(self._source, int(self._indices[place]))
-        if self._keeps:
-            self._kept[place] = sample
-        return padded(mirrored(sample, tuple(mirror for mirror in self._mirrors if torch.rand(()) < 0.5)), self._size)
 
 
 def read_sample(source: FlowSource, index: int) -> PaperBatch:
@@ -105,21 +69,19 @@ def padded(sample: PaperBatch, size: tuple[int, int]) -> PaperBatch:
     return sample._replace(fluid=fluid, planar=planar, flow=flow)
 
 
-def _sample_bytes(shape: tuple[int, int, int]) -> int:
-    return 7 * 4 * math.prod(shape)
-
-
-def velocity_factors(source: FlowSource, normalisation: Normalisation) -> tuple[NDArray[np.float64], float]:
+def velocity_factors(
+    source: FlowSource, normalisation: Normalisation, samples: int | None = None
+) -> tuple[NDArray[np.float64], float]:
     """Return what each velocity component is divided by, (3,) m/s, and the largest |component|, of the TRAINING split.
 
     The larger of 3-D and planar flow counts. A component that is zero throughout is divided by the largest factor of the
-    others.
+    others. ``samples``: only the first ones of the split; None for all of it.
 
     Raises:
         InvalidInputError: no split drawn yet, or no flow in it.
     """
     largest, sums, voxels = np.zeros((2, 3)), np.zeros((2, 3)), 0
-    for index in source.indices("train"):
+    for index in source.indices("train")[:samples]:
         fluid = source.read("fluid", int(index)) > 0
         voxels += int(fluid.sum())
         for row, name in enumerate(("velocity", "planar_velocity")):
@@ -131,3 +93,47 @@ def velocity_factors(source: FlowSource, normalisation: Normalisation) -> tuple[
     if not factors.any():
         raise InvalidInputError(f"nothing flows in the training samples of {source.path}; needed: solved flows.")
     return np.where(factors > 0, factors, factors.max()), float(largest.max())
+
+
+class Latents(NamedTuple):
+    """Latents of a batch.
+
+    Attributes:
+        clean: (B, latent, D, h, w), the mean latent of the 3-D flow: what the denoiser must find.
+        conditions: (B D, latent + 1, h, w), the mean latent of the planar flow and the geometry; slice index fastest.
+    """
+
+    clean: Tensor
+    conditions: Tensor
+
+
+class LatentSource:
+    """Encodes samples one by one, so that a latent depends on no other sample of its batch.
+
+    Args:
+        system: the networks; the encoders must not change.
+        kept: keep the latents of every sample and mirror image in memory (float32).
+    """
+
+    def __init__(self, system: PaperSystem, *, kept: bool) -> None:
+        self._system = system
+        self._memory: dict[tuple[int, ...], Latents] | None = {} if kept else None
+
+    def encode(self, batch: PaperBatch) -> Latents:
+        """Return the latents of a batch, without gradients, on its device."""
+        each = [self._encoded(batch, place) for place in range(len(batch.number))]
+        return Latents(
+            torch.cat([latents.clean.to(batch.flow.device) for latents in each]),
+            torch.cat([latents.conditions.to(batch.flow.device) for latents in each]),
+        )
+
+    def _encoded(self, batch: PaperBatch, place: int) -> Latents:
+        key = (int(batch.number[place]), *batch.mirrored[place].int().tolist())
+        if self._memory is not None and key in self._memory:
+            return self._memory[key]
+        fluid, planar, flow = (field[place : place + 1].transpose(1, 2) for field in (batch.fluid, batch.planar, batch.flow))
+        with torch.no_grad():
+            latents = Latents(self._system.encode_3d(flow), self._system.conditions(fluid, planar))
+        if self._memory is not None:
+            self._memory[key] = Latents(latents.clean.cpu(), latents.conditions.cpu())
+        return latents

@@ -1,17 +1,15 @@
-"""What a model of the preset ``paper`` is: sizes of the published networks, what of them is trained, and how it samples."""
+"""The recipe of the preset paper: sizes of the published networks, what of them is trained, and how a model samples."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.flow import read_config
 from resinflow.models import Mirror
 from resinflow.presets.paper.losses import LossName
 from resinflow.presets.paper.networks.vae import GROUPS, STRIDE
-from resinflow.train import Positive, StageConfig, Weight
+from resinflow.train import BaseRecipe, Positive, StageOptions, Weight
 
 SCHEMA = "resinflow-paper-1"
 PRESET = "paper"
@@ -124,7 +122,7 @@ class PaperConfig(_Frozen):
 Normalisation = Literal["max", "mean"]
 
 
-class PaperStageConfig(StageConfig):
+class PaperStageOptions(StageOptions, frozen=True, extra="forbid"):
     """Options of every published stage, beside those that every stage has.
 
     Attributes:
@@ -143,7 +141,7 @@ class PaperStageConfig(StageConfig):
     mirrors: tuple[Mirror, ...] = ()
 
 
-class PaperVae3dConfig(PaperStageConfig):
+class PaperVae3dOptions(PaperStageOptions, frozen=True, extra="forbid"):
     """Stage 1: encoder_3d and decoder_3d; reconstruction plus beta times KL.
 
     Attributes:
@@ -160,7 +158,7 @@ class PaperVae3dConfig(PaperStageConfig):
     kl_epochs: Annotated[int, Field(ge=0)] = 10
 
 
-class PaperVae2dConfig(PaperStageConfig):
+class PaperVae2dOptions(PaperStageOptions, frozen=True, extra="forbid"):
     """Stage 2: encoder_2d and decoder_2d; rec_2d + rec_3d + align + cross + beta (KL_2d + KL_3d), each with its weight.
 
     The published program ran with a frozen 3-D branch, mean latents, and neither rec_3d nor KL: the defaults. Its
@@ -209,7 +207,7 @@ class PhysicsWeights(BaseModel):
         return {name: weight for name, weight in self.model_dump().items() if weight > 0}
 
 
-class PaperDiffusionConfig(PaperStageConfig):
+class PaperDiffusionOptions(PaperStageOptions, frozen=True, extra="forbid"):
     """Stage 3: the denoiser learns the noise in encoder_3d's latent, the VAE frozen.
 
     Attributes:
@@ -286,45 +284,35 @@ class PaperModelConfig(BaseModel):
         return PaperConfig.model_validate({**self.model_dump(), **details})
 
 
-class PaperRunConfig(BaseModel):
-    """What all stages of a run have in common.
+class PaperRecipe(BaseRecipe, frozen=True, extra="forbid"):
+    """A whole run of the published system: one model, one seed, three stages.
 
     Attributes:
         preset: ``paper``.
         name: of the finished model.
-        seed: of weights, order, mirrors and noise.
         normalisation: velocities are divided, component by component, by their largest value or by their mean magnitude over
             the fluid, of 3-D and planar flows of the TRAINING split.
         model: sizes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    preset: Literal["paper"] = PRESET
-    name: str = PRESET
-    seed: int = 2024
-    normalisation: Normalisation = "max"
-    model: PaperModelConfig = PaperModelConfig()
-
-
-class PaperTrainingConfig(PaperRunConfig):
-    """A whole run of the published system: one model, one seed, three stages.
-
-    Attributes:
         vae3d: stage 1.
         vae2d: stage 2.
         diffusion: stage 3.
     """
 
-    vae3d: PaperVae3dConfig = PaperVae3dConfig()
-    vae2d: PaperVae2dConfig = PaperVae2dConfig()
-    diffusion: PaperDiffusionConfig = PaperDiffusionConfig()
+    stages: ClassVar[tuple[str, ...]] = ("vae3d", "vae2d", "diffusion")
 
+    preset: Literal["paper"] = PRESET
+    name: str = PRESET
+    normalisation: Normalisation = "max"
+    model: PaperModelConfig = PaperModelConfig()
+    vae3d: PaperVae3dOptions = PaperVae3dOptions()
+    vae2d: PaperVae2dOptions = PaperVae2dOptions()
+    diffusion: PaperDiffusionOptions = PaperDiffusionOptions()
 
-def load_paper_config(path: str | Path) -> PaperTrainingConfig:
-    """Return the recipe in the YAML file ``path``.
+    def options(self, stage: str) -> PaperStageOptions:
+        """Return the options of one of the stages."""
+        return {"vae3d": self.vae3d, "vae2d": self.vae2d, "diffusion": self.diffusion}[stage]
 
-    Raises:
-        InvalidInputError: no such file, an unknown key or a value out of range.
-    """
-    return read_config(Path(path), PaperTrainingConfig)
+    def largest_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        """Return the height and width that slices of (nz, ny, nx) voxels are padded to: all stages see that of prediction."""
+        whole = self.model.config()
+        return whole.padded_size(shape[1]), whole.padded_size(shape[2])

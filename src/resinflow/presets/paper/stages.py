@@ -1,4 +1,4 @@
-"""Lightning modules of the published stages 1 and 2, and what all three share. Stage 3: :mod:`resinflow.presets.paper.stages`.
+"""The three stages of the preset paper.
 
 Noise is drawn sample by sample from (seed, epoch, sample), in validation from (seed, sample): it depends neither on the batch
 that a sample falls into nor on the number of processes, and validation losses compare from epoch to epoch.
@@ -6,28 +6,44 @@ that a sample falls into nor on the number of processes, and validation losses c
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from resinflow.data import FlowSource
 from resinflow.diffusion import CLIP, sample_ddim
 from resinflow.models import LOSSES as PHYSICS
-from resinflow.models import dimensionless, physics_losses, rms_speed
+from resinflow.models import Mirror, dimensionless, load_weights, physics_losses, rms_speed
 from resinflow.nn import Posterior
-from resinflow.presets.paper.data import PaperBatch
+from resinflow.presets.paper.data import LatentSource, PaperBatch, mirrored, padded, read_sample, velocity_factors
 from resinflow.presets.paper.losses import LOSSES, LossName, alignment, annealed, component_error, relative_error
 from resinflow.presets.paper.networks.system import PaperSystem, flattened
-from resinflow.presets.paper.recipe import PaperDiffusionConfig, PaperStageConfig, PaperVae2dConfig, PaperVae3dConfig
-from resinflow.train import Part, TrainedStage, sample_generator
+from resinflow.presets.paper.networks.vae import ResidualBlock
+from resinflow.presets.paper.predictor import PaperPredictor
+from resinflow.presets.paper.recipe import (
+    PaperConfig,
+    PaperDiffusionOptions,
+    PaperRecipe,
+    PaperStageOptions,
+    PaperVae2dOptions,
+    PaperVae3dOptions,
+)
+from resinflow.train.preset import Preset, Visit
+from resinflow.train.seeds import Stream, derive_seed, sample_generator
+from resinflow.train.stage import Part, Stage
+
+Options = TypeVar("Options", bound=PaperStageOptions)
 
 _VALIDATION_SEED = 1
 """Added to the seed for what validation draws."""
+_EARLIER_NAME = "system."
+"""What the networks were called in the checkpoints of runs that an older version began."""
 
 
-class PaperStage(TrainedStage):
-    """What the published stages share: the networks, noise, optimiser.
+class PaperStage(Stage[PaperSystem, Options, PaperBatch], Generic[Options]):
+    """What the published stages share: noise, scales and optimiser.
 
     Args:
         system: all networks of the model.
@@ -36,29 +52,14 @@ class PaperStage(TrainedStage):
         seed: of the stage's noise.
     """
 
-    def __init__(self, system: PaperSystem, trained: list[nn.Module], options: PaperStageConfig, seed: int) -> None:
-        super().__init__(system, trained)
-        self.system = system
-        self.common = options
+    def __init__(self, system: PaperSystem, trained: list[nn.Module], options: Options, seed: int) -> None:
+        super().__init__(system, trained, options)
         self.seed = seed
-
-    @abstractmethod
-    def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
-        """Return the terms of a batch, ``loss`` among them.
-
-        Args:
-            batch: fields (B, C, D, H, W).
-            part: whether it is for training or for validation.
-            place: number of the batch in its epoch.
-        """
-
-    def batch_losses(self, batch: PaperBatch, part: Part, place: int) -> tuple[dict[str, Tensor], int]:
-        """Return the terms of a batch and its number of samples."""
-        return self.losses(batch, part, place), len(batch.number)
+        self.register_load_state_dict_pre_hook(_with_earlier_names)
 
     def configure_optimizers(self) -> Any:
         """Return Adam (decoupled weight decay) over the trained parts, with a constant or a one-cycle learning rate."""
-        return self.adamw(self.common, constant=self.common.schedule == "constant")
+        return self.adamw(constant=self.options.schedule == "constant")
 
     def generators(self, batch: PaperBatch, part: Part) -> list[torch.Generator]:
         """Return the generator of every sample of a batch, fresh."""
@@ -67,30 +68,29 @@ class PaperStage(TrainedStage):
 
     def scaled(self, velocity: Tensor) -> Tensor:
         """Return velocities (B, 3, D, H, W) over the normalisation factors."""
-        return velocity / self.system.norm_factors.view(1, -1, 1, 1, 1)
+        return velocity / self.networks.norm_factors.view(1, -1, 1, 1, 1)
 
     def unscaled(self, field: Tensor) -> Tensor:
         """Undo :meth:`scaled`."""
-        return field * self.system.norm_factors.view(1, -1, 1, 1, 1)
+        return field * self.networks.norm_factors.view(1, -1, 1, 1, 1)
 
     def velocity_error(self, field: Tensor, batch: PaperBatch) -> Tensor:
         """Return the mean relative L2 error in the fluid of scaled velocities against the batch's 3-D flow."""
         return relative_error(self.unscaled(field) * batch.fluid, batch.flow * batch.fluid).mean()
 
 
-class PaperVae3dStage(PaperStage):
+class PaperVae3dStage(PaperStage[PaperVae3dOptions]):
     """Stage 1: encoder_3d and decoder_3d reconstruct the 3-D flow."""
 
-    def __init__(self, system: PaperSystem, options: PaperVae3dConfig, seed: int) -> None:
+    def __init__(self, system: PaperSystem, options: PaperVae3dOptions, seed: int) -> None:
         super().__init__(system, [system.vae.encoder_3d, system.vae.decoder_3d], options, seed)
-        self.options = options
 
     def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
         """Return reconstruction and KL; drawn latents in training, means in validation, whose beta is the final one."""
         options, target = self.options, self.scaled(batch.flow)
-        posterior = _in_float32(self.system.vae.encode_3d(target))
+        posterior = _in_float32(self.networks.vae.encode_3d(target))
         latent = _drawn(posterior, self.generators(batch, part)) if part == "train" else posterior.mean
-        decoded = self.system.vae.decode_3d(latent).float()
+        decoded = self.networks.vae.decode_3d(latent).float()
         reconstruction, kl = _compared(options.loss, decoded, target, batch.fluid), posterior.kl()
         # a weight that grows would make the validation losses of different epochs incomparable
         epoch = self.current_epoch if part == "train" else options.kl_epochs
@@ -103,19 +103,18 @@ class PaperVae3dStage(PaperStage):
         }
 
 
-class PaperVae2dStage(PaperStage):
+class PaperVae2dStage(PaperStage[PaperVae2dOptions]):
     """Stage 2: encoder_2d learns from the planar flow the latent that encoder_3d gives the 3-D flow; decoder_2d goes back."""
 
-    def __init__(self, system: PaperSystem, options: PaperVae2dConfig, seed: int) -> None:
+    def __init__(self, system: PaperSystem, options: PaperVae2dOptions, seed: int) -> None:
         vae = system.vae
         decoder_2d = [vae.decoder_2d] if options.reconstruction_2d_weight else []
         branch_3d = [] if options.frozen_3d else [vae.encoder_3d, vae.decoder_3d]
         super().__init__(system, [vae.encoder_2d, *decoder_2d, *branch_3d], options, seed)
-        self.options = options
 
     def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
         """Return the weighted sum and its terms; reconstructions and KL of weight zero are left out."""
-        options, vae = self.options, self.system.vae
+        options, vae = self.options, self.networks.vae
         planar, target = self.scaled(batch.planar), self.scaled(batch.flow)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not options.frozen_3d):
             posterior_3d = _in_float32(vae.encode_3d(target))
@@ -143,6 +142,12 @@ class PaperVae2dStage(PaperStage):
         return {"loss": loss, **terms, "velocity_error": self.velocity_error(crossed, batch)}
 
 
+def _with_earlier_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Take up checkpoints in which the networks have their earlier name."""
+    for name in [name for name in state if name.startswith(prefix + _EARLIER_NAME)]:
+        state[prefix + "networks." + name.removeprefix(prefix + _EARLIER_NAME)] = state.pop(name)
+
+
 def _in_float32(posterior: Posterior) -> Posterior:
     """What the networks gave under autocast, for losses that subtract and sum."""
     return Posterior(posterior.mean.float(), posterior.log_variance.float())
@@ -160,7 +165,7 @@ def _compared(name: LossName, field: Tensor, target: Tensor, fluid: Tensor) -> T
     return LOSSES[name](field * fluid, target * fluid).mean()
 
 
-class PaperDiffusionStage(PaperStage):
+class PaperDiffusionStage(PaperStage[PaperDiffusionOptions]):
     """Stage 3: the denoiser; both encoders and decoder_3d are frozen.
 
     Args:
@@ -169,19 +174,18 @@ class PaperDiffusionStage(PaperStage):
         seed: of the stage's noise.
     """
 
-    def __init__(self, system: PaperSystem, options: PaperDiffusionConfig, seed: int) -> None:
+    def __init__(self, system: PaperSystem, options: PaperDiffusionOptions, seed: int) -> None:
         super().__init__(system, [module for module in [system.model] if module is not None], options, seed)
-        self.options = options
         self._latents = LatentSource(system, kept=options.kept_latents)
 
     def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
         """Return the denoising loss, the losses of the decoded estimate and, in validation, the error of sampled flows."""
-        options, schedule = self.options, self.system.schedule
+        options, schedule = self.options, self.networks.schedule
         latents = self._latents.encode(batch)
         clean = flattened(latents.clean)
         timestep, noise = self._draw(batch, part, latents.clean)
         noisy = schedule.noised(clean, noise, timestep)
-        estimated = self.system.estimated_noise(noisy, latents.conditions, timestep)
+        estimated = self.networks.estimated_noise(noisy, latents.conditions, timestep)
         denoising = LOSSES[options.loss](estimated, noise).mean()
         terms = {"denoising": denoising}
         loss = options.noise_weight * denoising
@@ -206,14 +210,14 @@ class PaperDiffusionStage(PaperStage):
         steps, noises = [], []
         for generator in self.generators(batch, part):
             count = slices if self.options.noise_level == "slice" else 1
-            steps.append(torch.randint(self.system.schedule.steps, (count,), generator=generator).expand(slices))
+            steps.append(torch.randint(self.networks.schedule.steps, (count,), generator=generator).expand(slices))
             noises.append(torch.randn((slices, channels, height, width), generator=generator))
         return torch.cat(steps).to(latent.device), torch.cat(noises).to(latent.device)
 
     def _decoded(self, latent: Tensor, batch: PaperBatch) -> Tensor:
         """The decoder's velocity (B, 3, D, H, W) in m/s, fibres not set to zero, of latents (B D, latent, h, w)."""
         volume = latent.view(len(batch.number), -1, *latent.shape[1:]).transpose(1, 2)
-        return self.unscaled(self.system.vae.decode_3d(volume).float())
+        return self.unscaled(self.networks.vae.decode_3d(volume).float())
 
     def _decoded_losses(self, velocity: Tensor, batch: PaperBatch, signal: Tensor) -> dict[str, Tensor]:
         """Means over the batch of the losses in use, each sample weighted by ``signal`` (B,).
@@ -239,8 +243,8 @@ class PaperDiffusionStage(PaperStage):
     def _sampled_terms(self, batch: PaperBatch, conditions: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """Velocity error and physics of flows predicted by DDIM from the batch's noise."""
         latent = sample_ddim(
-            self.system.schedule,
-            lambda noisy, timestep: self.system.estimated_noise(noisy, conditions, timestep),
+            self.networks.schedule,
+            lambda noisy, timestep: self.networks.estimated_noise(noisy, conditions, timestep),
             noise,
             steps=self.options.validation_steps,
         )
@@ -250,45 +254,62 @@ class PaperDiffusionStage(PaperStage):
         return {"velocity_error": self.velocity_error(self.scaled(velocity), batch), **sampled}
 
 
-class Latents(NamedTuple):
-    """Latents of a batch.
+class PaperPreset(Preset[PaperSystem, PaperRecipe, PaperBatch]):
+    """The published system; every stage may have a recipe of its own."""
 
-    Attributes:
-        clean: (B, latent, D, h, w), the mean latent of the 3-D flow: what the denoiser must find.
-        conditions: (B D, latent + 1, h, w), the mean latent of the planar flow and the geometry; slice index fastest.
-    """
+    Recipe = PaperRecipe
+    block = ResidualBlock
+    recipe_per_stage = True
 
-    clean: Tensor
-    conditions: Tensor
+    def networks(self, stage: str, recipe: PaperRecipe, source: FlowSource) -> PaperSystem:
+        """Return the VAE, with the scales of the data for the first stage; VAE and denoiser for the last one."""
+        vae = PaperSystem(recipe.model.config(unet=None))
+        if stage == "vae2d":
+            return vae
+        factors, largest = velocity_factors(source, recipe.normalisation, recipe.samples)
+        if stage == "vae3d":
+            vae.norm_factors.copy_(torch.from_numpy(factors))
+            return vae
+        # the denoiser's weights are drawn after those of two VAEs, as they have been in every run so far
+        untrained = set() if recipe.vae2d.reconstruction_2d_weight else {"decoder_2d"}
+        trained = tuple(name for name in PaperConfig().trained if name not in untrained)
+        return PaperSystem(recipe.model.config(largest_velocity=largest, trained=trained))
 
+    def load(self, networks: PaperSystem, weights: Path) -> None:
+        """Fill VAE and scales; the denoiser is there in its own stage alone."""
+        vae = PaperSystem(networks.config.model_copy(update={"unet": None}))
+        load_weights(vae, weights)
+        networks.vae.load_state_dict(vae.vae.state_dict())
+        networks.norm_factors.copy_(vae.norm_factors)
 
-class LatentSource:
-    """Encodes samples one by one, so that a latent depends on no other sample of its batch.
+    def batch(self, source: FlowSource, index: int, recipe: PaperRecipe) -> PaperBatch:
+        """Return one sample as it is stored, in single precision."""
+        return read_sample(source, index)
 
-    Args:
-        system: the networks; the encoders must not change.
-        kept: keep the latents of every sample and mirror image in memory (float32).
-    """
+    def shown(self, batch: PaperBatch, mirrors: tuple[Mirror, ...], recipe: PaperRecipe) -> PaperBatch:
+        """Return the mirrored sample, padded as in prediction."""
+        nz, ny, nx = batch.fluid.shape[-3:]
+        return padded(mirrored(batch, mirrors), recipe.largest_size((nz, ny, nx)))
 
-    def __init__(self, system: PaperSystem, *, kept: bool) -> None:
-        self._system = system
-        self._kept: dict[tuple[int, ...], Latents] | None = {} if kept else None
+    def mirrors(self, stage: str, recipe: PaperRecipe, visit: Visit) -> tuple[Mirror, ...]:
+        """Return which of the stage's mirrors a training sample gets, each with probability one half."""
+        seed = derive_seed(Stream.AUGMENTATION, visit.seed, visit.epoch, visit.position)
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(each for each in recipe.options(stage).mirrors if torch.rand((), generator=generator) < 0.5)
 
-    def encode(self, batch: PaperBatch) -> Latents:
-        """Return the latents of a batch, without gradients, on its device."""
-        each = [self._encoded(batch, place) for place in range(len(batch.number))]
-        return Latents(
-            torch.cat([latents.clean.to(batch.flow.device) for latents in each]),
-            torch.cat([latents.conditions.to(batch.flow.device) for latents in each]),
-        )
+    def stage(self, name: str, networks: PaperSystem, recipe: PaperRecipe) -> PaperStage[Any]:
+        """Return one of the three stages."""
+        seed = recipe.seed_of(name)
+        if name == "vae3d":
+            return PaperVae3dStage(networks, recipe.vae3d, seed)
+        if name == "vae2d":
+            return PaperVae2dStage(networks, recipe.vae2d, seed)
+        return PaperDiffusionStage(networks, recipe.diffusion, seed)
 
-    def _encoded(self, batch: PaperBatch, place: int) -> Latents:
-        key = (int(batch.number[place]), *batch.mirrored[place].int().tolist())
-        if self._kept is not None and key in self._kept:
-            return self._kept[key]
-        fluid, planar, flow = (field[place : place + 1].transpose(1, 2) for field in (batch.fluid, batch.planar, batch.flow))
-        with torch.no_grad():
-            latents = Latents(self._system.encode_3d(flow), self._system.conditions(fluid, planar))
-        if self._kept is not None:
-            self._kept[key] = Latents(latents.clean.cpu(), latents.conditions.cpu())
-        return latents
+    def describe(self, source: FlowSource, networks: PaperSystem) -> dict[str, Any]:
+        """Return what velocities are divided by."""
+        return {"norm_factors": networks.norm_factors.tolist()}
+
+    def predictor(self, recipe: PaperRecipe, networks: PaperSystem, log: dict[str, Any]) -> PaperPredictor:
+        """Return the model that the last stage ends in."""
+        return PaperPredictor(recipe.name, networks.config, networks, log)
