@@ -13,6 +13,10 @@ def roc_curve(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> 
 
     Both start at 0 and end at 1; equal scores are passed in one step.
 
+    Args:
+        familiar: (n,), scores of familiar cases.
+        foreign: (m,), scores of foreign cases.
+
     Raises:
         InvalidInputError: no scores of one kind, or NaN.
     """
@@ -27,6 +31,10 @@ def roc_area(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> f
     """Return the area under the curve: the probability that a foreign case scores above a familiar one, ties counted half.
 
     The Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143, 29-36): 0.5 for a score that knows nothing.
+
+    Args:
+        familiar: (n,), scores of familiar cases.
+        foreign: (m,), scores of foreign cases.
 
     Raises:
         InvalidInputError: no scores of one kind, or NaN.

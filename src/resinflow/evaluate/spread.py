@@ -48,7 +48,7 @@ def gaussian_crps(deviations: NDArray[np.floating], errors: NDArray[np.floating]
     """CRPS of normal distributions with these deviations against truths that lie ``errors`` from their means.
 
     ``s (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))`` with z = error / s (Gneiting et al. 2005, Mon. Weather Rev. 133,
-    1098-1118, eq. 5); the absolute error where s is zero.
+    1098-1118, eq. 5); the absolute error where s is zero. Both arrays have one shape and one unit, which are the result's.
     """
     from scipy.special import ndtr
 

@@ -51,7 +51,7 @@ def ratio(numerator: float, denominator: float) -> float:
 
 
 def rms(values: NDArray[np.floating]) -> float:
-    """Return the root mean square; NaN over nothing."""
+    """Return the root mean square of an array of any shape, in its own unit; NaN over nothing."""
     return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
 
 

@@ -77,7 +77,7 @@ def refined_medium(micro: Microstructure, factors: tuple[int, int, int]) -> Micr
 def interpolation_places(count: int, factor: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return where the centres of a finer row lie among ``count`` >= 2 voxels: the voxel before, and the part beyond it.
 
-    The part is from 0 to 1 but for the centres beyond the first and the last voxel's.
+    Both arrays have shape (count * factor,). The part is from 0 to 1 but for the centres beyond the first and the last voxel's.
     """
     fine = (np.arange(count * factor) + 0.5) / factor - 0.5
     before = np.clip(np.floor(fine).astype(np.int64), 0, count - 2)

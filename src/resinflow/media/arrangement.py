@@ -111,7 +111,9 @@ def nearest_neighbour_distances(fibres: Fibres, heights: Array) -> Array:
 
 
 def hard_disc_nearest_neighbour(fraction: float, diameter: float) -> float:
-    """Return the mean nearest-neighbour distance of equal hard discs in equilibrium, of area fraction ``fraction``.
+    """Return the mean nearest-neighbour distance (m) of equal hard discs in equilibrium, of area fraction ``fraction``.
+
+    ``diameter`` is that of the discs, m.
 
     Torquato, Phys. Rev. E 51 (1995) 3170: beyond contact the probability to find no neighbour within ``x`` diameters is
     ``exp(-4 f (a0 (x^2 - 1) + 2 a1 (x - 1)))`` with ``a0 = (1 + 0.128 f) / (1 - f)^2`` and ``a1 = -0.564 f / (1 - f)^2``;

@@ -215,7 +215,7 @@ def mirror_fields(fields: Tensor, names: tuple[str, ...], *mirrors: Mirror) -> T
 
 
 def mirror_pair(conditions: Tensor, target: Tensor, mirror: Mirror) -> tuple[Tensor, Tensor]:
-    """Return conditions and target of the mirrored medium."""
+    """Return conditions and target (..., channels, nz, ny, nx), dimensionless, of the mirrored medium."""
     return mirror_fields(conditions, CHANNELS, mirror), mirror_fields(target, TARGETS, mirror)
 
 

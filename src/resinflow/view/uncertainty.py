@@ -127,7 +127,7 @@ def compose_novelty(
     """Return the ROC of every foreign data set against the familiar one, and the distances of all media.
 
     Args:
-        familiar: name of the familiar data set and the distances of its media to the training media.
+        familiar: name of the familiar data set and the distances (media,) of its media to the training media.
         foreign: the same by name.
         threshold: distance above which a prediction warns.
     """
