@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import resinflow
 from resinflow.data import FlowStore
 from resinflow.media import draw_micrograph, save_stack
 from resinflow.stokes import solve
+from tests.conftest import TINY_TRAINING
 
 FUNCTIONS = [name for name in resinflow.__all__ if inspect.isfunction(getattr(resinflow, name))]
 
@@ -26,6 +28,8 @@ def place(tiny_store: FlowStore, tiny_run: Path, tmp_path_factory: pytest.TempPa
     medium = tiny_store.sample(0).truth.microstructure
     save_stack(folder / "stack.tif", draw_micrograph(medium, seed=1))
     solve(medium).save(folder / "flow.npz")
+    (folder / "recipes").mkdir()
+    (folder / "recipes" / "tiny.yaml").write_text(json.dumps({**TINY_TRAINING, "name": "tiny"}))
     return folder
 
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from resinflow.flow import Drive, FlowField, Microstructure, ResinflowError
     from resinflow.media import fibre_bundle, from_image, read_medium
     from resinflow.models import Sampling
-    from resinflow.presets import load_model
+    from resinflow.presets import load_model, load_recipe
+    from resinflow.presets.training import train as train_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_HOMES = {  # name -> module, or module:name where it has another one there
     "Drive": "resinflow.flow",
     "FlowField": "resinflow.flow",
     "Microstructure": "resinflow.flow",
@@ -35,6 +36,7 @@ _HOMES = {
     "from_image": "resinflow.media",
     "grid_flow": "resinflow.stokes",
     "load_model": "resinflow.presets",
+    "load_recipe": "resinflow.presets",
     "open_flows": "resinflow.data",
     "permeability_tensor": "resinflow.stokes",
     "planar_flow": "resinflow.stokes",
@@ -42,6 +44,7 @@ _HOMES = {
     "refine_flow": "resinflow.stokes",
     "response_flow": "resinflow.stokes",
     "solve": "resinflow.stokes",
+    "train_model": "resinflow.presets.training:train",
 }
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "from_image",
     "grid_flow",
     "load_model",
+    "load_recipe",
     "open_flows",
     "permeability_tensor",
     "planar_flow",
@@ -64,13 +68,15 @@ __all__ = [
     "refine_flow",
     "response_flow",
     "solve",
+    "train_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'resinflow' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, _, own_name = _HOMES[name].partition(":")
+    return getattr(import_module(module), own_name or name)
 
 
 def __dir__() -> list[str]:

@@ -164,6 +164,9 @@ class TrainingFiles:
     start: str | None = None
     """Go on from a trained model: a shipped one by name, or a model directory. Any stage may then be the first of the run."""
 
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the networks are trained; auto: on a GPU if there is one."""
+
     devices: int | None = None
     """GPUs of this machine (processes where there is none) that share every batch; by default as the recipe says."""
 

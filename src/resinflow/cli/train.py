@@ -50,7 +50,7 @@ def _train(stage: str, files: TrainingFiles) -> None:
     recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
     fold = Fold(*files.fold) if files.fold is not None else None
     start = model_directory(files.start) if files.start is not None else None
-    result = train(stage, files.data, files.run, recipe, fold=fold, start=start)
+    result = train(stage, files.data, files.run, recipe, fold=fold, start=start, device=files.device)
     _report(stage, result)
 
 

@@ -24,6 +24,11 @@ def load_recipe(path: str | Path) -> Recipe:
 
     Raises:
         InvalidInputError: no such file, an unknown preset or option, or a value out of range.
+
+    Example:
+        >>> import resinflow as rf
+        >>> rf.load_recipe("recipes/tiny.yaml").name
+        'tiny'
     """
     values = read_values(path)
     preset = str(values.get("preset", "latent"))

@@ -46,6 +46,12 @@ def train(
     Raises:
         InvalidInputError: as there, a stage that the recipe's preset does not have, or a start for a preset that starts from
             nothing.
+
+    Example:
+        >>> import resinflow as rf
+        >>> recipe = rf.load_recipe("recipes/tiny.yaml")
+        >>> rf.train_model("vae3d", "data/small.zarr", "runs/new", recipe).is_file()
+        True
     """
     stage_options(recipe, stage)
     return engine.train(
