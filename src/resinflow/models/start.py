@@ -11,8 +11,8 @@ from resinflow.stokes import grid_flow, planar_flow, response_flow
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the base flows are called in tables."""
 PLANAR_TOLERANCE = 1e-4
-"""Relative error of K of the planar flow that networks see, as in the standard data set. The base flows have the tolerances of
-their own solvers."""
+"""Relative error of K of the planar flow beside a base flow, as in the standard data set. The base flow has the tolerance of its
+own solver, and so has a planar flow that is all that a model sees."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def start_flows(
         InvalidInputError: an axis or conditions on the box that the planar flow does not have, or a slice without any fibre.
     """
     drive = Drive.of(drive, **conditions)
+    if base is None:
+        planar = planar_flow(micro, drive)
+        return StartFlows(planar, planar)
     planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
-    if base is None or base == "planar":
+    if base == "planar":
         return StartFlows(planar, planar)
     return StartFlows(planar, (response_flow if base == "response" else grid_flow)(micro, drive))
