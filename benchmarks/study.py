@@ -20,10 +20,10 @@ from typing import Any, cast, get_args
 import numpy as np
 import torch
 
+from resinflow.evaluate.choices import EvaluationOptions, SourceOptions, Split
 from resinflow.evaluate.evaluation import chosen_samples, evaluate_model, open_source
 from resinflow.evaluate.methods import CEILING, CROSS, DIFFUSION, GRID, draw
 from resinflow.evaluate.metrics import compare
-from resinflow.evaluate.options import EvaluationOptions, SourceOptions, Split
 from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.scores import PLANAR, Score
 from resinflow.flow.config import read_titles, read_variants

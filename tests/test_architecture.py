@@ -184,7 +184,8 @@ def private_imports(module: str, source: str, files: Mapping[str, tuple[str, tup
         if origin.split(".")[1] == room or origin not in files:
             continue
         public = public_names(files[origin][0]) or set()
-        faults += [f"{module} takes {alias.name} from {origin}" for alias in node.names if alias.name not in public]
+        names = [alias.name for alias in node.names if f"{origin}.{alias.name}" not in files]  # a module is no name of another
+        faults += [f"{module} takes {name} from {origin}" for name in names if name not in public]
     return faults
 
 

@@ -15,8 +15,8 @@ import zarr
 from resinflow.data.division import Division
 from resinflow.data.store import FlowStore
 from resinflow.evaluate.calibrate import collect_cases, fit_calibration
+from resinflow.evaluate.choices import CalibrationOptions
 from resinflow.evaluate.evaluation import evaluate_model
-from resinflow.evaluate.options import CalibrationOptions
 from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.tables import spread_rows, summary
 from resinflow.models.calibration import FEATURES, load_calibration

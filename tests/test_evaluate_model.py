@@ -17,9 +17,9 @@ from torch import nn
 from resinflow.data.generate import generate
 from resinflow.data.recipe import GenerationConfig
 from resinflow.data.store import FlowStore
+from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.evaluate.evaluation import evaluate_model, summarised
 from resinflow.evaluate.methods import choice_name, draw, sampler_choices, start_of
-from resinflow.evaluate.options import EvaluationOptions
 from resinflow.flow.microstructure import Microstructure
 from resinflow.models.predictor import Sampling
 from resinflow.presets.load import load_model

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from resinflow.data.store import FlowStore
+from resinflow.evaluate.choices import Mode
 from resinflow.evaluate.collapse import diagnose
 from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.metrics import compare
-from resinflow.evaluate.options import Mode
 from resinflow.evaluate.reconstruct import reconstruct_samples, reconstructed, shown
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import PLANAR

@@ -23,8 +23,8 @@ from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.search.objective import TrialSetup
 from resinflow.search.plan import SearchPlan, SearchRecipe, plan_search
 from resinflow.search.results import TrialRow
-from resinflow.search.run import Search
 from resinflow.search.study import DEATHS, POINT, Heartbeat, TrialSeededSampler
+from resinflow.search.trials import Search
 
 RATES = [1e-4, 1e-3, 1e-2]
 BLOCKS = [[1, 1, 1, 1], [2, 2, 2, 2]]

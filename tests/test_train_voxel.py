@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from resinflow.data.store import FlowStore
+from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.evaluate.methods import methods_of
-from resinflow.evaluate.options import EvaluationOptions
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import open_mask, target_mask
 from resinflow.presets.direct.networks import VoxelNetwork

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from resinflow.cli.console import counting, make_console
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
-from resinflow.evaluate.options import DeviceName, EvaluationOptions, Mode, ReconstructionOptions
+from resinflow.evaluate.choices import DeviceName, EvaluationOptions, Mode, ReconstructionOptions
 from resinflow.flow import InvalidInputError, replacing
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from resinflow.cli.console import counting_parts, make_console, working
 from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
-from resinflow.evaluate.options import CalibrationOptions, DeviceName
+from resinflow.evaluate.choices import CalibrationOptions, DeviceName
 
 model_app = App(name="model", help="Model directories.")
 

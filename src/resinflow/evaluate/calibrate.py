@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data import FlowSource, data_fingerprint
+from resinflow.evaluate.choices import CalibrationOptions
 from resinflow.evaluate.evaluation import refuse_leak, samples_of
 from resinflow.evaluate.familiarity import descriptors_of, phase
 from resinflow.evaluate.methods import Outcome, draw, start_of
-from resinflow.evaluate.options import CalibrationOptions
 from resinflow.evaluate.spread import SpreadScores, fit_relative_spread, fit_spread, score_spread
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import FlowField, InvalidInputError

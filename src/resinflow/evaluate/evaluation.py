@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint
+from resinflow.evaluate.choices import EvaluationOptions, Surfaces
 from resinflow.evaluate.ensemble import score_ensemble
 from resinflow.evaluate.methods import DIFFUSION, Method, methods_of, start_of
 from resinflow.evaluate.metrics import compare
-from resinflow.evaluate.options import EvaluationOptions, Surfaces
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data import Sample
-from resinflow.evaluate.options import EvaluationOptions
+from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.evaluate.scores import PLANAR
 from resinflow.flow import FlowField, InvalidInputError
 from resinflow.models import Predictor, Sampler, Sampling, SamplingOptions, StartFlows, branched

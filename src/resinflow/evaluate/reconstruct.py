@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from resinflow.data import FlowSource, Sample
+from resinflow.evaluate.choices import Mode, ReconstructionOptions
 from resinflow.evaluate.collapse import Diagnosis, diagnose, judge, pooled, verdict
 from resinflow.evaluate.evaluation import samples_of
 from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.metrics import Comparison, compare
-from resinflow.evaluate.options import Mode, ReconstructionOptions
 from resinflow.evaluate.records import write_csv, write_json
 from resinflow.evaluate.tables import summary
 from resinflow.flow import Axis, FlowField, InvalidInputError

@@ -3,8 +3,8 @@
 from resinflow.search.objective import StageObjective, TrialSetup, check_start
 from resinflow.search.plan import SearchPlan, SearchRecipe, load_search, plan_search
 from resinflow.search.results import TrialRow, best_first
-from resinflow.search.run import Search, search_training
 from resinflow.search.study import Heartbeat
+from resinflow.search.trials import Search, search_training
 from resinflow.search.variants import (
     REFERENCE,
     VariantObjective,

@@ -30,7 +30,7 @@ from resinflow.presets.training import train
 from resinflow.search.objective import Objective, TrialSetup, check_start, logged
 from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
 from resinflow.search.results import TrialRow
-from resinflow.search.run import RowWatch, Search
+from resinflow.search.trials import RowWatch, Search
 from resinflow.train import MACHINE_OPTIONS
 from resinflow.train.history import METRICS
 from resinflow.train.record import MODEL, record_run, result_of, weights_of
