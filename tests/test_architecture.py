@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "models": {"flow", "stokes", "nn", "diffusion"},
     "train": {"flow", "data", "models"},
     "presets": {"flow", "media", "stokes", "data", "nn", "diffusion", "models", "train"},
-    "search": {"flow", "data", "models", "train", "presets"},
+    "search": {"flow", "data", "train", "presets"},
     "evaluate": {"flow", "media", "stokes", "data", "models", "presets"},
     "view": {"flow", "evaluate"},
     "cli": {"flow", "media", "stokes", "data", "models", "train", "presets", "search", "evaluate", "view"},
