@@ -142,10 +142,11 @@ def model_values(earlier: Path, name: str) -> dict[str, Any]:
     micro = sample.truth.microstructure
     drawn: dict[str, Any] = {"seed": 3} if name.startswith("voxel") else {"seed": 3, "samples": 2, "steps": 2}
     drive = {"pressure_drop": sample.truth.pressure_drop, "viscosity": sample.truth.viscosity}
-    start = StartFlows(sample.planar, sample.base(model.base or "planar"))
+    base = model.base or "response"  # what was named for a model that sees no base flow
+    start = StartFlows(sample.planar, sample.base(base))
     return {
         "name": model.name,
-        "base": model.base or "planar",
+        "base": base,
         "config": model.config.model_dump(mode="json"),
         "log": digest(np.frombuffer(json.dumps(model.log, sort_keys=True).encode(), dtype=np.uint8)),
         "from flows": prediction_values(model.predict(micro, start=start, **drive, **drawn)),

@@ -11,7 +11,7 @@ from resinflow.stokes import grid_flow, planar_flow, response_flow
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the base flows are called in tables."""
 PLANAR_TOLERANCE = 1e-4
-"""Relative error of K of the planar flow beside a base flow, as in the standard data set. The base flow has the tolerance of its
+"""Relative error of K of the planar flow beside a base flow, as in the standard data set. The base flow has that of its
 own solver, and so has a planar flow that is all that a model sees."""
 
 
