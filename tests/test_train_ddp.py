@@ -21,8 +21,8 @@ from resinflow.nn.blocks import Trunk
 from resinflow.train.data import Place, StageData
 from resinflow.train.fit import fit_stage
 from resinflow.train.history import read_history
-from resinflow.train.options import StageOptions
 from resinflow.train.seeds import Stream, derive_seed, sample_generator
+from resinflow.train.stage_options import StageOptions
 
 Batch = tuple[Tensor, Tensor]
 

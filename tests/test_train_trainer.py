@@ -36,8 +36,8 @@ from resinflow.presets.training import train
 from resinflow.train.data import Place, Share, SharedSampler, StageData
 from resinflow.train.fit import checkpoint_activations, compile_networks, explained_compiler_errors, fit_stage
 from resinflow.train.history import best_validation_loss, read_history, write_log
-from resinflow.train.options import StageOptions
 from resinflow.train.seeds import Stream, derive_seed, sample_generator
+from resinflow.train.stage_options import StageOptions
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]

@@ -21,13 +21,13 @@ from resinflow.presets.direct.networks import VoxelNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import DirectRecipe
 from resinflow.presets.direct.stages import DirectPreset, DirectStage
+from resinflow.presets.flow_stage import flow_rate_error, masked_rmse
 from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.presets.load import load_model
 from resinflow.presets.paper.recipe import PaperRecipe
 from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import on_machine, stage_options, train
 from resinflow.train.data import FlowDataset
-from resinflow.train.flow_stage import flow_rate_error, masked_rmse
 from tests.commands import refusal, run
 
 RECIPES = Path(__file__).parents[1] / "recipes"

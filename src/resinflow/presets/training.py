@@ -16,7 +16,7 @@ from resinflow.presets.direct.stages import DirectPreset
 from resinflow.presets.latent.stages import LatentPreset
 from resinflow.presets.paper.stages import PaperPreset
 from resinflow.train import BaseRecipe, StageOptions
-from resinflow.train import run as engine
+from resinflow.train.engine import train as train_stage
 from resinflow.train.preset import Preset
 
 __all__ = ["PRESETS", "on_machine", "stage_options", "train"]
@@ -41,7 +41,7 @@ def train(
     start: Path | None = None,
     device: Device = "auto",
 ) -> Path:
-    """Train one stage of the recipe's preset; see :func:`resinflow.train.run.train`.
+    """Train one stage of the recipe's preset; see :func:`resinflow.train.engine.train`.
 
     Raises:
         InvalidInputError: as there, a stage that the recipe's preset does not have, or a start for a preset that starts from
@@ -54,7 +54,7 @@ def train(
         True
     """
     stage_options(recipe, stage)
-    return engine.train(
+    return train_stage(
         PRESETS[recipe.preset], stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device
     )
 

@@ -1,6 +1,6 @@
 """Training of any preset: one engine, one loader. Here are the options; what loads Lightning is taken from its own module."""
 
-from resinflow.train.options import (
+from resinflow.train.stage_options import (
     MACHINE_OPTIONS,
     BaseRecipe,
     FlowRecipe,

@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from resinflow.data import FlowSource
 from resinflow.flow import InvalidInputError
-from resinflow.train.options import BaseRecipe, StageOptions
 from resinflow.train.preset import Preset, Visit
 from resinflow.train.seeds import Stream, derive_seed
+from resinflow.train.stage_options import BaseRecipe, StageOptions
 
 __all__ = ["MEMORY", "FlowDataset", "Place", "Samples", "Share", "SharedSampler", "StageData", "flow_data"]
 

@@ -29,8 +29,8 @@ from torch.utils.checkpoint import checkpoint
 
 from resinflow.flow import InvalidInputError, replacing
 from resinflow.train.history import HistoryWriter
-from resinflow.train.options import StageOptions
 from resinflow.train.seeds import SeededBatches
+from resinflow.train.stage_options import StageOptions
 
 __all__ = ["LAST", "checkpoint_activations", "compile_networks", "explained_compiler_errors", "fit_stage"]
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from resinflow.data import FlowSource
 from resinflow.flow import InvalidInputError
 from resinflow.models import MIRRORS, Mirror, Predictor, load_weights
-from resinflow.train.options import BaseRecipe
 from resinflow.train.stage import Stage
+from resinflow.train.stage_options import BaseRecipe
 
 __all__ = ["Preset", "Start", "Visit"]
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from resinflow.data import FlowSource, Fold, data_fingerprint
 from resinflow.flow import InvalidInputError, replacing
 from resinflow.models import CONFIG, WEIGHTS, read_document, read_log, weights_fingerprint
-from resinflow.train.options import MACHINE_OPTIONS, BaseRecipe
 from resinflow.train.preset import Start
+from resinflow.train.stage_options import MACHINE_OPTIONS, BaseRecipe
 
 __all__ = ["MODEL", "RECORD", "open_start", "read_record", "record_run", "recorded_recipe", "result_of", "weights_of"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from resinflow.train.muon import Muon
-from resinflow.train.options import StageOptions
+from resinflow.train.stage_options import StageOptions
 
 __all__ = ["Part", "Stage"]
 

@@ -10,8 +10,8 @@ from resinflow.data import FlowSource
 from resinflow.presets.direct.networks import VoxelNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import DirectRecipe
+from resinflow.presets.flow_stage import FlowBatch, FlowPreset, FlowStage
 from resinflow.train import FlowStageOptions
-from resinflow.train.flow_stage import FlowBatch, FlowPreset, FlowStage
 from resinflow.train.stage import Part
 
 

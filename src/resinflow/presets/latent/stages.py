@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from resinflow.data import FlowSource
 from resinflow.models import PLANAR, fluid_mask, open_mask
+from resinflow.presets.flow_stage import FlowBatch, FlowPreset, FlowStage, masked_rmse, velocity_error
 from resinflow.presets.latent.networks import LatentDiffusion, Process, process_of
 from resinflow.presets.latent.predictor import SCHEMA, LatentPredictor
 from resinflow.presets.latent.recipe import DiffusionOptions, LatentRecipe, Vae2dOptions, Vae3dOptions
-from resinflow.train.flow_stage import FlowBatch, FlowPreset, FlowStage, masked_rmse, velocity_error
 from resinflow.train.preset import Start
 from resinflow.train.record import open_start
 from resinflow.train.stage import Part

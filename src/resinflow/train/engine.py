@@ -17,9 +17,9 @@ from resinflow.models import Device, resolve_device, save_weights
 from resinflow.train.data import flow_data
 from resinflow.train.fit import LAST, checkpoint_activations, fit_stage
 from resinflow.train.history import write_log
-from resinflow.train.options import BaseRecipe
 from resinflow.train.preset import Preset, Start
 from resinflow.train.record import MODEL, record_run, recorded_recipe, result_of, weights_before, weights_of
+from resinflow.train.stage_options import BaseRecipe
 
 __all__ = ["train"]
 

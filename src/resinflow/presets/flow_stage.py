@@ -23,7 +23,7 @@ from resinflow.models import (
     target_mask,
 )
 from resinflow.nn import ResidualBlock, ScaledTargets
-from resinflow.train.options import FlowRecipe, FlowStageOptions
+from resinflow.train import FlowRecipe, FlowStageOptions
 from resinflow.train.preset import Preset
 from resinflow.train.stage import Part, Stage
 
