@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from resinflow.data.generate import draw_medium
-from resinflow.data.recipe import load_generation_config
+from resinflow.data.recipe import load_data_recipe
 from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 
@@ -50,9 +50,9 @@ def rate(settings: list[BundleSettings], seeds: int) -> str:
 
 def draw_many(first: int, count: int) -> int:
     """Draw media of the recipe, from number ``first``."""
-    config = load_generation_config(RECIPE)
+    recipe = load_data_recipe(RECIPE)
     for index in range(first, first + count):
-        draw_medium(config, np.random.SeedSequence([config.seed, index, 0]))
+        draw_medium(recipe, np.random.SeedSequence([recipe.seed, index, 0]))
     return count
 
 

@@ -37,14 +37,14 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 def measure_generation(arguments: argparse.Namespace) -> None:
     """Samples a minute of a local cluster, start of the workers apart."""
     from resinflow.data.generate import generate
-    from resinflow.data.recipe import load_generation_config
+    from resinflow.data.recipe import load_data_recipe
 
-    config = load_generation_config(arguments.recipe).model_copy(update={"samples": arguments.samples or 200})
+    recipe = load_data_recipe(arguments.recipe).model_copy(update={"samples": arguments.samples or 200})
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         generate(
-            config,
+            recipe,
             Path(folder) / "set.zarr",
             workers=arguments.workers,
             watch=lambda done, total: times.append(time.perf_counter() - begun),
@@ -52,8 +52,8 @@ def measure_generation(arguments: argparse.Namespace) -> None:
     # the workers start and compile during their first samples
     warm = 2 * arguments.workers
     rate = 60 * (len(times) - 1 - warm) / (times[-1] - times[warm])
-    size = " x ".join(str(count) for count in reversed(config.shape))
-    print(f"generation: {config.samples} samples of {size} voxels, {arguments.workers} workers: {rate:.0f} a minute")
+    size = " x ".join(str(count) for count in reversed(recipe.shape))
+    print(f"generation: {recipe.samples} samples of {size} voxels, {arguments.workers} workers: {rate:.0f} a minute")
     print(f"start of the cluster and {warm} samples: {times[warm]:.1f} s; in all {times[-1]:.1f} s")
 
 

@@ -63,14 +63,14 @@ class Way:
 def fibres_of(store: FlowStore, index: int) -> Fibres:
     """The fibres of a sample, drawn again from the recipe as the data set drew them."""
     from resinflow.data.generate import draw_medium
-    from resinflow.data.recipe import GenerationConfig, completed_recipe
+    from resinflow.data.recipe import DataRecipe, completed_recipe
     from resinflow.flow.errors import InvalidInputError
 
-    config = GenerationConfig.model_validate(completed_recipe(store.attributes["recipe"]))
+    recipe = DataRecipe.model_validate(completed_recipe(store.attributes["recipe"]))
     wanted = store.microstructure(index).fingerprint
     for attempt in range(DRAWS):
         try:
-            fibres, micro = draw_medium(config, np.random.SeedSequence([config.seed, index, attempt]))
+            fibres, micro = draw_medium(recipe, np.random.SeedSequence([recipe.seed, index, attempt]))
         except InvalidInputError:
             continue
         if micro.fingerprint == wanted:

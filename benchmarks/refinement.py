@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data.generate import draw_medium
-from resinflow.data.recipe import load_generation_config
+from resinflow.data.recipe import load_data_recipe
 from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.fibres import Fibres
@@ -106,12 +106,12 @@ def main() -> None:
     parser.add_argument("--media", type=int, default=12)
     parser.add_argument("--tolerance", type=float, default=1e-6)
     options = parser.parse_args()
-    config = load_generation_config(options.recipe)
+    recipe = load_data_recipe(options.recipe)
     ways: list[Way] = [(rule, (rz, r, r)) for rule, r, rz in product(RULES, PLANES, DEPTHS)]
     errors: dict[Way, list[tuple[float, float, float, float]]] = defaultdict(list)
     losses: dict[Way, list[tuple[float, ...]]] = defaultdict(list)
     for index in range(options.media):
-        fibres, micro = draw_medium(config, np.random.SeedSequence([config.seed, index, 0]))
+        fibres, micro = draw_medium(recipe, np.random.SeedSequence([recipe.seed, index, 0]))
         reference = solved(fibres, micro, FINEST, options.tolerance)
         permeability = reference.means.permeability
         for way in ways:

@@ -26,8 +26,8 @@ from resinflow.evaluate.methods import CEILING, CROSS, DIFFUSION, GRID, draw
 from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.scores import PLANAR, Score
-from resinflow.flow.config import read_titles, read_variants
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.recipe_file import read_titles, read_variants
 from resinflow.presets.latent.networks import LatentDiffusion
 from resinflow.presets.latent.recipe import STAGES, LatentRecipe
 from resinflow.presets.load import load_model

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resinflow.data.generate import generate
-from resinflow.data.recipe import GenerationConfig
+from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
 
 TINY_RECIPE = {
@@ -26,7 +26,7 @@ TINY_RECIPE = {
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> FlowStore:
     """A generated data set of eight small media, complete with split and statistics; tests only read it."""
     path: Path = tmp_path_factory.mktemp("data") / "tiny.zarr"
-    generate(GenerationConfig.model_validate(TINY_RECIPE), path, workers=1)
+    generate(DataRecipe.model_validate(TINY_RECIPE), path, workers=1)
     return FlowStore.open(path)
 
 

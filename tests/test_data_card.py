@@ -16,11 +16,11 @@ from resinflow.cli.console import Pace, showing_pace
 from resinflow.data.generate import make_sample
 from resinflow.data.open import open_flows
 from resinflow.data.published.write import export_published
-from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore
 from resinflow.data.summary import QUANTITIES, sample_numbers, summarise
-from resinflow.flow.config import read_variants
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.recipe_file import read_variants
 from resinflow.view.histograms import Histogram, histogram_figure
 
 FILES = sorted((Path(__file__).parents[1] / "recipes").glob("data-*.yaml"))
@@ -107,21 +107,21 @@ def test_info_reads_the_published_layout_through_a_yaml_file(
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_a_recipe_is_read_and_its_first_sample_is_as_asked(recipe: str) -> None:
-    config = load_generation_config(recipe)
-    nz, ny, nx = config.shape
-    small = config.model_copy(update={"shape": (2, min(ny, 40), min(nx, 40)), "tolerance": 1e-4})
+    data_recipe = load_data_recipe(recipe)
+    nz, ny, nx = data_recipe.shape
+    small = data_recipe.model_copy(update={"shape": (2, min(ny, 40), min(nx, 40)), "tolerance": 1e-4})
     micro = make_sample(small, 0).truth.microstructure
     fraction = micro.provenance["volume_fraction"]
-    assert config.volume_fraction[0] <= fraction <= config.volume_fraction[1]
+    assert data_recipe.volume_fraction[0] <= fraction <= data_recipe.volume_fraction[1]
     assert micro.fibre_fraction == pytest.approx(fraction, abs=0.006)
-    assert config.diameter[0] <= micro.provenance["diameter"] <= config.diameter[1]
-    assert config.depth[0] <= micro.extent[0] <= config.depth[1]
-    assert micro.extent[1:] == pytest.approx((config.width, config.width))
+    assert data_recipe.diameter[0] <= micro.provenance["diameter"] <= data_recipe.diameter[1]
+    assert data_recipe.depth[0] <= micro.extent[0] <= data_recipe.depth[1]
+    assert micro.extent[1:] == pytest.approx((data_recipe.width, data_recipe.width))
 
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_a_variant_is_the_recipe_that_had_a_file_of_its_own(name: str) -> None:
-    assert load_generation_config(RECIPES[name]) == GenerationConfig.model_validate(BEFORE[name])
+    assert load_data_recipe(RECIPES[name]) == DataRecipe.model_validate(BEFORE[name])
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_a_variant_is_the_recipe_that_had_a_file_of_its_own(name: str) -> None:
 )
 def test_a_variant_that_there_is_not_or_that_is_not_named_is_refused(name: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        load_generation_config(FILES[0].with_name(name))
+        load_data_recipe(FILES[0].with_name(name))
 
 
 def test_companion_sets_lie_outside_the_ranges_of_the_training_data_where_their_names_say() -> None:
-    recipes = {name: load_generation_config(recipe) for name, recipe in RECIPES.items()}
+    recipes = {name: load_data_recipe(recipe) for name, recipe in RECIPES.items()}
     base = recipes["data-small"]
     assert recipes["data-ood-dense"].volume_fraction[0] >= 0.65
     assert recipes["data-ood-thin"].diameter[1] < base.diameter[0]
@@ -149,10 +149,10 @@ def test_companion_sets_lie_outside_the_ranges_of_the_training_data_where_their_
     assert wide.width == 2 * base.width
     assert wide.width / wide.shape[2] == base.width / base.shape[2]
     for pixels in (48, 96, 128):
-        config = recipes[f"data-resolution-{pixels}"]
-        assert config.shape == (11, pixels, pixels)
-        assert config.width == base.width
-    seeds = [config.seed for name, config in recipes.items() if name != "data-stored"]
+        data_recipe = recipes[f"data-resolution-{pixels}"]
+        assert data_recipe.shape == (11, pixels, pixels)
+        assert data_recipe.width == base.width
+    seeds = [data_recipe.seed for name, data_recipe in recipes.items() if name != "data-stored"]
     assert len(set(seeds)) == len(seeds)  # no companion repeats the media of another
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from resinflow.data.generate import generate, run_on_workers
-from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from tests.conftest import TINY_RECIPE
@@ -72,7 +72,7 @@ def test_a_cluster_of_two_workers_gives_the_same_bytes(
     address, _ = scheduler
     seen: list[tuple[int, int]] = []
     generate(
-        GenerationConfig.model_validate(TINY_RECIPE),
+        DataRecipe.model_validate(TINY_RECIPE),
         tmp_path / "cluster.zarr",
         scheduler=address,
         watch=lambda done, total: seen.append((done, total)),
@@ -91,7 +91,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
         if done == 2:
             workers[0].kill()
 
-    generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "cluster.zarr", scheduler=address, watch=lose_one)
+    generate(DataRecipe.model_validate(TINY_RECIPE), tmp_path / "cluster.zarr", scheduler=address, watch=lose_one)
     assert contents(tmp_path / "cluster.zarr") == contents(tiny_store.path)
 
 
@@ -101,14 +101,14 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
     tamper(FlowStore.open(path), "complete", 3, 0)
     for place in ("velocity/c/3/0/0/0/0.1f.partial", "complete/c/3.2e.partial", "seed/zarr.3d.partial", "zarr.4c.partial"):
         (path / place).write_bytes(b"half")
-    generate(GenerationConfig.model_validate(TINY_RECIPE), path, workers=1)
+    generate(DataRecipe.model_validate(TINY_RECIPE), path, workers=1)
     assert contents(path) == contents(tiny_store.path)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[generate.__module__], "_PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
-        generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
+        generate(DataRecipe.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)
 
 
@@ -159,7 +159,7 @@ def test_generation_killed_several_times_ends_with_the_same_bytes_and_leaves_no_
         assert goal <= reached < 12
         _, alive = psutil.wait_procs(children, timeout=30)
         assert alive == []
-    config = load_generation_config(recipe)
-    whole = generate(config, tmp_path / "whole.zarr", workers=1)
-    generate(config, path, workers=1)
+    data_recipe = load_data_recipe(recipe)
+    whole = generate(data_recipe, tmp_path / "whole.zarr", workers=1)
+    generate(data_recipe, path, workers=1)
     assert contents(path) == contents(whole.path)

@@ -10,7 +10,7 @@ import pytest
 
 from resinflow.data.check import check_store
 from resinflow.data.generate import generate
-from resinflow.data.recipe import GenerationConfig
+from resinflow.data.recipe import DataRecipe
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
@@ -151,7 +151,7 @@ def test_slices_without_a_surface_have_one_far_away() -> None:
 
 def test_a_refined_data_set_keeps_the_flow_on_its_own_grid_and_passes_the_check(tmp_path: Path) -> None:
     recipe = {**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface", "tolerance": 1e-5}
-    store = generate(GenerationConfig.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
+    store = generate(DataRecipe.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
     assert not check_store(store)
     sample = store.sample(0)
     assert sample.grid is not None

@@ -16,7 +16,7 @@ import xarray
 from resinflow.data.check import check_store
 from resinflow.data.division import canonical_fingerprint
 from resinflow.data.generate import generate
-from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
@@ -60,15 +60,15 @@ def test_xarray_opens_a_data_set_with_named_dimensions_and_units(tiny_store: Flo
 
 @pytest.mark.slow
 def test_generation_gives_the_same_bytes_with_two_workers(tiny_store: FlowStore, tmp_path: Path) -> None:
-    generate(GenerationConfig.model_validate(TINY_RECIPE), tmp_path / "two.zarr", workers=2)
+    generate(DataRecipe.model_validate(TINY_RECIPE), tmp_path / "two.zarr", workers=2)
     assert contents(tmp_path / "two.zarr") == contents(tiny_store.path)
 
 
 def test_generation_killed_half_way_ends_with_the_same_bytes(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE_TEXT)
-    config = load_generation_config(recipe)
-    whole = generate(config, tmp_path / "whole.zarr", workers=1)
+    data_recipe = load_data_recipe(recipe)
+    whole = generate(data_recipe, tmp_path / "whole.zarr", workers=1)
     path = tmp_path / "killed.zarr"
     command = [sys.executable, "-m", "resinflow", "data", "generate", str(recipe), str(path), "--workers", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -80,12 +80,12 @@ def test_generation_killed_half_way_ends_with_the_same_bytes(tmp_path: Path) -> 
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert FlowStore.open(path).complete.any()
-    generate(config, path, workers=1)
+    generate(data_recipe, path, workers=1)
     assert contents(path) == contents(whole.path)
 
 
 def test_generation_refuses_the_folder_of_another_recipe(tiny_store: FlowStore) -> None:
-    other = GenerationConfig.model_validate({**TINY_RECIPE, "seed": 8})
+    other = DataRecipe.model_validate({**TINY_RECIPE, "seed": 8})
     with pytest.raises(InvalidInputError, match="another recipe.*seed"):
         generate(other, tiny_store.path)
 
@@ -122,15 +122,15 @@ def test_a_mirrored_copy_falls_into_the_split_of_its_original(tiny_store: FlowSt
 
 
 def test_a_recipe_decides_on_the_shares_of_the_split(tmp_path: Path) -> None:
-    config = GenerationConfig(samples=5, shape=(2, 16, 16), width=30e-6, volume_fraction=(0.3, 0.3), split=(0.8, 0.2, 0.0))
-    store = generate(config, tmp_path / "training.zarr", workers=1)
+    data_recipe = DataRecipe(samples=5, shape=(2, 16, 16), width=30e-6, volume_fraction=(0.3, 0.3), split=(0.8, 0.2, 0.0))
+    store = generate(data_recipe, tmp_path / "training.zarr", workers=1)
     assert [len(store.indices(part)) for part in ("train", "validation", "test")] == [4, 1, 0]
     assert check_store(store) == []
 
 
 def test_shares_that_are_no_whole_are_refused() -> None:
     with pytest.raises(ValueError, match=r"sums to 0.9; needed: shares that sum to 1"):
-        GenerationConfig(samples=5, split=(0.7, 0.2, 0.0))
+        DataRecipe(samples=5, split=(0.7, 0.2, 0.0))
 
 
 def test_statistics_come_from_the_training_split_alone(tiny_store: FlowStore, tmp_path: Path) -> None:
@@ -175,5 +175,5 @@ def test_a_faulty_recipe_is_refused_in_one_line(tmp_path: Path, text: str, messa
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(text)
     with pytest.raises(InvalidInputError, match=message) as caught:
-        load_generation_config(recipe)
+        load_data_recipe(recipe)
     assert "\n" not in str(caught.value)

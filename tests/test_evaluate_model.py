@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from resinflow.data.generate import generate
-from resinflow.data.recipe import GenerationConfig
+from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
 from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.evaluate.evaluation import evaluate_model, summarised
@@ -114,7 +114,7 @@ def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_trut
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface", "tolerance": 1e-5}
-    store = generate(GenerationConfig.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
+    store = generate(DataRecipe.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
     errors = {}
     for surfaces in ("stored", "estimated"):
         target = tmp_path / f"{surfaces}.json"

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from resinflow.cli.app import main
 from resinflow.data.open import open_flows
-from resinflow.data.recipe import load_generation_config
+from resinflow.data.recipe import load_data_recipe
 from resinflow.data.source import FlowSource
 from resinflow.data.store import FlowStore
 from resinflow.flow.field import FlowField
@@ -158,7 +158,7 @@ def recipe_values(recipes: Path, name: str) -> Any:
     """A recipe as it is read."""
     path = recipes / f"{name}.yaml"
     if name == "data":
-        return load_generation_config(path).model_dump(mode="json")
+        return load_data_recipe(path).model_dump(mode="json")
     if name not in SEARCH_RECIPES:
         return load_recipe(path).model_dump(mode="json")
     plan = load_search(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resinflow.data.recipe import GenerationConfig, load_generation_config
+from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.evaluate.metrics import compare
 from resinflow.media.bundles import BundleSettings, draw_fibres
 from resinflow.models.start import start_flows
@@ -49,8 +49,8 @@ def test_the_recipes_in_the_repository_are_those_of_the_shipped_model(
     for stage in stages:
         # how many processes shared a batch is the machine's business
         assert getattr(on_machine(trained, stage, devices=1), stage) == getattr(recipe, stage)
-    found = GenerationConfig.model_validate(log["data"]["recipe"])
-    assert found == load_generation_config(ROOT / "recipes" / f"{data}.yaml")
+    found = DataRecipe.model_validate(log["data"]["recipe"])
+    assert found == load_data_recipe(ROOT / "recipes" / f"{data}.yaml")
 
 
 def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_voxels(small: LatentPredictor) -> None:

@@ -16,8 +16,8 @@ import yaml
 from safetensors.torch import load_file
 
 from resinflow.data.store import FlowStore
-from resinflow.flow.config import option
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.recipe_file import option
 from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
 from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import train

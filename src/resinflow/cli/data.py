@@ -50,13 +50,13 @@ def generate(
         Address of Dask's dashboard on this machine's cluster, e.g. :8787; by default none.
     """
     from resinflow.data import generate as generate_samples
-    from resinflow.data import load_generation_config
+    from resinflow.data import load_data_recipe
 
     console = make_console()
-    config = load_generation_config(recipe)
+    data_recipe = load_data_recipe(recipe)
     pace = Pace()
     with showing_pace(console, "samples", pace) as watch:
-        generate_samples(config, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
+        generate_samples(data_recipe, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
     if pace.rate is not None:
         console.print(f"made {pace.made} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
     info(output)

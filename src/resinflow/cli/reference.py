@@ -183,12 +183,12 @@ def _is_model(hint: Any) -> bool:
 
 def _recipe_blocks() -> dict[str, str]:
     """The keys of every recipe, with the groups of keys inside it once each."""
-    from resinflow.data import GenerationConfig
+    from resinflow.data import DataRecipe
     from resinflow.presets import RECIPES
     from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
-        "recipe-data": GenerationConfig,
+        "recipe-data": DataRecipe,
         **{f"recipe-{preset}": recipe for preset, recipe in RECIPES.items()},
         "recipe-search": SearchRecipe,
     }

@@ -8,7 +8,7 @@ from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.read import import_published
 from resinflow.data.published.write import export_published
-from resinflow.data.recipe import GenerationConfig, completed_recipe, load_generation_config
+from resinflow.data.recipe import DataRecipe, completed_recipe, load_data_recipe
 from resinflow.data.sample import Sample
 from resinflow.data.source import FlowSource, data_fingerprint, fold_division
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
@@ -18,13 +18,13 @@ __all__ = [
     "QUANTITIES",
     "SPLITS",
     "DataInfo",
+    "DataRecipe",
     "DataSummary",
     "Division",
     "Fault",
     "FlowSource",
     "FlowStore",
     "Fold",
-    "GenerationConfig",
     "PublishedFlows",
     "Sample",
     "canonical_fingerprint",
@@ -37,7 +37,7 @@ __all__ = [
     "fold_division",
     "generate",
     "import_published",
-    "load_generation_config",
+    "load_data_recipe",
     "open_flows",
     "open_folded",
     "summarise",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from resinflow.data.recipe import GenerationConfig, completed_recipe
+from resinflow.data.recipe import DataRecipe, completed_recipe
 from resinflow.data.sample import Sample
 from resinflow.data.schema import FIELDS, GRID_FIELDS
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
@@ -32,7 +32,7 @@ _DRAWS_PER_SAMPLE = 20
 
 
 def generate(
-    config: GenerationConfig,
+    recipe: DataRecipe,
     path: str | Path,
     *,
     workers: int | None = None,
@@ -40,13 +40,13 @@ def generate(
     dashboard: str | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> FlowStore:
-    """Write the data set that ``config`` describes, then draw its splits and statistics.
+    """Write the data set that ``recipe`` describes, then draw its splits and statistics.
 
     Every sample depends on the recipe's seed and its own number alone, so that the result is the same at any number of
     workers. Running again continues: complete samples are kept, the others are made.
 
     Args:
-        config: the recipe.
+        recipe: of the data set.
         path: a folder (Zarr group), made if absent.
         workers: processes of a Dask cluster on this machine; by default one a core.
         scheduler: address of a Dask scheduler (``tcp://host:8786``) whose workers make the samples instead. They write them
@@ -58,12 +58,12 @@ def generate(
         InvalidInputError: ``path`` holds a data set of another recipe, or no scheduler answers.
         MissingDependencyError: ``dashboard`` without bokeh.
     """
-    store = _open_or_create(config, Path(path))
+    store = _open_or_create(recipe, Path(path))
     missing = np.flatnonzero(~store.complete).tolist()
     done = len(store) - len(missing)
     if watch:
         watch(done, len(store))
-    make = partial(_make_and_write, config, Path(store.path).absolute())
+    make = partial(_make_and_write, recipe, Path(store.path).absolute())
     for _ in run_on_workers(make, missing, workers=workers, scheduler=scheduler, dashboard=dashboard):
         done += 1
         if watch:
@@ -75,34 +75,34 @@ def generate(
     return store
 
 
-def _open_or_create(config: GenerationConfig, path: Path) -> FlowStore:
-    recipe = config.model_dump(mode="json")
+def _open_or_create(recipe: DataRecipe, path: Path) -> FlowStore:
+    options = recipe.model_dump(mode="json")
     if path.exists():
         store = FlowStore.open(path, writable=True)
         stored = completed_recipe(store.attributes["recipe"])
-        if stored != recipe:
-            changed = [key for key, value in recipe.items() if stored.get(key) != value]
+        if stored != options:
+            changed = [key for key, value in options.items() if stored.get(key) != value]
             raise InvalidInputError(
                 f"{path} holds a data set of another recipe (different: {', '.join(changed) or 'keys'}); choose another folder."
             )
         store.remove_leftovers()
         return store
     attributes = {
-        "recipe": recipe,
-        "viscosity": config.viscosity,
-        "pressure_drop": config.pressure_drop,
+        "recipe": options,
+        "viscosity": recipe.viscosity,
+        "pressure_drop": recipe.pressure_drop,
         "resinflow_version": version("resinflow"),
     }
-    fields = FIELDS if config.solved_as_stored else {**FIELDS, **GRID_FIELDS}
-    return FlowStore.create(path, config.samples, config.shape, attributes, fields=tuple(fields))
+    fields = FIELDS if recipe.solved_as_stored else {**FIELDS, **GRID_FIELDS}
+    return FlowStore.create(path, recipe.samples, recipe.shape, attributes, fields=tuple(fields))
 
 
-def _make_and_write(config: GenerationConfig, path: Path, index: int) -> int:
-    FlowStore.open(path, writable=True).write_sample(index, make_sample(config, index))
+def _make_and_write(recipe: DataRecipe, path: Path, index: int) -> int:
+    FlowStore.open(path, writable=True).write_sample(index, make_sample(recipe, index))
     return index
 
 
-def make_sample(config: GenerationConfig, index: int) -> Sample:
+def make_sample(recipe: DataRecipe, index: int) -> Sample:
     """Return sample ``index`` of a recipe.
 
     Raises:
@@ -110,15 +110,15 @@ def make_sample(config: GenerationConfig, index: int) -> Sample:
     """
     reason = ""
     for draw in range(_DRAWS_PER_SAMPLE):
-        sequence = np.random.SeedSequence([config.seed, index, draw])
+        sequence = np.random.SeedSequence([recipe.seed, index, draw])
         try:
-            return _solved(config, sequence)
+            return _solved(recipe, sequence)
         except (InvalidInputError, ConvergenceError) as error:
             reason = str(error)
     raise InvalidInputError(f"sample {index}: no usable medium in {_DRAWS_PER_SAMPLE} draws; the last: {reason}")
 
 
-def draw_medium(config: GenerationConfig, sequence: np.random.SeedSequence) -> tuple[Fibres, Microstructure]:
+def draw_medium(recipe: DataRecipe, sequence: np.random.SeedSequence) -> tuple[Fibres, Microstructure]:
     """Return a random bundle of a recipe: its fibres, and the medium they make on the stored grid.
 
     Raises:
@@ -126,34 +126,34 @@ def draw_medium(config: GenerationConfig, sequence: np.random.SeedSequence) -> t
     """
     rng = np.random.default_rng(sequence)
     settings = BundleSettings(
-        volume_fraction=rng.uniform(*config.volume_fraction),
-        diameter=rng.uniform(*config.diameter),
-        diameter_scatter=rng.uniform(*config.diameter_scatter),
-        misalignment=rng.uniform(*config.misalignment),
-        minimum_gap=config.minimum_gap,
-        boundary=config.boundary,
-        strict_gap=config.strict_gap,
+        volume_fraction=rng.uniform(*recipe.volume_fraction),
+        diameter=rng.uniform(*recipe.diameter),
+        diameter_scatter=rng.uniform(*recipe.diameter_scatter),
+        misalignment=rng.uniform(*recipe.misalignment),
+        minimum_gap=recipe.minimum_gap,
+        boundary=recipe.boundary,
+        strict_gap=recipe.strict_gap,
     )
-    extent = (rng.uniform(*config.depth), config.width, config.width)
+    extent = (rng.uniform(*recipe.depth), recipe.width, recipe.width)
     seed = int(rng.integers(2**63))
     # drawn last: what recipes without waves draw must not change
-    settings = replace(settings, waviness=rng.uniform(*config.waviness), wavelength=rng.uniform(*config.wavelength))
-    fibres = draw_fibres(config.shape, extent, seed=seed, settings=settings)
-    return fibres, fibres.microstructure(config.shape, provenance_of(fibres, seed, settings))
+    settings = replace(settings, waviness=rng.uniform(*recipe.waviness), wavelength=rng.uniform(*recipe.wavelength))
+    fibres = draw_fibres(recipe.shape, extent, seed=seed, settings=settings)
+    return fibres, fibres.microstructure(recipe.shape, provenance_of(fibres, seed, settings))
 
 
-def _solved(config: GenerationConfig, sequence: np.random.SeedSequence) -> Sample:
-    fibres, micro = draw_medium(config, sequence)
+def _solved(recipe: DataRecipe, sequence: np.random.SeedSequence) -> Sample:
+    fibres, micro = draw_medium(recipe, sequence)
     if not micro.percolates("x"):
         raise InvalidInputError("the medium does not percolate along x")
-    drive, tolerance, walls = config.drive, config.tolerance, config.wall_rule
+    drive, tolerance, walls = recipe.drive, recipe.tolerance, recipe.wall_rule
     planar = planar_flow(micro, drive, tolerance=tolerance)
     if planar.permeability == 0:
         raise InvalidInputError("no slice percolates along x")
     response = response_flow(micro, drive)
-    if config.solved_as_stored:
+    if recipe.solved_as_stored:
         return Sample(solve(micro, drive, tolerance=tolerance, wall_rule=walls), planar, response)
-    truth = solve_refined(fibres, micro, config.refinement, drive, tolerance=tolerance, wall_rule=walls)
+    truth = solve_refined(fibres, micro, recipe.refinement, drive, tolerance=tolerance, wall_rule=walls)
     return Sample(truth, planar, response, grid_flow(micro, drive, tolerance=tolerance, wall_rule=walls))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from resinflow.data.division import Fold
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.layout import is_published
-from resinflow.data.source import FlowSource, SourceConfig, fold_division
+from resinflow.data.source import FlowSource, SourceRecipe, fold_division
 from resinflow.data.store import FlowStore, locate
-from resinflow.flow import InvalidInputError, read_config
+from resinflow.flow import InvalidInputError, read_recipe
 
 
 def open_flows(
@@ -20,7 +20,7 @@ def open_flows(
     density: float | None = None,
     cache: str | Path | None = None,
 ) -> FlowSource:
-    """Open a store (folder or URL), a folder in the published layout, or what a YAML file (:class:`SourceConfig`) names.
+    """Open a store (folder or URL), a folder in the published layout, or what a YAML file (:class:`SourceRecipe`) names.
 
     Args:
         path: the data set.
@@ -42,14 +42,14 @@ def open_flows(
     """
     place = locate(path)
     if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):
-        config = read_config(place, SourceConfig)
-        named = locate(config.path)
+        recipe = read_recipe(place, SourceRecipe)
+        named = locate(recipe.path)
         return open_flows(
             named if isinstance(named, str) else place.parent / named,
-            pressure_drop=config.pressure_drop if pressure_drop is None else pressure_drop,
-            viscosity=config.viscosity if viscosity is None else viscosity,
-            density=config.density if density is None else density,
-            cache=place.parent / config.cache if cache is None and config.cache is not None else cache,
+            pressure_drop=recipe.pressure_drop if pressure_drop is None else pressure_drop,
+            viscosity=recipe.viscosity if viscosity is None else viscosity,
+            density=recipe.density if density is None else density,
+            cache=place.parent / recipe.cache if cache is None and recipe.cache is not None else cache,
         )
     if isinstance(place, Path) and is_published(place):
         return PublishedFlows(place, pressure_drop=pressure_drop, viscosity=viscosity, density=density, cache=cache)

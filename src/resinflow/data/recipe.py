@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from resinflow.data.division import SPLITS
-from resinflow.flow import Drive, read_config
+from resinflow.flow import Drive, read_recipe
 from resinflow.media import BoxBoundary
 from resinflow.stokes import MASK_RULE, WallRule
 
@@ -20,7 +20,7 @@ Refinement = Annotated[int, Field(ge=1, le=8)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class GenerationConfig(BaseModel):
+class DataRecipe(BaseModel):
     """A recipe for a data set of random fibre bundles and their flows along x; lengths in m, angles in degrees."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,16 +91,16 @@ class GenerationConfig(BaseModel):
         return self.refinement == (1, 1, 1) and self.wall_rule != "surface"
 
 
-def load_generation_config(path: str | Path) -> GenerationConfig:
+def load_data_recipe(path: str | Path) -> DataRecipe:
     """Return the recipe in the YAML file ``path``.
 
     Raises:
         InvalidInputError: no such file, no YAML mapping, an unknown key or a value out of range.
     """
-    return read_config(Path(path), GenerationConfig)
+    return read_recipe(Path(path), DataRecipe)
 
 
 def completed_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored recipe with the options that came later: their defaults are what was done before them."""
-    defaults = {name: field.default for name, field in GenerationConfig.model_fields.items() if not field.is_required()}
+    defaults = {name: field.default for name, field in DataRecipe.model_fields.items() if not field.is_required()}
     return {**to_jsonable_python(defaults), **recipe}

@@ -166,7 +166,7 @@ def fold_division(source: FlowSource, fold: Fold) -> Division:
     return division
 
 
-class SourceConfig(BaseModel):
+class SourceRecipe(BaseModel):
     """A data set named by a YAML file: what a folder in the published layout does not say of itself.
 
     Attributes:

@@ -1,13 +1,13 @@
 """The physical values that every room speaks: microstructures, drives, flow fields, reports, and their files."""
 
 from resinflow.flow.atomic import replacing
-from resinflow.flow.config import first_fault, option, read_config, read_values, read_variants, split_variant, with_options
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
 from resinflow.flow.field import Base, FlowField
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.microstructure import AXES, Axis, Microstructure
 from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability, ratio, rms
+from resinflow.flow.recipe_file import first_fault, option, read_recipe, read_values, read_variants, split_variant, with_options
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
 from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
 
@@ -45,7 +45,7 @@ __all__ = [
     "interpolation_places",
     "option",
     "ratio",
-    "read_config",
+    "read_recipe",
     "read_values",
     "read_variants",
     "recover_faces",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resinflow.flow import InvalidInputError, read_config, read_values
+from resinflow.flow import InvalidInputError, read_recipe, read_values
 from resinflow.presets.direct.recipe import EARLIER, DirectRecipe
 from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.presets.paper.recipe import PaperRecipe
@@ -35,4 +35,4 @@ def load_recipe(path: str | Path) -> Recipe:
     recipe = DirectRecipe if preset == EARLIER else RECIPES.get(preset)
     if recipe is None:
         raise InvalidInputError(f"{path}: preset: there is no preset {preset!r}; needed: one of {', '.join(RECIPES)}.")
-    return read_config(Path(path), recipe)
+    return read_recipe(Path(path), recipe)

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from pydantic import ValidationError
 
 from resinflow.data import FlowSource, Fold
-from resinflow.flow import InvalidInputError
+from resinflow.flow import InvalidInputError, first_fault
 from resinflow.models import Device
 from resinflow.presets.direct.stages import DirectPreset
 from resinflow.presets.latent.stages import LatentPreset
@@ -86,7 +86,5 @@ def on_machine(recipe: Recipe, stage: str, *, devices: int | None = None, worker
     try:
         changed = type(options).model_validate({**options.model_dump(), **changes})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "devices"
-        raise InvalidInputError(f"{stage}: {place}: {first['msg'].removeprefix('Value error, ')}.") from None
+        raise InvalidInputError(f"{stage}: {first_fault(error, 'devices', value=False)}.") from None
     return recipe.model_copy(update={stage: changed})

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.flow import InvalidInputError, option, read_config, with_options
+from resinflow.flow import InvalidInputError, option, read_recipe, with_options
 from resinflow.presets import STAGES, Recipe, StageName, load_recipe
 from resinflow.presets.training import stage_options
 from resinflow.train import MACHINE_OPTIONS, Positive
@@ -164,7 +164,7 @@ def load_search(path: str | Path) -> SearchPlan:
     Raises:
         InvalidInputError: either recipe cannot be read, or one does not fit the other.
     """
-    recipe = read_config(Path(path), SearchRecipe)
+    recipe = read_recipe(Path(path), SearchRecipe)
     return plan_search(recipe, load_recipe(Path(path).parent / recipe.base), Path(path).parent)
 
 

@@ -86,7 +86,7 @@ def plan_variants(base: LatentRecipe, variants: Mapping[str, Mapping[str, Any]],
 
     Args:
         base: the training recipe that the variants change.
-        variants: dotted options by name, as :func:`resinflow.flow.config.read_variants` returns them.
+        variants: dotted options by name, as :func:`resinflow.flow.recipe_file.read_variants` returns them.
         seeds: every variant is trained with each; by default once, with the seed of its recipe.
 
     Raises:

@@ -139,6 +139,6 @@ def _write_log(
     origin: Start | None,
 ) -> dict[str, Any]:
     """Write and return the log of the run: its recipe, its data, every stage's history, and the log of its start."""
-    data = {"fingerprint": data_fingerprint(source), "recipe": source.attributes.get("recipe")}
+    data = {"fingerprint": data_fingerprint(source), "recipe": source.info.recipe}
     data |= preset.describe(source, networks)
     return write_log(run, recipe.model_dump(mode="json"), data, origin.log if origin else None)

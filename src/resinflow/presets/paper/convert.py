@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from resinflow.diffusion import NoiseSchedule
-from resinflow.flow import InvalidInputError
+from resinflow.flow import InvalidInputError, first_fault
 from resinflow.presets.paper.predictor import PaperPredictor, assembled
 from resinflow.presets.paper.recipe import PRESET, Network, PaperConfig, Precision, SamplingConfig, UNetConfig, VaeConfig
 
@@ -84,8 +84,7 @@ def convert_published(
     try:
         sampling = SamplingConfig(sampler=sampler, steps=steps, eta=eta, precision=precision)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InvalidInputError(f"{problem['loc'][0]} is {problem['input']!r}: {problem['msg']}.") from None
+        raise InvalidInputError(f"{first_fault(error, 'the sampler')}.") from None
     file = _find(Path(path))
     raw = _present_names(_load(file))
     if any(name.startswith("model.") for name in raw):
@@ -259,10 +258,7 @@ def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> UNetConfig
             f"{checkpoint.path} holds an incomplete U-Net (it lacks {error.args[0]}); copy it again."
         ) from None
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InvalidInputError(
-            f"the U-Net of {checkpoint.path} has {problem['loc'][0]} {problem['input']!r}: {problem['msg']}."
-        ) from None
+        raise InvalidInputError(f"the U-Net of {checkpoint.path}: {first_fault(error, 'its sizes')}.") from None
 
 
 def _check_options(kwargs: dict[str, Any], levels: list[int], depth: int, path: Path) -> None:

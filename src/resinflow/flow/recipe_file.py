@@ -18,7 +18,7 @@ VARIANTS, TITLE = "variants", "title"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
-def read_config(path: Path, model: type[Model]) -> Model:
+def read_recipe(path: Path, model: type[Model]) -> Model:
     """Return the YAML recipe ``path`` or ``FILE:VARIANT`` as a ``model``; every fault is one line with file, key and cause."""
     values = read_values(path)
     try:
@@ -102,9 +102,7 @@ def with_options(model: Model, options: Mapping[str, Any], title: str = "the rec
     try:
         return type(model).model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or ", ".join(options)
-        raise InvalidInputError(f"{where}: {first['msg']} (found {first['input']!r}).") from None
+        raise InvalidInputError(f"{first_fault(error, ', '.join(options))}.") from None
 
 
 def option(model: BaseModel, key: str) -> Any:
