@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from study import ROOT, Row, Study, finish_study, study_of, study_parser
+from ablation import Row, Study, finish_study, study_of, study_parser
+from stopwatch import ROOT
 
-from resinflow.data.open import open_flows
+from resinflow.data import open_flows
 from resinflow.evaluate.methods import GRID
-from resinflow.flow.errors import InvalidInputError
-from resinflow.presets.latent.recipe import STAGES, LatentRecipe
-from resinflow.search.variants import REFERENCE, read_seconds
+from resinflow.flow import InvalidInputError
+from resinflow.presets import STAGES, LatentRecipe
+from resinflow.search import REFERENCE, read_seconds
 from resinflow.train.history import read_history
-from resinflow.view.output import checked_target, save_figure
-from resinflow.view.panels import new_figure
+from resinflow.view import checked_target, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def curves_study(base: Study, available: int, samples: Sequence[int], widths: Se
     variants |= {f"width-{width}": {"model.width": width} for width in widths if width != reference.model.width}
     titles = {name: name.replace("-", " ") for name in variants if name.startswith("width")}
     titles |= {f"samples-{n}": f"{n} training samples" for n in samples}
-    return replace(base, name="learning-curves", variants=variants, titles=titles)
+    return replace(base, variants=variants, titles=titles)
 
 
 def _repeated(reference: LatentRecipe, available: int, count: int) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def compose_curves(study: Study, rows: Sequence[Row], available: int) -> Figure:
         place = (row["parameters"] / 1e6, 100 * row["velocity"])
         size.annotate(f"width {width}", place, (0, 6), textcoords="offset points", fontsize=7, ha="center")
     for colour, (width, name) in zip(_COLOURS, sorted(of_size.items()), strict=False):
-        _draw_training(time, study.runs(name)[0], f"width {width}", by_name[name], colour)
+        _draw_training(time, study.out / name, f"width {width}", by_name[name], colour)
     _finish_time(time, by_name.get(GRID))
     return figure
 
@@ -164,12 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base, figure = study_of(options), checked_target(options.figure)
         available = base.reference.samples or len(open_flows(options.data).indices("train"))
         study = curves_study(base, available, options.samples, options.widths)
-        failures, rows, table = finish_study(study, options)
+        failures, rows = finish_study(study, options, "learning-curves")
         save_figure(compose_curves(study, rows, available), figure)
+        return len(failures)
     except InvalidInputError as error:
         parser.error(str(error))
-    print(table)
-    return len(failures)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from resinflow.data.store import FlowStore
+from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.recipe_file import option
 from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
@@ -28,7 +29,7 @@ from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ablation.yaml"
-PROGRAMS = ("study", "ablation", "learning_curves")
+PROGRAMS = ("ablation", "learning_curves")
 FIRST_STAGES = {
     "seed": "vae3d",
     "no-planar-pressure": "vae3d",
@@ -68,7 +69,7 @@ def programs() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture(scope="module")
 def study(programs: SimpleNamespace) -> Any:
-    return programs.study.load_study(RECIPE)
+    return programs.ablation.load_study(RECIPE)
 
 
 def written(path: Path, variants: Any, epochs: int = 1) -> Path:
@@ -129,14 +130,14 @@ def test_a_study_that_says_nothing_clear_is_refused(
     programs: SimpleNamespace, tmp_path: Path, variants: Any, message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        programs.study.load_study(written(tmp_path / "study.yaml", variants))
+        programs.ablation.load_study(written(tmp_path / "study.yaml", variants))
 
 
 def test_two_variants_of_one_name_are_refused(programs: SimpleNamespace, tmp_path: Path) -> None:
     path = written(tmp_path / "study.yaml", {"a": {"model.width": 4}})
     path.write_text(path.read_text() + "  a: {model.width: 6}\n")
     with pytest.raises(InvalidInputError, match="the key a is there twice"):
-        programs.study.load_study(path)
+        programs.ablation.load_study(path)
 
 
 def test_a_variant_alone_brings_the_reference_that_it_starts_from(study: Any) -> None:
@@ -150,9 +151,9 @@ def test_a_variant_alone_brings_the_reference_that_it_starts_from(study: Any) ->
 
 def test_the_ratio_of_errors_knows_that_the_samples_are_the_same(programs: SimpleNamespace) -> None:
     reference = [0.1, 0.2, 0.4, 0.8]
-    ratio, spread = programs.study.ratio_of_means([2 * error for error in reference], reference)
+    ratio, spread = programs.ablation.ratio_of_means([2 * error for error in reference], reference)
     assert (ratio, spread) == pytest.approx((2.0, 0.0), abs=1e-12)
-    ratio, spread = programs.study.ratio_of_means([0.2, 0.1, 0.8, 0.4], reference)
+    ratio, spread = programs.ablation.ratio_of_means([0.2, 0.1, 0.8, 0.4], reference)
     assert ratio == pytest.approx(1.0)
     assert spread == pytest.approx(math.sqrt((2 * 0.1**2 + 2 * 0.4**2) / 3 / 4) / 0.375)
 
@@ -209,11 +210,11 @@ def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore
     out, _ = finished
     sample = tiny_store.sample(int(tiny_store.indices("test")[0]))
     start = StartFlows(sample.planar, sample.response)
-    for name, file, project in (("reference", "test-1.json", True), ("no-projection", "test-1-unprojected.json", False)):
+    for name, project in (("reference", True), ("no-projection", False)):
         model = load_model(out / name / MODEL)
         assert isinstance(model, LatentPredictor)
         error = compare(model.ensemble(start, Sampling(project=project)).flow, sample.truth).relative_l2.total
-        scores = json.loads((out / name / file).read_text())["latent diffusion"]
+        scores = json.loads((out / name / "test-1.json").read_text())["latent diffusion"]
         assert scores["summary"]["relative_l2"]["mean"] == pytest.approx(error, rel=1e-6)
 
 
@@ -221,7 +222,7 @@ def test_a_variant_on_adopted_stages_is_the_one_that_was_trained_from_the_start(
     programs: SimpleNamespace, tiny_store: FlowStore, finished: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
     out, arguments = finished
-    study = programs.study.load_study(arguments[arguments.index("--recipe") + 1])
+    study = programs.ablation.load_study(arguments[arguments.index("--recipe") + 1])
     for stage in STAGES:
         train(stage, tiny_store.path, tmp_path, study.recipe("slice-wise"))
     whole, adopted = (load_file(weights_of(run, STAGES[-1])) for run in (tmp_path, out / "slice-wise"))
@@ -239,8 +240,8 @@ def test_a_folder_of_another_recipe_is_refused_and_the_others_go_on(
 ) -> None:
     out, _ = finished
     recipe = written(tmp_path / "study.yaml", {"steps-1": {"model.sampler_steps": 7}})
-    study = programs.study.load_study(recipe, data=tiny_store.path, out=out, limit=1)
-    assert programs.study.run_study(study) == ["steps-1"]
+    study = programs.ablation.load_study(recipe, data=tiny_store.path, out=out, scored=EvaluationOptions(limit=1))
+    assert programs.ablation.run_study(study) == ["steps-1"]
     printed = capsys.readouterr().err
     assert "started with another recipe" in printed
     assert "no-projection: finished" in printed

@@ -2,7 +2,7 @@
 
 from resinflow.data.check import Fault, check_store
 from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
-from resinflow.data.generate import generate
+from resinflow.data.generate import draw_medium, generate
 from resinflow.data.info import DataInfo
 from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
@@ -32,6 +32,7 @@ __all__ = [
     "completed_recipe",
     "compute_statistics",
     "data_fingerprint",
+    "draw_medium",
     "draw_splits",
     "export_published",
     "fold_division",

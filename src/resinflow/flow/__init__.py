@@ -7,7 +7,16 @@ from resinflow.flow.field import Base, FlowField
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.microstructure import AXES, Axis, Microstructure
 from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability, ratio, rms
-from resinflow.flow.recipe_file import first_fault, option, read_recipe, read_values, read_variants, split_variant, with_options
+from resinflow.flow.recipe_file import (
+    first_fault,
+    option,
+    read_recipe,
+    read_titles,
+    read_values,
+    read_variants,
+    split_variant,
+    with_options,
+)
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
 from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
 
@@ -46,6 +55,7 @@ __all__ = [
     "option",
     "ratio",
     "read_recipe",
+    "read_titles",
     "read_values",
     "read_variants",
     "recover_faces",

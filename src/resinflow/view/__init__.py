@@ -7,6 +7,7 @@ from resinflow.view.histograms import Histogram, histogram_figure
 from resinflow.view.napari_layers import napari_layers, open_in_napari
 from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
 from resinflow.view.page import check_folder, worse_line, write_report
+from resinflow.view.panels import new_figure
 from resinflow.view.reconstruction import (
     compose_diagnosis,
     compose_latents,
@@ -40,6 +41,7 @@ __all__ = [
     "flow_figure",
     "histogram_figure",
     "napari_layers",
+    "new_figure",
     "open_in_napari",
     "picture_kind",
     "read_training_log",
