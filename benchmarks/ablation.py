@@ -28,9 +28,9 @@ from stopwatch import ROOT, command_line
 
 from resinflow.data import open_flows
 from resinflow.evaluate import PLANAR, Score, compare, save_scores
+from resinflow.evaluate.choices import EvaluationOptions, Split
 from resinflow.evaluate.evaluation import evaluate_model, samples_of
 from resinflow.evaluate.methods import CEILING, CROSS, DIFFUSION, GRID, draw
-from resinflow.evaluate.choices import EvaluationOptions, Split
 from resinflow.flow import InvalidInputError, read_titles, read_variants, with_options
 from resinflow.models import Sampling
 from resinflow.presets import STAGES, LatentDiffusion, LatentRecipe, load_model, load_recipe

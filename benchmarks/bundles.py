@@ -9,18 +9,16 @@ Markdown; "missing" counts bundles that were not found. Then the rate of all wor
 
 from __future__ import annotations
 
-import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
+from stopwatch import ROOT, command_line
 
-from resinflow.data.generate import draw_medium
-from resinflow.data.recipe import load_data_recipe
-from resinflow.flow.errors import InvalidInputError
-from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.data import draw_medium, load_data_recipe
+from resinflow.flow import InvalidInputError
+from resinflow.media import BundleSettings, fibre_bundle
 
 SHAPE, EXTENT = (11, 64, 64), (50e-6, 50e-6, 50e-6)
 FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7)
@@ -33,18 +31,18 @@ KINDS = {
     "tilted and wavy": {"misalignment": 15.0, "waviness": 10.0, "wavelength": 60e-6},
     "tilted, periodic": {"misalignment": 15.0, "boundary": "periodic"},
 }
-RECIPE = Path(__file__).parents[1] / "recipes" / "data-stored.yaml"
+RECIPE = ROOT / "recipes" / "data-stored.yaml"
 
 
 def rate(settings: list[BundleSettings], seeds: int) -> str:
     """Media a minute of one core, over settings in turn; how many were not found."""
-    missing, begun = 0, time.process_time()
+    missing, start = 0, time.process_time()
     for seed in range(seeds):
         try:
             fibre_bundle(SHAPE, EXTENT, seed=seed, settings=settings[seed % len(settings)])
         except InvalidInputError:
             missing += 1
-    per_minute = 60 * seeds / (time.process_time() - begun)
+    per_minute = 60 * seeds / (time.process_time() - start)
     return f"{per_minute:.0f}" + (f" ({missing} of {seeds} missing)" if missing else "")
 
 
@@ -58,7 +56,7 @@ def draw_many(first: int, count: int) -> int:
 
 def main() -> None:
     """Print the table and the rate of the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -76,10 +74,10 @@ def main() -> None:
     each = 10 * options.seeds
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         list(pool.map(draw_many, range(options.workers), [1] * options.workers))  # loads the compiled code
-        begun = time.perf_counter()
-        drawn = sum(pool.map(draw_many, [each * worker for worker in range(options.workers)], [each] * options.workers))
-        seconds = time.perf_counter() - begun
-    print(f"\n{RECIPE.name}: {60 * drawn / seconds:.0f} media a minute with {options.workers} processes")
+        start = time.perf_counter()
+        media = sum(pool.map(draw_many, [each * worker for worker in range(options.workers)], [each] * options.workers))
+        seconds = time.perf_counter() - start
+    print(f"\n{RECIPE.name}: {60 * media / seconds:.0f} media a minute with {options.workers} processes")
 
 
 if __name__ == "__main__":

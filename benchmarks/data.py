@@ -28,26 +28,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from stopwatch import ROOT, bound_threads, command_line, now
 
-ROOT = Path(__file__).parents[1]
 BATCH = 4
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def measure_generation(arguments: argparse.Namespace) -> None:
     """Samples a minute of a local cluster, start of the workers apart."""
-    from resinflow.data.generate import generate
-    from resinflow.data.recipe import load_data_recipe
+    from resinflow.data import generate, load_data_recipe
 
     recipe = load_data_recipe(arguments.recipe).model_copy(update={"samples": arguments.samples or 200})
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         generate(
             recipe,
             Path(folder) / "set.zarr",
             workers=arguments.workers,
-            watch=lambda done, total: times.append(time.perf_counter() - begun),
+            watch=lambda done, total: times.append(time.perf_counter() - start),
         )
     # the workers start and compile during their first samples
     warm = 2 * arguments.workers
@@ -88,49 +86,49 @@ def served(folder: Path) -> Iterator[str]:
 
 def loading_rate(place: str, samples: int, workers: int) -> tuple[float, float]:
     """Samples a second that reach the training process (start of the workers apart), and its own ms of CPU a sample."""
-    from resinflow.data.open import open_flows
-    from resinflow.presets.latent.recipe import LatentRecipe
-    from resinflow.presets.latent.stages import LatentPreset
+    from resinflow.data import open_flows
+    from resinflow.presets import LatentRecipe
+    from resinflow.presets.training import PRESETS
     from resinflow.train.data import flow_data
 
     recipe = LatentRecipe.model_validate({"seed": 1, "vae3d": {"batch_size": BATCH, "workers": workers}})
-    batches = iter(flow_data(open_flows(place), LatentPreset(), recipe, "vae3d", memory=0).train_dataloader())
+    batches = iter(flow_data(open_flows(place), PRESETS["latent"], recipe, "vae3d", memory=0).train_dataloader())
     next(batches)
-    begun, used = time.perf_counter(), time.process_time()
-    count = 0
+    start, count = now(), 0
     for conditions, _ in batches:
         count += len(conditions)
         if count >= samples:
             break
-    return count / (time.perf_counter() - begun), 1e3 * (time.process_time() - used) / count
+    seconds = now() - start
+    return count / seconds.wall, 1e3 * seconds.cpu / count
 
 
 def training_rate(place: str, batches: int = 5) -> tuple[float, float]:
     """Samples a second, and ms of CPU a sample, of forward and backward pass of stage 1 of the model `small` on one core."""
     import torch
 
-    from resinflow.data.open import open_flows
+    from resinflow.data import open_flows
     from resinflow.flow import read_values
-    from resinflow.presets.latent.networks import LatentDiffusion
-    from resinflow.presets.latent.recipe import LatentRecipe
-    from resinflow.presets.latent.stages import LatentPreset, Vae3dStage
+    from resinflow.presets import LatentRecipe
+    from resinflow.presets.training import PRESETS
     from resinflow.train.data import flow_data
 
     torch.set_num_threads(1)
     values = {"vae3d": {"batch_size": BATCH, "workers": 0}}
     recipe = LatentRecipe.model_validate(read_values(ROOT / "recipes" / "small.yaml") | values)
-    stage = Vae3dStage(LatentDiffusion(recipe.model), recipe.vae3d)
-    loader = iter(flow_data(open_flows(place), LatentPreset(), recipe, "vae3d").train_dataloader())
-    drawn = [next(loader) for _ in range(batches + 1)]
-    begun = used = 0.0
-    for number, (conditions, target) in enumerate(drawn):
+    source, preset = open_flows(place), PRESETS["latent"]
+    stage = preset.stage("vae3d", preset.networks("vae3d", recipe, source), recipe)
+    loader = iter(flow_data(source, preset, recipe, "vae3d").train_dataloader())
+    samples = [next(loader) for _ in range(batches + 1)]
+    start = now()
+    for number, (conditions, target) in enumerate(samples):
         if number == 1:  # the first pass makes room in memory
-            begun, used = time.perf_counter(), time.process_time()
+            start = now()
         with torch.autocast("cpu", torch.bfloat16):
             loss = stage.losses((conditions, target), "train", number)["loss"]
         loss.backward()
-    count = BATCH * batches
-    return count / (time.perf_counter() - begun), 1e3 * (time.process_time() - used) / count
+    count, seconds = BATCH * batches, now() - start
+    return count / seconds.wall, 1e3 * seconds.cpu / count
 
 
 def measure_loading(arguments: argparse.Namespace) -> None:
@@ -182,27 +180,25 @@ def make_published(folder: Path, samples: int, shape: tuple[int, int, int]) -> N
 
 def run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
     """One step of the conversion in this process: print its seconds and the peak of its memory."""
-    from resinflow.data.published.read import import_published
+    from resinflow.data import FlowStore, export_published, import_published
     from resinflow.data.published.tensors import open_tensor
-    from resinflow.data.published.write import export_published
-    from resinflow.data.store import FlowStore
 
     samples, shape = arguments.samples or 64, (arguments.slices, arguments.size, arguments.size)
     if step == "make":
-        make_published(folder / "given", samples, shape)
+        make_published(folder / "published", samples, shape)
         return
-    open_tensor(folder / "given" / "x" / "dxyz.pt")  # loads torch, whose own memory is not the conversion's
-    before, peak, done = anonymous_bytes(), [0], threading.Event()
+    open_tensor(folder / "published" / "x" / "dxyz.pt")  # loads torch, whose own memory is not the conversion's
+    before, peak, end = anonymous_bytes(), [0], threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.01):
+        while not end.wait(0.01):
             peak[0] = max(peak[0], anonymous_bytes())
 
     thread = threading.Thread(target=watch)
     thread.start()
-    begun = time.perf_counter()
+    start = now()
     if step == "import":
-        import_published(folder / "given", folder / "set.zarr", pressure_drop=1e5, viscosity=0.1)
+        import_published(folder / "published", folder / "set.zarr", pressure_drop=1e5, viscosity=0.1)
     elif step == "export":
         export_published(FlowStore.open(folder / "set.zarr"), folder / "again")
     else:
@@ -210,10 +206,10 @@ def run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
         for index in np.random.default_rng(0).permutation(len(store)):
             for name in ("fluid", "velocity", "pressure", "planar_velocity"):
                 store.read(name, int(index))
-    seconds = time.perf_counter() - begun
-    done.set()
+    seconds = (now() - start).wall
+    end.set()
     thread.join()
-    size = sum(file.stat().st_size for file in (folder / "given").rglob("*.pt"))
+    size = sum(file.stat().st_size for file in (folder / "published").rglob("*.pt"))
     print(
         f"{step}: {samples} samples ({size / 1e6:.0f} MB) in {seconds:.1f} s, {samples / seconds:.1f} a second, "
         f"peak memory {max(peak[0] - before, 0) / 1e6:.0f} MB above the {before / 1e6:.0f} MB after the imports"
@@ -228,12 +224,12 @@ def measure_conversion(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for step in ("make", "import", "export", "read"):
             command = [sys.executable, __file__, *sys.argv[1:], "--step", step, "--folder", folder]
-            subprocess.run(command, check=True, env={**os.environ, **ONE_THREAD})
+            subprocess.run(command, check=True, env=bound_threads(1))
 
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("what", choices=("generation", "loading", "conversion"))
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "data-small.yaml")
     parser.add_argument("--workers", type=int, default=2)

@@ -12,10 +12,9 @@ import argparse
 import json
 import os
 import platform
-import resource
-import subprocess
 import sys
-import time
+
+from stopwatch import command_line, in_child, now, peak_bytes
 
 _STEP = "--step-alone"
 
@@ -42,16 +41,17 @@ def run_step(size: int, slices: int, checkpointing: bool) -> dict[str, float]:
     batch = PaperBatch(
         torch.ones(1, 1, slices, size, size), flow, flow, torch.ones(1, 3), torch.zeros(1, dtype=torch.long), torch.zeros(1, 3)
     )
-    before = _peak_gigabytes()
-    begun, used = time.perf_counter(), time.process_time()
+    before = peak_bytes() / 1e9
+    start = now()
     loss = stage.losses(batch, "train", 0)["loss"]
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
+    seconds = now() - start
     return {
-        "seconds": time.perf_counter() - begun,
-        "cpu_seconds": time.process_time() - used,
-        "peak_gb": _peak_gigabytes(),
+        "seconds": seconds.wall,
+        "cpu_seconds": seconds.cpu,
+        "peak_gb": peak_bytes() / 1e9,
         "before_gb": before,
         "parameters": sum(parameter.numel() for parameter in trained),
         "loss": float(loss),
@@ -59,13 +59,9 @@ def run_step(size: int, slices: int, checkpointing: bool) -> dict[str, float]:
     }
 
 
-def _peak_gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def main() -> None:
     """Run the step in a subprocess and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--size", type=int, default=256, help="pixels of a slice's edge, a multiple of 4")
     parser.add_argument("--slices", type=int, default=11)
     parser.add_argument("--keep-activations", action="store_true", help="no gradient checkpointing")
@@ -74,18 +70,14 @@ def main() -> None:
     if options.step_alone:
         print(json.dumps(run_step(options.size, options.slices, not options.keep_activations)))
         return
-    done = subprocess.run([sys.executable, *sys.argv, _STEP], capture_output=True, text=True)
-    if done.returncode:
-        reason = "killed, probably for memory" if done.returncode < 0 else done.stderr.strip().splitlines()[-1]
-        sys.exit(f"the step failed ({reason})")
-    found = json.loads(done.stdout.splitlines()[-1])
+    step = in_child([sys.executable, *sys.argv, _STEP])
     size = f"1 x 3 x {options.slices} x {options.size} x {options.size}"
     activations = "kept" if options.keep_activations else "of the residual blocks recomputed"
     threads = os.environ.get("OMP_NUM_THREADS", "all")
-    print(f"{size}, {found['parameters'] / 1e6:.0f} M trained parameters, activations {activations}, {platform.machine()}")
-    print(f"peak memory {found['peak_gb']:.1f} GB (before the step {found['before_gb']:.1f} GB)")
-    print(f"{found['seconds']:.0f} s, {found['cpu_seconds']:.0f} s of CPU, {threads} thread(s)")
-    print(f"loss {found['loss']:.3f}, norm of the gradient {found['gradient_norm']:.3f}")
+    print(f"{size}, {step['parameters'] / 1e6:.0f} M trained parameters, activations {activations}, {platform.machine()}")
+    print(f"peak memory {step['peak_gb']:.1f} GB (before the step {step['before_gb']:.1f} GB)")
+    print(f"{step['seconds']:.0f} s, {step['cpu_seconds']:.0f} s of CPU, {threads} thread(s)")
+    print(f"loss {step['loss']:.3f}, norm of the gradient {step['gradient_norm']:.3f}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ Writes OUTPUT.csv (means and medians over the media) and OUTPUT.png.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections import defaultdict
@@ -26,16 +25,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pareto_figure import Point, draw, read_csv, table_of, write_csv
 from rich.console import Console
-from stopwatch import Seconds, timed
+from stopwatch import ROOT, Seconds, bound_threads, command_line, timed
 
 if TYPE_CHECKING:
-    from resinflow.data.sample import Sample
-    from resinflow.data.store import FlowStore
-    from resinflow.flow.field import FlowField
-    from resinflow.media.fibres import Fibres
-    from resinflow.presets.latent.predictor import LatentPredictor
+    from resinflow.data import FlowStore, Sample
+    from resinflow.flow import Drive, FlowField, Microstructure
+    from resinflow.media import Fibres
+    from resinflow.presets import LatentPredictor
 
-ROOT = Path(__file__).parents[1]
 GRID_TOLERANCES = (1e-1, 1e-2, 1e-4)
 REFINEMENTS = ((1, 2, 2), (2, 2, 2))
 REFINED_TOLERANCES = (1e-1, 1e-2, 1e-3)
@@ -50,6 +47,16 @@ class Medium:
     sample: Sample
     fibres: Fibres
 
+    @property
+    def micro(self) -> Microstructure:
+        """The medium on the stored grid."""
+        return self.sample.truth.microstructure
+
+    @property
+    def drive(self) -> Drive:
+        """What drives its flow."""
+        return self.sample.truth.drive
+
 
 @dataclass(frozen=True)
 class Way:
@@ -62,9 +69,8 @@ class Way:
 
 def fibres_of(store: FlowStore, index: int) -> Fibres:
     """The fibres of a sample, drawn again from the recipe as the data set drew them."""
-    from resinflow.data.generate import draw_medium
-    from resinflow.data.recipe import DataRecipe, completed_recipe
-    from resinflow.flow.errors import InvalidInputError
+    from resinflow.data import DataRecipe, completed_recipe, draw_medium
+    from resinflow.flow import InvalidInputError
 
     recipe = DataRecipe.model_validate(completed_recipe(store.attributes["recipe"]))
     wanted = store.microstructure(index).fingerprint
@@ -84,27 +90,19 @@ def media_of(store: FlowStore, count: int) -> Iterator[Medium]:
         yield Medium(store.sample(index), fibres_of(store, index))
 
 
-def drive_of(medium: Medium) -> dict[str, float]:
-    """Pressure drop and viscosity of a sample."""
-    truth = medium.sample.truth
-    return {"pressure_drop": truth.pressure_drop, "viscosity": truth.viscosity}
-
-
 def solver_ways() -> list[Way]:
     """The flows that need no training."""
-    from resinflow.stokes.finer import solve_refined
-    from resinflow.stokes.planar import planar_flow
-    from resinflow.stokes.response import response_flow
-    from resinflow.stokes.stored import grid_flow
+    from resinflow.stokes import grid_flow, planar_flow, response_flow, solve_refined
 
     def on_grid(solver: Callable[..., FlowField], **options: Any) -> Callable[[Medium], tuple[FlowField, Seconds]]:
-        return lambda medium: timed(lambda: solver(medium.sample.truth.microstructure, **drive_of(medium), **options))
+        return lambda medium: timed(lambda: solver(medium.micro, medium.drive, **options))
 
     def refined(factors: tuple[int, int, int], tolerance: float) -> Callable[[Medium], tuple[FlowField, Seconds]]:
-        options: Any = {"wall_rule": "surface", "tolerance": tolerance}
-        return lambda medium: timed(
-            lambda: solve_refined(medium.fibres, medium.sample.truth.microstructure, factors, **drive_of(medium), **options)
-        )
+        def run(medium: Medium) -> FlowField:
+            fibres, micro, drive = medium.fibres, medium.micro, medium.drive
+            return solve_refined(fibres, micro, factors, drive, wall_rule="surface", tolerance=tolerance)
+
+        return lambda medium: timed(lambda: run(medium))
 
     return [
         Way("planar flow", "", on_grid(planar_flow)),
@@ -120,23 +118,21 @@ def solver_ways() -> list[Way]:
 
 def model_ways(model: LatentPredictor, samples: Sequence[int], steps: Sequence[int]) -> list[Way]:
     """The model with every number of samples and steps; the flows it starts from are solved, and timed, once a medium."""
-    from resinflow.models.start import StartFlows, start_flows
+    from resinflow.models import Sampling, StartFlows, start_flows
 
     latest: list[tuple[Medium, StartFlows, Seconds]] = []
 
     def start_of(medium: Medium) -> tuple[StartFlows, Seconds]:
         if not latest or latest[0][0] is not medium:
-            micro = medium.sample.truth.microstructure
-            start, seconds = timed(lambda: start_flows(micro, base=model.base, axis="x", **drive_of(medium)))
+            start, seconds = timed(lambda: start_flows(medium.micro, medium.drive, model.base))
             latest[:] = [(medium, start, seconds)]
         return latest[0][1:]
 
     def predict(count: int, calls: int) -> Callable[[Medium], tuple[FlowField, Seconds]]:
         def run(medium: Medium) -> tuple[FlowField, Seconds]:
             start, before = start_of(medium)
-            micro = medium.sample.truth.microstructure
-            options: Any = {**drive_of(medium), "samples": count, "steps": calls, "start": start}
-            flow, seconds = timed(lambda: model.predict(micro, **options))
+            sampling = Sampling(samples=count, steps=calls)
+            flow, seconds = timed(lambda: model.predict(medium.micro, medium.drive, sampling, start=start))
             return flow, before + seconds
 
         return run
@@ -150,9 +146,9 @@ def model_ways(model: LatentPredictor, samples: Sequence[int], steps: Sequence[i
 
 def measure(ways: Sequence[Way], media: Iterator[Medium], total: int, console: Console) -> list[Point]:
     """Run every way on every medium; the first medium once more before, so that all is compiled and loaded."""
-    from resinflow.evaluate.metrics import compare
+    from resinflow.evaluate import compare
 
-    found: dict[int, list[tuple[float, ...]]] = defaultdict(list)
+    results: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for number, medium in enumerate(media):
         if number == 0:
             for way in ways:
@@ -160,11 +156,11 @@ def measure(ways: Sequence[Way], media: Iterator[Medium], total: int, console: C
         for place, way in enumerate(ways):
             flow, seconds = way.run(medium)
             score = compare(flow, medium.sample.truth)
-            found[place].append((seconds.cpu, seconds.wall, score.velocity_error, score.permeability_error))
+            results[place].append((seconds.cpu, seconds.wall, score.velocity_error, score.permeability_error))
         console.print(f"{number + 1} of {total} media", highlight=False)
     points = []
     for place, way in enumerate(ways):
-        values = np.array(found[place])
+        values = np.array(results[place])
         (cpu, wall, velocity, permeability), middle = values.mean(axis=0), np.median(values, axis=0)
         points.append(Point(way.curve, way.setting, cpu, wall, velocity, middle[2], permeability, middle[3], len(values)))
     return points
@@ -172,7 +168,7 @@ def measure(ways: Sequence[Way], media: Iterator[Medium], total: int, console: C
 
 def main() -> None:
     """Measure, then write table and figure; with ``--redraw`` the figure of a table that is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "small.zarr")
     parser.add_argument("--model", default="small", help="a shipped model, a directory, or none: the solver alone")
     parser.add_argument("--media", type=int, default=40, help="first samples of the test split")
@@ -186,11 +182,9 @@ def main() -> None:
         draw(read_csv(table), figure)
         return
     if os.environ.get("NUMBA_NUM_THREADS") != "1":  # read when numba and torch are loaded: begin again
-        os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        os.execv(sys.executable, [sys.executable, *sys.argv])
-    from resinflow.data.store import FlowStore
-    from resinflow.presets.latent.predictor import LatentPredictor
-    from resinflow.presets.load import load_model
+        os.execve(sys.executable, [sys.executable, *sys.argv], bound_threads(1))
+    from resinflow.data import FlowStore
+    from resinflow.presets import LatentPredictor, load_model
 
     console = Console(width=132)
     store, ways = FlowStore.open(options.data), solver_ways()

@@ -36,7 +36,7 @@ class Point:
 
 def write_csv(points: Sequence[Point], path: Path) -> None:
     """One row a point."""
-    from resinflow.flow.atomic import replacing
+    from resinflow.flow import replacing
 
     names = list(Point.__dataclass_fields__)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -85,8 +85,7 @@ def draw_panel(axes: Axes, points: Sequence[Point], quantity: str, label: str) -
 
 def draw(points: Sequence[Point], path: Path) -> None:
     """Velocity and K side by side, one legend."""
-    from resinflow.view.output import checked_target, save_figure
-    from resinflow.view.panels import new_figure
+    from resinflow.view import checked_target, new_figure, save_figure
 
     figure = new_figure((11.0, 5.4))
     panels = figure.subplots(1, 2)

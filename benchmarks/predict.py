@@ -18,23 +18,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from solver import peak_bytes
-from stopwatch import Seconds, Stopwatch, timed
+from stopwatch import Seconds, Stopwatch, bound_threads, command_line, in_child, peak_bytes, timed
 
 if TYPE_CHECKING:
-    from resinflow.flow.field import FlowField
-    from resinflow.flow.microstructure import Microstructure
-    from resinflow.media.fibres import Fibres
-    from resinflow.presets.latent.predictor import LatentPredictor
+    from resinflow.flow import FlowField, Microstructure
+    from resinflow.media import Fibres
+    from resinflow.presets import LatentPredictor
 
 VOXEL = 50e-6 / 64
 LAYERS, DEPTH = 11, 50e-6
@@ -59,7 +55,7 @@ Row = dict[str, Any]
 
 def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
     """Fibres and their medium on the stored grid."""
-    from resinflow.media.bundles import draw_fibres
+    from resinflow.media import draw_fibres
 
     fibres = draw_fibres((LAYERS, size, size), (DEPTH, size * VOXEL, size * VOXEL), seed=seed, volume_fraction=FRACTION)
     return fibres, fibres.microstructure((LAYERS, size, size))
@@ -67,11 +63,9 @@ def bundle(size: int, seed: int = 1) -> tuple[Fibres, Microstructure]:
 
 def watched_model(name: str, watch: Stopwatch) -> LatentPredictor:
     """The model of a directory or of a shipped name (``random``: untrained), all of its parts under the stopwatch."""
-    from resinflow.models import correction, start
-    from resinflow.presets.latent.networks import LatentDiffusion
-    from resinflow.presets.latent.predictor import LatentPredictor
-    from resinflow.presets.latent.recipe import LatentRecipe
-    from resinflow.presets.load import model_directory
+    import resinflow.models.correction as correction
+    import resinflow.models.start as start
+    from resinflow.presets import LatentDiffusion, LatentPredictor, LatentRecipe, model_directory
 
     def watched(part: str, function: Callable[..., FlowField]) -> Callable[..., FlowField]:
         def run(*arguments: Any, **options: Any) -> FlowField:
@@ -145,7 +139,7 @@ def measure_prediction(size: int, options: argparse.Namespace) -> Row:
 
 def measure_grid(size: int, options: argparse.Namespace) -> Row:
     """The solver on the stored grid, with the fibre surfaces."""
-    from resinflow.stokes.stored import grid_flow
+    from resinflow.stokes import grid_flow
 
     grid_flow(bundle(SMALL_CASE)[1])
     micro = bundle(size)[1]
@@ -154,14 +148,16 @@ def measure_grid(size: int, options: argparse.Namespace) -> Row:
 
 def measure_refined(size: int, options: argparse.Namespace) -> Row:
     """The solver on the refined grid, averaged onto the stored one: what the model's truth is made by."""
-    from resinflow.stokes.finer import solve_refined
+    from resinflow.stokes import solve_refined
 
-    drive: Any = {"wall_rule": "surface", "pressure_drop": 1e5, "viscosity": 0.1, "tolerance": TOLERANCE}
-    solve_refined(*bundle(SMALL_CASE), REFINEMENT, **drive)
-    fibres, micro = bundle(size)
+    def solved(fibres: Fibres, micro: Microstructure) -> FlowField:
+        return solve_refined(fibres, micro, REFINEMENT, wall_rule="surface", tolerance=TOLERANCE)
+
+    solved(*bundle(SMALL_CASE))
+    medium = bundle(size)
 
     def work() -> FlowField:
-        return solve_refined(fibres, micro, REFINEMENT, **drive)
+        return solved(*medium)
 
     if size >= LARGE:  # once is enough: the small case has compiled it
         return {**mean_time(work, 1), "gb": peak_bytes() / 1e9}
@@ -172,11 +168,10 @@ def measure_paper(size: int, options: argparse.Namespace) -> Row:
     """A prediction of the preset ``paper`` by DDIM of some steps, and the time of one denoiser call."""
     from paper import random_system
 
-    from resinflow.presets.paper.predictor import PaperPredictor
-    from resinflow.presets.paper.recipe import PaperConfig
-    from resinflow.stokes.planar import planar_flow
+    from resinflow.presets import PaperPredictor
+    from resinflow.stokes import planar_flow
 
-    system, watch = random_system(PaperConfig()), Stopwatch()
+    system, watch = random_system(), Stopwatch()
     if system.model is None:
         raise SystemExit("the preset has a denoiser; none was built")
     watch.watch(system.model, "denoiser")
@@ -204,15 +199,9 @@ MEASURES = {
 }
 
 
-def in_child(name: str, size: int, options: argparse.Namespace) -> Row:
+def alone(name: str, size: int, options: argparse.Namespace) -> Row:
     """Measure in a process of its own, with the threads that were asked for."""
-    threads = str(options.threads)
-    environment = {**os.environ, "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
-    command = [sys.executable, *sys.argv, "--child", name, "--sizes", str(size)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} at {size} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_child([sys.executable, *sys.argv, "--child", name, "--sizes", str(size)], bound_threads(options.threads))
 
 
 def table_of_parts(size: int, row: Row) -> Table:
@@ -220,9 +209,9 @@ def table_of_parts(size: int, row: Row) -> Table:
     table = Table(title=f"{size} x {size} x {LAYERS}: a prediction of {row['samples']} samples, {row['steps']} steps each")
     for heading in ("part", "calls", "s", "CPU s", "share of CPU"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
-    known = row["parts"]
-    named = {**known, "rest": [row[k] - sum(part[i] for part in known.values()) for i, k in enumerate(("wall", "cpu"))] + [1]}
-    for name, (wall, cpu, calls) in named.items():
+    parts = row["parts"]
+    rest = [row[clock] - sum(part[i] for part in parts.values()) for i, clock in enumerate(("wall", "cpu"))]
+    for name, (wall, cpu, calls) in {**parts, "rest": [*rest, 1]}.items():
         title = PARTS.get(name, "conditions, mirrors, and all else")
         table.add_row(title, f"{calls:.0f}", f"{wall:.3f}", f"{cpu:.3f}", f"{100 * cpu / row['cpu']:.0f} %")
     table.add_row("all", "", f"{row['wall']:.3f}", f"{row['cpu']:.3f}", "100 %", style="bold")
@@ -255,17 +244,17 @@ def table_of_ratios(size: int, rows: dict[str, Row]) -> Table:
 
 def report(size: int, options: argparse.Namespace, console: Console) -> bool:
     """Measure and print one size; False if the prediction needs too much memory."""
-    row = in_child("prediction", size, options)
+    row = alone("prediction", size, options)
     console.print(table_of_parts(size, row))
     several = row["several"]
     rows = {f"prediction by {row['model']}, {row['samples']} samples": row}
     if several["media"]:
         rows[f"prediction, mean of {several['media']} media one after the other"] = several
     rows["prediction, 1 sample"] = row["single"]
-    rows[f"solver on the stored grid, K to {TOLERANCE:g}"] = in_child("grid", size, options)
-    rows[f"solver on the grid refined by {REFINEMENT}, K to {TOLERANCE:g}"] = in_child("refined", size, options)
+    rows[f"solver on the stored grid, K to {TOLERANCE:g}"] = alone("grid", size, options)
+    rows[f"solver on the grid refined by {REFINEMENT}, K to {TOLERANCE:g}"] = alone("refined", size, options)
     if options.paper_calls and size % PAPER_SIZE == 0:
-        rows |= paper_rows(in_child("paper", size, options))
+        rows |= paper_rows(alone("paper", size, options))
     console.print(table_of_ratios(size, rows))
     verdict = "below" if row["gb"] < LIMIT_GB else "NOT below"
     console.print(f"peak memory of a prediction in a fresh process: {row['gb']:.2f} GB, {verdict} {LIMIT_GB:g} GB")
@@ -274,7 +263,7 @@ def report(size: int, options: argparse.Namespace, console: Console) -> bool:
 
 def main() -> None:
     """Measure and print all sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256], help="pixels of a slice's edge")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)

@@ -12,27 +12,21 @@ same posed problems.
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from stopwatch import ROOT, command_line, now, timed
 
-from resinflow.data.sample import Sample
-from resinflow.data.store import FlowStore
-from resinflow.flow.field import FlowField
-from resinflow.flow.grid import recover_faces
-from resinflow.flow.report import SolverReport
-from resinflow.flow.surface import refined_medium
-from resinflow.models.start import StartFlows
-from resinflow.presets.load import load_model
-from resinflow.stokes.finer import FACTORS
-from resinflow.stokes.solve import PosedStokes, posed_stokes
+from resinflow.data import FlowStore, Sample
+from resinflow.flow import FlowField, SolverReport, recover_faces, refined_medium
+from resinflow.models import StartFlows
+from resinflow.presets import load_model
+from resinflow.stokes import PosedStokes, posed_stokes
 
-ROOT = Path(__file__).parents[1]
+FACTORS = (2, 2, 2)
 TOLERANCES = (1e-2, 3e-3, 1e-3, 1e-4)
 COLD = "cold"
 
@@ -56,11 +50,9 @@ def starts_of(sample: Sample, model: str) -> dict[str, FlowField | None]:
         flows["stored grid"] = with_faces(sample.grid)
     if model != "none":
         predictor = load_model(model)
-        base = with_faces(sample.base(predictor.base))
-        micro, drive = sample.truth.microstructure, sample.truth.drive
-        flows["model"] = predictor.predict(
-            micro, pressure_drop=drive.pressure_drop, viscosity=drive.viscosity, start=StartFlows(sample.planar, base)
-        )
+        base = with_faces(sample.base(predictor.base or "planar"))
+        start = StartFlows(sample.planar, base)
+        flows["model"] = predictor.predict(sample.truth.microstructure, sample.truth.drive, start=start)
     return {**flows, "truth": with_faces(sample.truth)}
 
 
@@ -71,10 +63,8 @@ def measured(posed: PosedStokes, start: FlowField | None, truth: FlowField) -> R
         error = np.sqrt(((start.velocity - truth.velocity) ** 2).sum() / (truth.velocity**2).sum())
         row = [float(error), abs(start.permeability / truth.permeability - 1)]
     for tolerance in TOLERANCES:
-        begun = time.process_time()
-        flow = posed.solve(tolerance, initial=start)
-        seconds = time.process_time() - begun
-        row += [flow.report.iterations if isinstance(flow.report, SolverReport) else 0, seconds]
+        flow, seconds = timed(lambda level=tolerance: posed.solve(level, initial=start))
+        row += [flow.report.iterations if isinstance(flow.report, SolverReport) else 0, seconds.cpu]
     return tuple(row)
 
 
@@ -96,7 +86,7 @@ def print_table(rows: dict[str, list[Row]], setups: list[float]) -> None:
 
 def main() -> None:
     """Measure all starts on all samples and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "small.zarr")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--model", default="small", help="a shipped model by name, a model directory, or none")
@@ -107,13 +97,13 @@ def main() -> None:
     for index in store.indices("test")[: options.samples]:
         sample = store.sample(int(index))
         starts = starts_of(sample, options.model)
-        begun = time.process_time()
+        before = now()
         fine = refined_medium(sample.truth.microstructure, FACTORS)
         with posed_stokes(fine, sample.truth.drive, "surface", threads=1) as posed:
             if posed is None:
                 print(f"sample {index} does not percolate on the finer grid: left out", file=sys.stderr)
                 continue
-            setups.append(time.process_time() - begun)
+            setups.append((now() - before).cpu)
             for name, start in starts.items():
                 rows[name].append(measured(posed, start, sample.truth))
         print(f"sample {index} done", file=sys.stderr, flush=True)

@@ -11,9 +11,7 @@ surface cuts and whose centre lies in a fibre.
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
@@ -21,23 +19,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from stopwatch import ROOT, command_line, timed
 
-from resinflow.data.generate import draw_medium
-from resinflow.data.recipe import load_data_recipe
-from resinflow.flow.field import FlowField
-from resinflow.flow.microstructure import Microstructure
-from resinflow.media.fibres import Fibres
-from resinflow.stokes.finer import coarse_grain
-from resinflow.stokes.solve import solve
-from resinflow.stokes.stored import fit_to_mask
+from resinflow.data import draw_medium, load_data_recipe
+from resinflow.flow import Factors, FlowField, Microstructure
+from resinflow.media import Fibres
+from resinflow.stokes import WallRule, coarse_grain, fit_to_mask, solve
 
-ROOT = Path(__file__).parents[1]
 DEPTHS, PLANES = (1, 2, 3), (1, 2, 3, 4)
-RULES = ("plain", "surface")
-FINEST = ("surface", (3, 4, 4))
-STORING: tuple[tuple[str, tuple[int, int, int]], ...] = (("plain", (1, 2, 2)), ("surface", (1, 3, 3)))
+Way = tuple[WallRule, Factors]
 
-Way = tuple[str, tuple[int, int, int]]
+RULES: tuple[WallRule, ...] = ("plain", "surface")
+FINEST: Way = ("surface", (3, 4, 4))
+STORING: tuple[Way, ...] = (("plain", (1, 2, 2)), ("surface", (1, 3, 3)))
 
 
 class Outcome(NamedTuple):
@@ -53,11 +47,9 @@ def solved(fibres: Fibres, micro: Microstructure, way: Way, tolerance: float) ->
     rule, factors = way
     nz, ny, nx = (count * factor for count, factor in zip(micro.shape, factors, strict=True))
     fine = fibres.microstructure((nz, ny, nx))
-    begun = time.process_time()
-    flow = solve(fine, tolerance=tolerance, wall_rule=rule, threads=1)
-    seconds = time.process_time() - begun
+    flow, seconds = timed(lambda: solve(fine, tolerance=tolerance, wall_rule=rule, threads=1))
     means = coarse_grain(flow, factors, micro)
-    return Outcome(means, fit_to_mask(means), seconds)
+    return Outcome(means, fit_to_mask(means), seconds.cpu)
 
 
 def distance(field: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
@@ -101,7 +93,7 @@ def print_storing(rows: dict[Way, list[tuple[float, ...]]]) -> None:
 
 def main() -> None:
     """Solve all media in all ways and print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "data-stored.yaml")
     parser.add_argument("--media", type=int, default=12)
     parser.add_argument("--tolerance", type=float, default=1e-6)

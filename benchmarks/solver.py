@@ -21,20 +21,19 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from stopwatch import bound_threads, command_line, peak_bytes, timed
 
 EXTENT = 50e-6
 LAYERS = 11
@@ -46,7 +45,7 @@ FIELD_BYTES = 56  # a voxel of a flow field: velocity, staggered velocity and pr
 
 def medium(case: str, seed: int = 1) -> Any:
     """The microstructure of a case."""
-    from resinflow.media.bundles import BundleSettings, fibre_bundle
+    from resinflow.media import BundleSettings, fibre_bundle
 
     cube = case.startswith("c")
     count = int(case.removeprefix("c"))
@@ -56,16 +55,11 @@ def medium(case: str, seed: int = 1) -> Any:
 
 def load(path: str) -> Any:
     """Read a microstructure that the parent process wrote."""
-    from resinflow.flow.microstructure import Microstructure
+    from resinflow.flow import Microstructure
 
     with np.load(path) as file:
         dz, dy, dx = (float(step) for step in file["spacing"])
         return Microstructure(file["fluid"], (dz, dy, dx))
-
-
-def peak_bytes() -> int:
-    """Largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def resident_bytes() -> int:
@@ -76,19 +70,17 @@ def resident_bytes() -> int:
 
 def repeat(work: Any, repeats: int) -> tuple[float, float, Any]:
     """Median wall and processor time of ``repeats`` calls and the last result."""
-    wall, processor, result = [], [], None
+    times, result = [], None
     for _ in range(repeats):
-        result = None
-        started, used = time.perf_counter(), time.process_time()
-        result = work()
-        wall.append(time.perf_counter() - started)
-        processor.append(time.process_time() - used)
-    return statistics.median(wall), statistics.median(processor), result
+        result = None  # frees the memory of the one before
+        result, seconds = timed(work)
+        times.append(seconds)
+    return statistics.median(each.wall for each in times), statistics.median(each.cpu for each in times), result
 
 
 def measure_own(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Row of this solver."""
-    from resinflow.stokes.solve import solve
+    from resinflow.stokes import solve
 
     solve(medium("12"), tolerance=TOLERANCE, threads=threads)
     micro = load(path)
@@ -126,7 +118,7 @@ def measure_baseline(path: str, threads: int, repeats: int) -> dict[str, Any]:
 
 def measure_reference(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """K of the discrete problem to 1e-9."""
-    from resinflow.stokes.solve import solve
+    from resinflow.stokes import solve
 
     return {"permeability": solve(load(path), tolerance=1e-9, threads=threads, wall_rule=RULE).permeability}
 
@@ -138,10 +130,7 @@ def steps(flow: Any) -> int:
 
 def measure_starts(path: str, threads: int, repeats: int) -> dict[str, Any]:
     """Iterations to 1 %, 0.1 % and 0.01 % of K from several starts, and the response flow's time and K."""
-    from resinflow.stokes.certify import project
-    from resinflow.stokes.planar import planar_flow
-    from resinflow.stokes.response import response_flow
-    from resinflow.stokes.solve import solve
+    from resinflow.stokes import planar_flow, project, response_flow, solve
 
     micro = load(path)
     response_flow(medium("12"), threads=threads)
@@ -191,7 +180,7 @@ def in_child(
 
     Beyond ``limit`` seconds the row is ``{"over": limit}``.
     """
-    environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_PROC_BIND": "false"}
+    environment = {**bound_threads(threads), "OMP_PROC_BIND": "false"}
     command = [sys.executable, __file__, "--child", name, path, str(threads), str(repeats)]
     if name == "peclet.flow":
         command = [peclet, str(Path(__file__).with_name("solver_peclet.py")), path, str(TOLERANCE)]
@@ -223,17 +212,17 @@ def solvers(threads: list[int], peclet: str, console: Console) -> list[tuple[str
     """The solvers to be measured and their threads; says which are not installed."""
     from solver_openfoam import available
 
-    found = [*(("resinflow", count) for count in threads)]
+    runs = [("resinflow", count) for count in threads]
     for name, installed, counts in (
         ("scipy + pyamg", importlib.util.find_spec("pyamg") is not None, [1]),
         ("OpenFOAM", available(), [1]),
         ("peclet.flow", has_peclet(peclet), threads),
     ):
         if installed:
-            found += [(name, count) for count in counts]
+            runs += [(name, count) for count in counts]
         else:
             console.print(f"{name}: not installed: skipped")
-    return found
+    return runs
 
 
 HEADINGS = (
@@ -326,7 +315,7 @@ def machine() -> str:
 
 def main() -> None:
     """Parse the command line and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow.microstructure import Microstructure
+from resinflow.flow import Microstructure
 from resinflow.stokes.problem.pores import find_pores
 
 PRESSURE_DROP = 1e-3

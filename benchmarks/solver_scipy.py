@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, csr_matrix, dia_array
 from scipy.sparse.csgraph import connected_components
 from solver_operators import StokesSystem, assemble, face_area
 
-from resinflow.flow.microstructure import Microstructure
+from resinflow.flow import Microstructure
 from resinflow.stokes.problem.mask import FLOW, WallRule, build_grid
 from resinflow.stokes.problem.pores import find_pores
 

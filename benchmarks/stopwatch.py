@@ -1,4 +1,4 @@
-"""What several benchmarks share: the command line, wall and processor time of named parts, memory, and processes of their own."""
+"""What benchmarks share: the command line, wall and processor time of named parts, memory, processes of their own."""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ relative error of K per rule and resolution, as Markdown. The reference is the s
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
+from stopwatch import command_line
 
-from resinflow import stokes
-from resinflow.flow.microstructure import Microstructure
-from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.flow import Microstructure
+from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.stokes import solve
 
 PIXELS = (64, 128, 256)
 REFERENCE = 512
@@ -36,7 +36,7 @@ def same_fibres(seed: int, pixels: int, settings: BundleSettings, radius_change:
 
 def main() -> None:
     """Solve all bundles and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--bundles", type=int, default=20)
     parser.add_argument("--fraction", type=float, default=0.5)
     parser.add_argument("--diameter", type=float, default=12e-6)
@@ -45,14 +45,14 @@ def main() -> None:
     errors: dict[tuple[str, int], list[float]] = {(rule, pixels): [] for rule in RULES for pixels in PIXELS}
     for seed in range(1, options.bundles + 1):
         finest, change = same_fibres(seed, REFERENCE, settings, None)
-        reference = stokes.solve(finest, wall_rule="surface", tolerance=TOLERANCE).permeability
+        reference = solve(finest, wall_rule="surface", tolerance=TOLERANCE).permeability
         if reference == 0:
             print(f"bundle {seed} does not percolate: left out", file=sys.stderr)
             continue
         for pixels in PIXELS:
             micro, _ = same_fibres(seed, pixels, settings, change)
             for rule in RULES:
-                permeability = stokes.solve(micro, wall_rule=rule, tolerance=TOLERANCE).permeability
+                permeability = solve(micro, wall_rule=rule, tolerance=TOLERANCE).permeability
                 errors[rule, pixels].append(permeability / reference - 1)
         latest = ", ".join(f"{rule} {100 * errors[rule, PIXELS[0]][-1]:+.1f} %" for rule in RULES)
         print(f"bundle {seed}: K = {reference:.4g} m^2; at {PIXELS[0]} pixels {latest}", file=sys.stderr, flush=True)

@@ -16,6 +16,8 @@ from resinflow.models import Predictor, Sampler, Sampling, SamplingOptions, Star
 from resinflow.presets import load_model
 from resinflow.stokes import grid_flow, planar_flow, response_flow, solve
 
+__all__ = ["CEILING", "CROSS", "DIFFUSION", "GRID", "draw"]
+
 DIFFUSION = "latent diffusion"
 CEILING = "D3D(E3D), ceiling"
 GRID = "solver on the stored grid"

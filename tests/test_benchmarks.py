@@ -1,0 +1,67 @@
+"""The benchmarks fit the package: each can be imported, says what it does, and names nothing that the package does not have."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+FILES = sorted(FOLDER.glob("*.py"))
+NEEDS = {"solver_scipy": "pyamg"}
+"""Benchmark -> the library outside the package's own that it cannot be imported without."""
+names = pytest.mark.parametrize("name", [path.stem for path in FILES])
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Benchmarks import one another from their own folder; no other test sees modules that are called ``data`` or ``paper``."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield
+    for path in FILES:
+        if path.stem not in before:
+            sys.modules.pop(path.stem, None)
+
+
+def benchmark(name: str) -> ModuleType:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return importlib.import_module(name)
+
+
+def package_imports(name: str) -> list[tuple[str, str]]:
+    """Module and name of all that a benchmark takes from the package, wherever in the file the import stands."""
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [
+        (node.module, alias.name) for node in imports for alias in node.names if node.module and node.module.startswith("resin")
+    ]
+
+
+@names
+def test_a_benchmark_can_be_imported_and_has_a_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = benchmark(name)
+    assert module.__doc__
+    if "command_line" not in vars(module) or "main" not in vars(module):
+        return
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert end.value.code == 0
+    assert module.__doc__.splitlines()[0][:60] in capsys.readouterr().out
+
+
+@names
+def test_what_a_benchmark_takes_from_the_package_is_there_and_public(name: str) -> None:
+    for place, imported in package_imports(name):
+        module = importlib.import_module(place)
+        assert hasattr(module, imported), f"{place} has no {imported}"
+        assert imported in getattr(module, "__all__", [imported]), f"{imported} is not public in {place}"
