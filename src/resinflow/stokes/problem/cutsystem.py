@@ -64,18 +64,16 @@ def _through_pores(
 ) -> NDArray[np.int64]:
     """Label the voxels of the pores that lead through the box (1, 2, ...); voxels are joined by open faces."""
     wraps = wrapping(boundary, lateral)
-    joined = []
+    within, across = [], []  # pairs of voxels joined inside of the box, and over the seam along the flow
     for field in faces:
         before, after = _voxels_beside(shape, field.normal, wraps=wraps[field.normal])
         inside = field.unknown & (before >= 0) & (after >= 0)
         if field.normal == FLOW and wraps[FLOW]:
-            inside[..., 0] = False  # the seam along the flow
-        joined.append(np.stack([before[inside], after[inside]]))
-    first, second = np.concatenate(joined, axis=1)
-    size = int(np.prod(shape))
-    graph = coo_array((np.ones(first.size, dtype=np.int8), (first, second)), shape=(size, size))
-    count, labels = connected_components(graph, directed=False)
-    labels = labels.astype(np.int64).reshape(shape) + 1
+            seam = inside[..., 0].copy()
+            across.append(np.stack([before[..., 0][seam], after[..., 0][seam]]))
+            inside[..., 0] = False
+        within.append(np.stack([before[inside], after[inside]]))
+    count, labels = _clusters(within, shape)
     flow = faces[FLOW].unknown
     if boundary == "pressure":
         through = np.zeros(count + 1, dtype=bool)
@@ -83,9 +81,21 @@ def _through_pores(
     else:
         seam = flow[..., 0]
         through = winding_clusters(np.where(seam, labels[..., 0], 0), np.where(seam, labels[..., -1], 0), count)
-    numbers = np.zeros(count + 1, dtype=np.int64)
-    numbers[through] = np.arange(1, np.count_nonzero(through) + 1)
-    return numbers[labels]
+    carrying = through[labels]
+    _, pores = _clusters([*within, *across], shape)  # what the seam joins is one pore, with one level of the pressure
+    numbers, places = np.unique(pores[carrying], return_inverse=True)
+    whole = np.zeros(shape, dtype=np.int64)
+    whole[carrying] = np.arange(1, numbers.size + 1)[places]
+    return whole
+
+
+def _clusters(pairs: list[NDArray[np.int64]], shape: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
+    """Number of clusters of joined voxels, and the cluster (1, 2, ...) of every voxel."""
+    first, second = np.concatenate(pairs, axis=1)
+    size = int(np.prod(shape))
+    graph = coo_array((np.ones(first.size, dtype=np.int8), (first, second)), shape=(size, size))
+    count, labels = connected_components(graph, directed=False)
+    return count, labels.astype(np.int64).reshape(shape) + 1
 
 
 def _grid(
@@ -102,7 +112,9 @@ def _grid(
         before, after = _voxels_beside(carrying.shape, field.normal, wraps=wraps[field.normal])
         beside = [np.where(number >= 0, flat[number], False) for number in (before, after)]
         solid = 2 - beside[0].astype(np.int8) - beside[1].astype(np.int8)
-        built.append(FaceLayer(field.normal, field.unknown & (beside[0] | beside[1]), solid, field.share))
+        beyond = (before < 0) | (after < 0)  # a face of an open end has one voxel; others carry resin from one to the other
+        carried = np.where(beyond, beside[0] | beside[1], beside[0] & beside[1])
+        built.append(FaceLayer(field.normal, field.unknown & carried, solid, field.share))
     return Grid(carrying, spacing, boundary, lateral, (built[0], built[1], built[2]))
 
 
