@@ -197,6 +197,7 @@ class Saddle(NamedTuple):
 
     Attributes:
         excess: (3, rows + 1, width), diagonal of ``A`` beyond that of a face amid the fluid; BLOCKED without unknown.
+        rest: (3, rows + 1, width), what single precision leaves out of ``excess``; None where single precision will do.
         openness: (3, rows + 1, width), open fractions of the faces; None where all unknown faces are fully open. The type
             tells which: numba compiles a kernel once for each, and drops from the one without what concerns openness.
         shares: (2, width), control volumes of lateral and of flow velocities by place in a row, in voxels.
@@ -207,6 +208,7 @@ class Saddle(NamedTuple):
     """
 
     excess: NDArray[np.float32]
+    rest: NDArray[np.float32] | None
     openness: NDArray[np.float32] | None
     shares: NDArray[np.float32]
     conductance: NDArray[np.floating]

@@ -94,8 +94,8 @@ class Operator(Protocol):
         """Apply the operator; return ``u . operator u``."""
         ...
 
-    def full(self, pool: Pool) -> Stencil:
-        """Return the stencil with all its conductances."""
+    def full(self, pool: Pool) -> tuple[Stencil, Field]:
+        """Return the stencil with all its conductances, and its slack."""
         ...
 
 
@@ -136,9 +136,9 @@ class Stencil:
         pool.run(stencil.apply_stencil, rows.count, rows.points, self.level, u, out, partial)
         return float(partial.sum())
 
-    def full(self, pool: Pool) -> Stencil:
-        """Return itself."""
-        return self
+    def full(self, pool: Pool) -> tuple[Stencil, Field]:
+        """Return itself and no slack but that of conductances to places that are no unknowns."""
+        return self, self.rows.zeros()
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,9 @@ class Viscous:
 
     rows: Rows
     diagonal: Field
-    """The excess: only BLOCKED is told from the rest, as with a diagonal."""
+    """The excess: only BLOCKED is told from the others, as with a diagonal."""
+    rest: Field
+    """What single precision leaves out of the excess; the coarse levels need it."""
     share: NDArray[np.float32]
     conductance: NDArray[np.float32]
 
@@ -178,21 +180,21 @@ class Viscous:
         pool.run(viscous.apply_viscous, rows.count, rows.points, self.level, u, out, partial)
         return float(partial.sum())
 
-    def full(self, pool: Pool) -> Stencil:
-        """Return the stencil with all its conductances."""
+    def full(self, pool: Pool) -> tuple[Stencil, Field]:
+        """Return the stencil with all its conductances, and its slack."""
         rows = self.rows
-        cx, cy, cz = (rows.zeros() for _ in range(3))
+        cx, cy, cz, slack = (rows.zeros() for _ in range(4))
         diagonal = np.full(rows.array_shape, BLOCKED)
         full = Stencil(rows, cx, cy, cz, diagonal)
-        pool.run(viscous.expand, rows.count, rows.points, self.level, full.level)
+        pool.run(viscous.expand, rows.count, rows.points, self.level, self.rest, full.level, slack)
         rows.wrap(diagonal)
-        return full
+        return full, slack
 
 
-def closed_stencil(pool: Pool, rows: Rows, cx: Field, cy: Field, cz: Field, slack: Field | None, points: int) -> Stencil:
-    """Return the stencil with the diagonal that belongs to its conductances and slack, over the first ``points`` of a row."""
+def closed_stencil(pool: Pool, rows: Rows, cx: Field, cy: Field, cz: Field, points: int) -> Stencil:
+    """Return the stencil with the diagonal that belongs to its conductances, over the first ``points`` of a row."""
     full = Stencil(rows, cx, cy, cz, np.full(rows.array_shape, BLOCKED))
-    _close(pool, full, rows.zeros() if slack is None else slack, points)
+    _close(pool, full, rows.zeros(), points)
     return full
 
 
@@ -205,7 +207,7 @@ def _close(pool: Pool, full: Stencil, slack: Field, points: int) -> None:
     rows.wrap(full.diagonal)
 
 
-def _coarsened(pool: Pool, fine: Stencil, tuning: Tuning) -> tuple[Stencil, Pairing]:
+def _coarsened(pool: Pool, fine: Stencil, fine_slack: Field, tuning: Tuning) -> tuple[Stencil, Field, Pairing]:
     paired = _strong_axes(fine)
     pairing = pair_up(fine.rows, paired)
     rows = pairing.coarse
@@ -214,10 +216,10 @@ def _coarsened(pool: Pool, fine: Stencil, tuning: Tuning) -> tuple[Stencil, Pair
     factors = np.array([*stiffness, tuning.slack], dtype=np.float32)
     coarse = Stencil(rows, rows.zeros(), rows.zeros(), rows.zeros(), np.full(rows.array_shape, BLOCKED))
     slack = rows.zeros()
-    parts = (fine.level, pairing.transfer, factors, coarse.level, slack)
+    parts = (fine.level, fine_slack, pairing.transfer, factors, coarse.level, slack)
     pool.run(stencil.aggregate, rows.count, 4 * fine.rows.points, *parts)
     _close(pool, coarse, slack, rows.points)
-    return coarse, pairing
+    return coarse, slack, pairing
 
 
 def _strong_axes(fine: Stencil) -> tuple[bool, bool, bool]:
@@ -242,14 +244,14 @@ class Multigrid:
         self.levels: list[Operator] = [finest]
         self.pairings: list[Pairing] = []
         self._pool, self._tuning, self._buffers = pool, tuning, buffers
-        level = finest.full(pool)
+        level, slack = finest.full(pool)
         while np.prod(level.rows.shape) > _DIRECT:
-            level, pairing = _coarsened(pool, level, tuning)
+            level, slack, pairing = _coarsened(pool, level, slack, tuning)
             self.levels.append(level)
             self.pairings.append(pairing)
         rows = level.rows
         self._inverse = np.zeros((rows.count * rows.points,) * 2)
-        stencil.invert(level.level, self._inverse)
+        stencil.invert(level.level, slack, self._inverse)
         self._damping = [tuning.damping(depth) for depth in range(len(self.levels))]
 
     def cycle(self, right: Field, out: Field) -> None:

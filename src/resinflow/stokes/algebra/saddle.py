@@ -63,19 +63,20 @@ def apply_saddle(lo, hi, saddle, state, out, scale, keep, partial):
             before = p[near[r, BELOW]] if k == 0 else (p[near[r, SOUTH]] if k == 1 else p[r])
             shift = 1 if k == 2 else 0
             _viscous(state[k], r, saddle, k, viscous)
+            _add_rest(_row_of(saddle.rest, k, r), state[k, r], layout.points, viscous)
             row = Row(state[k, r], viscous, p[r], before, saddle.excess[k, r], out[k, r])
-            total += _momentum(row, _opening(saddle.openness, k, r), saddle.area[k], shift, layout, scale, keep)
+            total += _momentum(row, _row_of(saddle.openness, k, r), saddle.area[k], shift, layout, scale, keep)
         velocities, openings = _sides(state, near, r), _sides(saddle.openness, near, r)
         total += _continuity(velocities, openings, p[r], saddle, scale, keep, out[3, r])
         partial[r] = total
 
 
 @kernel
-def _opening(openness, k, r):
-    """Open fractions of the faces of a row, or None where all are open."""
-    if openness is None:
+def _row_of(faces, k, r):
+    """Values on the faces of a row, out of those of all faces, or None out of None."""
+    if faces is None:
         return None
-    return openness[k, r]
+    return faces[k, r]
 
 
 @kernel
@@ -102,6 +103,15 @@ def _viscous(field, r, saddle, k, out):
         twice = u[j] + u[j]
         across = share[j] * (cy * (twice - (s[j] + n[j])) + cz * (twice - (b[j] + a[j])))
         out[j] = cx * (twice - (u[j - 1] + u[j + 1])) + across + excess[j] * u[j]
+
+
+@kernel
+def _add_rest(rest, u, points, out):
+    """``out_f += rest_f u_f`` over a row: what single precision leaves out of the excess; nothing if ``rest`` is None."""
+    if rest is None:
+        return
+    for j in range(1, points + 1):
+        out[j] += rest[j] * u[j]
 
 
 @kernel

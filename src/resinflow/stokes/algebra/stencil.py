@@ -7,7 +7,8 @@ A stencil is the symmetric operator
 
 ``cx[r, j]`` joins places j - 1 and j of row r, ``cy`` joins a row to the one south of it, ``cz`` to the one below; only
 unknowns are joined. Points that are no unknowns have the diagonal BLOCKED, conductances 0 and the value 0. What a diagonal has
-beyond its conductances (walls, open sides) is called slack. Kernels take a :class:`resinflow.stokes.algebra.level.Level`.
+beyond its conductances (walls, open sides) is called slack; it is handed on from level to level by itself, since a wall across
+flat voxels is less than the rounding of the diagonal. Kernels take a :class:`resinflow.stokes.algebra.level.Level`.
 """
 
 from __future__ import annotations
@@ -127,18 +128,16 @@ def prolong(lo, hi, diagonal, layout, transfer, coarse, u):
 
 
 @kernel
-def aggregate(lo, hi, level, transfer, factors, coarse, slack):
+def aggregate(lo, hi, level, fine_slack, transfer, factors, coarse, slack):
     """Sum conductances between aggregates, and slack, into the ``coarse`` level; ``lo, hi`` count coarse rows.
 
     The Galerkin operator ``P^T operator P`` of the piecewise constant prolongation P, but for the factors:
 
-        C_IJ = factors[axis] (sum of c_ij over i in I, j in J),    slack_I = factors[3] (sum over i in I of slack_i),
-        slack_i = max(d_i - (sum of the six conductances of i), 0)
-
+        C_IJ = factors[axis] (sum of c_ij over i in I, j in J),    slack_I = factors[3] (sum over i in I of slack_i)
     with factors 1 throughout for P itself; conductances within an aggregate cancel. A conductance to a point that is no unknown
-    (an open side) is slack. ``factors``: per axis (z, y, x), and that of the slack.
+    (an open side) is slack, too. ``factors``: per axis (z, y, x), and that of the slack.
     """
-    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
+    cx, cy, cz, diagonal = level.cx, level.cy, level.cz, level.diagonal
     points, children, paired = level.layout.points, transfer.children, transfer.paired
     sum_x, sum_y, sum_z = coarse.cx, coarse.cy, coarse.cz
     for row in range(lo, hi):
@@ -146,18 +145,16 @@ def aggregate(lo, hi, level, transfer, factors, coarse, slack):
             r = children[row, k]
             if r < 0:
                 continue
-            north, above = near[r, NORTH], near[r, ABOVE]
             outer_y = not paired[1] or k % 2 == 0
             outer_z = not paired[0] or k < 2
             for j in range(1, points + 1):
-                d = diagonal[r, j]
-                if d >= LIMIT:
+                if diagonal[r, j] >= LIMIT:
                     continue
                 place = (j + 1) // 2 if paired[2] else j
                 west = cx[r, j] if diagonal[r, j - 1] < LIMIT else np.float32(0)
-                east = cx[r, j + 1] if diagonal[r, j + 1] < LIMIT else np.float32(0)
-                around = west + east + cy[r, j] + cy[north, j] + cz[r, j] + cz[above, j]
-                slack[row, place] += factors[3] * max(d - around, np.float32(0))
+                open_west = cx[r, j] - west
+                open_east = cx[r, j + 1] if diagonal[r, j + 1] >= LIMIT else np.float32(0)
+                slack[row, place] += factors[3] * (fine_slack[r, j] + open_west + open_east)
                 if not paired[2] or j % 2 == 1:
                     sum_x[row, place] += factors[2] * west
                 if outer_y:
@@ -200,11 +197,13 @@ def apply_stencil(lo, hi, level, u, out, partial):
 
 
 @kernel
-def invert(level, inverse):
+def invert(level, slack, inverse):
     """Write the inverse of a small operator, (n, n) for n places in all rows; rows and columns of no unknowns are 0.
 
-    Gauss-Jordan elimination, stable without exchanges for a positive definite matrix. Where a pivot vanishes (the last unknown
-    of a pore with a free pressure level) the unknown is held at 0: any solution will do, its mean is removed later.
+    The diagonal is summed from conductances and slack in double precision: a slack far below the rounding of the level's own
+    diagonal counts. Gauss-Jordan elimination, stable without exchanges for a positive definite matrix. Where a pivot vanishes
+    (the last unknown of a pore with a free pressure level) the unknown is held at 0: any solution will do, its mean is removed
+    later.
     """
     cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
     rows, points, wrap = near.shape[0], level.layout.points, level.layout.wrap
@@ -213,18 +212,24 @@ def invert(level, inverse):
             here = r * points + j
             if diagonal[r, j + 1] >= LIMIT:
                 continue
-            inverse[here, here] += diagonal[r, j + 1]
+            inverse[here, here] += slack[r, j + 1]
+            if diagonal[r, j] >= LIMIT:
+                inverse[here, here] += cx[r, j + 1]
+            if diagonal[r, j + 2] >= LIMIT:
+                inverse[here, here] += cx[r, j + 2]
             west = r * points + (j - 1) % points if j > 0 or wrap else inverse.shape[0]
             south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
             for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
                 if conductance > 0 and other < inverse.shape[0] and diagonal[other // points, other % points + 1] < LIMIT:
+                    inverse[here, here] += conductance
+                    inverse[other, other] += conductance
                     inverse[here, other] -= conductance
                     inverse[other, here] -= conductance
     size = inverse.shape[0]
     first = inverse.copy()
     for k in range(size):
         pivot = inverse[k, k]
-        if pivot <= 1e-5 * first[k, k]:
+        if pivot <= 1e-12 * first[k, k]:
             inverse[k, :] = 0
             inverse[:, k] = 0
             continue

@@ -68,7 +68,7 @@ class TwoScale:
         rows = system.rows
         pool.run(saddle.darcy_conductance, rows.count, 3 * rows.points, system.saddle(), response)
         joined = [field if area > 0 else rows.zeros() for field, area in zip(response, system.area(), strict=True)]
-        self.darcy = closed_stencil(pool, rows, joined[2], joined[1], joined[0], None, system.voxels)
+        self.darcy = closed_stencil(pool, rows, joined[2], joined[1], joined[0], system.voxels)
         self.darcy.diagonal[system.labels == 0] = BLOCKED
         self._conductance = response
         self._pressure = Multigrid(pool, self.darcy, darcy, buffers)

@@ -8,8 +8,9 @@ face remains: the excess of its diagonal over that of a face amid the fluid. For
 
 with u = 0 where there is no unknown, as if a wall stood a whole voxel away; the excess corrects that (:func:`wall_excess`).
 Faces that are no unknowns have the excess BLOCKED. In this form, rounding the excess to single precision does not touch the
-interior, where small relative errors of the diagonal would add up over a wide pore. Kernels take a
-:class:`resinflow.stokes.algebra.level.ViscousLevel`.
+interior, where small relative errors of the diagonal would add up over a wide pore. On open ends of flat or tall voxels the
+excess is minus one conductance plus a wall a million times weaker: what rounding takes from it is held apart, as the rest.
+Kernels take a :class:`resinflow.stokes.algebra.level.ViscousLevel`.
 """
 
 from __future__ import annotations
@@ -102,10 +103,14 @@ def apply_viscous(lo, hi, level, u, out, partial):
 
 
 @kernel
-def expand(lo, hi, level, out):
-    """Write the stencil out to a ``Level``: all conductances between unknowns, and the diagonal.
+def expand(lo, hi, level, rest, out, slack):
+    """Write the stencil out to a :class:`resinflow.stokes.algebra.level.Level`: all conductances between unknowns, and the diagonal.
 
     cx_f = cx, cy_f = s_f cy, cz_f = s_f cz between unknowns, else 0;    d_f = 2 cx + 2 s_f (cy + cz) + excess_f
+
+    ``slack``: what the diagonal has beyond the conductances, from the excess and its ``rest`` and not from the rounded diagonal:
+
+        slack_f = max(excess_f + rest_f + sum of the conductances to places that are no unknowns, 0)
     """
     excess, share, conductance, near = level.excess, level.share, level.conductance, level.layout.near
     points, wrap = level.layout.points, level.layout.wrap
@@ -113,8 +118,14 @@ def expand(lo, hi, level, out):
     c_z, c_y, c_x = conductance[0], conductance[1], conductance[2]
     for r in range(lo, hi):
         e, south, below = excess[r], excess[near[r, SOUTH]], excess[near[r, BELOW]]
+        north, above = excess[near[r, NORTH]], excess[near[r, ABOVE]]
         for j in range(1, points + 1):
             here = e[j] < LIMIT
+            ends_x = (0.0 if e[j - 1] < LIMIT else 1.0) + (0.0 if e[j + 1] < LIMIT else 1.0)
+            ends_y = (0.0 if south[j] < LIMIT else 1.0) + (0.0 if north[j] < LIMIT else 1.0)
+            ends_z = (0.0 if below[j] < LIMIT else 1.0) + (0.0 if above[j] < LIMIT else 1.0)
+            missing = c_x * ends_x + share[j] * (c_y * ends_y + c_z * ends_z)
+            slack[r, j] = max(missing + np.float64(e[j]) + rest[r, j], 0.0) if here else 0.0
             cx[r, j] = c_x if here and e[j - 1] < LIMIT else 0
             cy[r, j] = c_y * share[j] if here and south[j] < LIMIT else 0
             cz[r, j] = c_z * share[j] if here and below[j] < LIMIT else 0

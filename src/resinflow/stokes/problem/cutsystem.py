@@ -14,7 +14,7 @@ from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
 from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, pad_widths, wrapping
 from resinflow.stokes.problem.pores import find_pores, winding_clusters
 from resinflow.stokes.problem.problem import Problem
-from resinflow.stokes.problem.system import StokesSystem
+from resinflow.stokes.problem.system import StokesSystem, pack_excess
 
 Triple = tuple[float, float, float]
 
@@ -130,8 +130,8 @@ def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDAr
     openness = np.zeros((3, *rows.array_shape), dtype=np.float32)
     for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         openness[number] = rows.pack(np.where(carriers.unknown, field.aperture, 0.0).astype(np.float32))
-    excess = np.full_like(openness, BLOCKED)
-    system = StokesSystem(rows, grid, excess, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
+    excess, rest = np.zeros_like(openness), np.zeros_like(openness)
+    system = StokesSystem(rows, grid, excess, rest, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
     full, used = 1 / np.square(spacing), system.conductance(np.float64)
     for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         share = [1.0 if k == number else field.share for k in range(3)]
@@ -139,5 +139,5 @@ def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDAr
         alone = [2 * (full[k] - used[k]) * share[k] if grid.wraps[k] else 0.0 for k in range(3)]
         amid = sum(2 * used[k] * share[k] for k in range(3))
         beyond = np.where(carriers.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
-        excess[number] = rows.pack(beyond.astype(np.float32), outside=float(BLOCKED))
+        excess[number], rest[number] = pack_excess(rows, beyond)
     return system

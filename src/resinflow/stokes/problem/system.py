@@ -32,6 +32,7 @@ class StokesSystem:
         rows: layout of all fields.
         grid: the staggered grid, flow along the last axis.
         excess: (3, rows + 1, width), what walls and open sides add to the diagonal of ``A``; BLOCKED on faces without unknown.
+        rest: (3, rows + 1, width), what rounding took from ``excess``: their sum is the equations', to 15 digits.
         openness: (3, rows + 1, width) open fractions of the faces, or (3, 1, 1) where all unknown faces are fully open.
         spacing: (z, y, x), voxel edges over the edge along the flow.
         labels: int (rows + 1, width), the pore of every voxel that carries flow, from 1; 0 elsewhere.
@@ -41,6 +42,7 @@ class StokesSystem:
     rows: Rows
     grid: Grid
     excess: NDArray[np.float32]
+    rest: NDArray[np.float32]
     openness: NDArray[np.float32]
     spacing: tuple[float, float, float]
     labels: NDArray[np.integer]
@@ -83,7 +85,8 @@ class StokesSystem:
 
     def component(self, number: int) -> Viscous:
         """The viscous operator of one component."""
-        return Viscous(self.rows, self.excess[number], self.shares[int(number == FLOW)], self.conductance())
+        share = self.shares[int(number == FLOW)]
+        return Viscous(self.rows, self.excess[number], self.rest[number], share, self.conductance())
 
     @property
     def partly_open(self) -> bool:
@@ -91,10 +94,11 @@ class StokesSystem:
         return self.openness.shape[1] > 1
 
     def saddle(self, dtype: type = np.float32) -> Saddle:
-        """What kernels need to know of the system; conductances and areas of a dtype."""
+        """What kernels need to know of the system; conductances and areas of a dtype. Single precision leaves out the rest."""
+        rest = self.rest if dtype is np.float64 else None
         openness = self.openness if self.partly_open else None
         layout, areas = self.rows.layout, self.area(dtype)
-        return Saddle(self.excess, openness, self.shares, self.conductance(dtype), areas, layout, self.voxels)
+        return Saddle(self.excess, rest, openness, self.shares, self.conductance(dtype), areas, layout, self.voxels)
 
     def add_load(self, state: NDArray, factor: float) -> None:
         """Add ``factor`` times the load to the momentum equations of a state, in place."""
@@ -128,19 +132,25 @@ def build_system(grid: Grid, labels: NDArray[np.integer], rule: WallRule) -> Sto
     rows = Rows((nz, ny, nx if grid.wraps[FLOW] else nx + 1), grid.wraps)
     step = grid.spacing[FLOW]
     spacing = (grid.spacing[0] / step, grid.spacing[1] / step, 1.0)
-    excess = np.empty((3, *rows.array_shape), dtype=np.float32)
+    excess, rest = (np.zeros((3, *rows.array_shape), dtype=np.float32) for _ in range(2))
     for component, faces in enumerate(grid.faces):
-        excess[component] = rows.pack(_excess(grid, faces, spacing, rule), outside=float(BLOCKED))
+        excess[component], rest[component] = pack_excess(rows, _excess(grid, faces, spacing, rule))
     openness = np.ones((3, 1, 1), dtype=np.float32)
     numbered, first = np.unique(labels[labels > 0]), np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
     first[numbered] = np.arange(1, numbered.size + 1)
     smallest = np.int8 if numbered.size < 128 else np.int32
-    return StokesSystem(rows, grid, excess, openness, spacing, rows.pack(first[labels], smallest), int(numbered.size))
+    return StokesSystem(rows, grid, excess, rest, openness, spacing, rows.pack(first[labels], smallest), int(numbered.size))
 
 
-def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], rule: WallRule) -> NDArray[np.float32]:
+def pack_excess(rows: Rows, values: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the excess (z, y, x) of a component as a field of single precision, and the field of what that leaves out."""
+    rounded = values.astype(np.float32)
+    return rows.pack(rounded, outside=float(BLOCKED)), rows.pack(values - rounded)
+
+
+def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], rule: WallRule) -> NDArray[np.float64]:
     """Excess of the diagonal of one component, (z, y, x)."""
-    excess = np.zeros(faces.unknown.shape, dtype=np.float32)
+    excess = np.zeros(faces.unknown.shape)
     whole = np.ones_like(excess)
     for axis in range(3):
         side = "symmetry" if axis == FLOW else grid.lateral
@@ -148,7 +158,7 @@ def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], r
         mirrored = side == "symmetry" and not grid.wraps[axis] and not normal
         count = faces.unknown.shape[axis]
         lines = (int(np.prod(faces.unknown.shape[:axis])), count, -1)
-        share = whole if normal else np.ascontiguousarray(faces.share, dtype=np.float32)
+        share = whole if normal else np.ascontiguousarray(faces.share)
         viscous.wall_excess(
             np.ascontiguousarray(faces.unknown).reshape(lines),
             np.ascontiguousarray(faces.solid_beside).reshape(lines),
@@ -157,7 +167,7 @@ def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], r
             Ends(normal, grid.wraps[axis], mirrored, normal or side != "no-slip", side == "no-slip", rule == "plain"),
             excess.reshape(lines),
         )
-    excess[~faces.unknown] = BLOCKED
+    excess[~faces.unknown] = float(BLOCKED)
     return excess
 
 
