@@ -121,7 +121,7 @@ class _Assembly:
                 other = self.numbers.get((axis, beside)) if beside is not None else None
                 if other is None:
                     diagonal += conductance * self._missing(axis, place, along, beside) if self.own is None else 0.0
-                elif other != number or self.own is not None:
+                elif other != number:
                     rows.append(number)
                     columns.append(other)
                     values.append(-conductance)

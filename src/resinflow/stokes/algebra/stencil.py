@@ -200,48 +200,57 @@ def apply_stencil(lo, hi, level, u, out, partial):
 def invert(level, slack, inverse):
     """Write the inverse of a small operator, (n, n) for n places in all rows; rows and columns of no unknowns are 0.
 
-    The diagonal is summed from conductances and slack in double precision: a slack far below the rounding of the level's own
-    diagonal counts. Gauss-Jordan elimination, stable without exchanges for a positive definite matrix. Where a pivot vanishes
-    (the last unknown of a pore with a free pressure level) the unknown is held at 0: any solution will do, its mean is removed
-    later.
+    Elimination without subtraction (Grassmann, Taksar and Heyman, Operations Research 33 (1985) 1107): what remains after each
+    unknown k is again conductances c and slack s,
+
+        pivot_k = s_k + sum of c_kj,    c_ij += c_ik c_kj / pivot_k,    s_i += c_ik s_k / pivot_k    (i, j after k)
+
+    so that a slack far below the rounding of the diagonal counts in full. A pivot is exactly 0 for the last unknown of a pore
+    with a free pressure level: it is held at 0, since any solution will do and its mean is removed later.
     """
     cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
     rows, points, wrap = near.shape[0], level.layout.points, level.layout.wrap
+    size = inverse.shape[0]
+    joined, own, pivot = np.zeros((size, size)), np.zeros(size), np.zeros(size)
     for r in range(rows):
         for j in range(points):
             here = r * points + j
             if diagonal[r, j + 1] >= LIMIT:
                 continue
-            inverse[here, here] += slack[r, j + 1]
+            own[here] += slack[r, j + 1]
             if diagonal[r, j] >= LIMIT:
-                inverse[here, here] += cx[r, j + 1]
+                own[here] += cx[r, j + 1]
             if diagonal[r, j + 2] >= LIMIT:
-                inverse[here, here] += cx[r, j + 2]
-            west = r * points + (j - 1) % points if j > 0 or wrap else inverse.shape[0]
+                own[here] += cx[r, j + 2]
+            west = r * points + (j - 1) % points if j > 0 or wrap else size
             south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
             for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
-                if conductance > 0 and other < inverse.shape[0] and diagonal[other // points, other % points + 1] < LIMIT:
-                    inverse[here, here] += conductance
-                    inverse[other, other] += conductance
-                    inverse[here, other] -= conductance
-                    inverse[other, here] -= conductance
-    size = inverse.shape[0]
-    first = inverse.copy()
+                if conductance > 0 and other < size and diagonal[other // points, other % points + 1] < LIMIT:
+                    joined[here, other] += conductance
+                    joined[other, here] += conductance
     for k in range(size):
-        pivot = inverse[k, k]
-        if pivot <= 1e-12 * first[k, k]:
-            inverse[k, :] = 0
-            inverse[:, k] = 0
-            continue
-        inverse[k, k] = 1.0
-        for j in range(size):
-            inverse[k, j] /= pivot
+        total = own[k]
+        for j in range(k + 1, size):
+            total += joined[k, j]
+        pivot[k] = total
+        for i in range(k + 1, size):
+            part = joined[k, i] / total if total > 0 else 0.0
+            if part > 0:
+                own[i] += part * own[k]
+                for j in range(k + 1, size):
+                    joined[i, j] += part * joined[k, j]
+            joined[i, k] = part
+    for column in range(size):
         for i in range(size):
-            if i != k:
-                factor = inverse[i, k]
-                inverse[i, k] = 0.0
-                for j in range(size):
-                    inverse[i, j] -= factor * inverse[k, j]
+            total = 1.0 if i == column else 0.0
+            for k in range(i):
+                total += joined[i, k] * inverse[k, column]
+            inverse[i, column] = total
+        for i in range(size - 1, -1, -1):
+            total = inverse[i, column] / pivot[i] if pivot[i] > 0 else 0.0
+            for k in range(i + 1, size):
+                total += joined[k, i] * inverse[k, column]
+            inverse[i, column] = total if pivot[i] > 0 else 0.0
 
 
 @kernel

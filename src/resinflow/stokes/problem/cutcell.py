@@ -232,6 +232,8 @@ def _diagonal(
     plain, joined, pull = (np.zeros(unknown.shape) for _ in range(3))
     beside_wall = profile.aperture < 1
     for k in range(3):
+        if box.wraps[k] and box.shape[k] == 1:
+            continue  # a face is its own neighbour: nothing changes along that axis
         conductance = (share if k != axis else np.ones(unknown.shape)) / box.spacing[k] ** 2
         closed = ends[k].closed
         unjoined = np.full_like(closed, not box.wraps[k])

@@ -132,12 +132,10 @@ def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDAr
         openness[number] = rows.pack(np.where(carriers.unknown, field.aperture, 0.0).astype(np.float32))
     excess, rest = np.zeros_like(openness), np.zeros_like(openness)
     system = StokesSystem(rows, grid, excess, rest, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
-    full, used = 1 / np.square(spacing), system.conductance(np.float64)
+    conductance = system.conductance(np.float64)
     for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         share = [1.0 if k == number else field.share for k in range(3)]
-        # along a periodic axis one voxel long a face is its own neighbour: what it adds to the diagonal cancels
-        alone = [2 * (full[k] - used[k]) * share[k] if grid.wraps[k] else 0.0 for k in range(3)]
-        amid = sum(2 * used[k] * share[k] for k in range(3))
-        beyond = np.where(carriers.unknown, field.diagonal * step**2 - amid - sum(alone), float(BLOCKED))
+        amid = sum(2 * conductance[k] * share[k] for k in range(3))
+        beyond = np.where(carriers.unknown, field.diagonal * step**2 - amid, float(BLOCKED))
         excess[number], rest[number] = pack_excess(rows, beyond)
     return system

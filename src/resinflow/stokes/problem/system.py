@@ -24,6 +24,10 @@ PRESSURE = 3
 """Place of the pressure in a state (4, rows + 1, width); 0 to 2 are the velocities on the z, y and x faces."""
 
 
+_REST_UNIT = float(np.finfo(np.float32).eps) / 2
+"""Relative rounding of the rest of the excess."""
+
+
 @dataclass(frozen=True)
 class StokesSystem:
     """Operators and load over the rows of a grid, for unit viscosity.
@@ -111,6 +115,19 @@ class StokesSystem:
         """Return ``load . velocity``: the flow rate, summed over the planes with a load (all in a periodic box, else one)."""
         places = slice(1, self.voxels + 1) if self.free_level else slice(1, 2)
         return float((state[FLOW][:-1, places] * self._load_weights(places)).sum(dtype=np.float64))
+
+    def rounding(self, state: NDArray[np.float64]) -> float:
+        """Return what rounding may add to ``velocity . A velocity``: that of the rest of the excess, and of double arithmetic.
+
+        Every term is rounded by itself, so that the sums grow with the root of their number: one unit of rounding stands for all.
+        """
+        unit, total = float(np.finfo(np.float64).eps) / 2, 0.0
+        terms = 2 * float(self.conductance(np.float64).sum())
+        for component in range(PRESSURE):
+            squares = state[component] ** 2
+            total += _REST_UNIT * float(np.einsum("rj,rj->", np.abs(self.rest[component]), squares))
+            total += unit * terms * float(squares.sum())
+        return total
 
     def _load_weights(self, places: slice) -> NDArray[np.float32]:
         """Open fractions of the faces at some places of every row, or 1."""
