@@ -17,7 +17,7 @@ from resinflow.flow import (
     Microstructure,
     SolverReport,
 )
-from resinflow.stokes.algebra.outer import outer_iteration
+from resinflow.stokes.algebra.outer import Outcome, outer_iteration
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.prolong import start_state
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -28,6 +28,8 @@ from resinflow.stokes.problem.problem import Problem, still, to_flow
 
 DEFAULT_TOLERANCE = 1e-6
 MAX_ITERATIONS = 300
+_LARGEST_RATIO = 1000
+"""Longest over shortest edge of a voxel up to which the solver is known to converge."""
 SMALLEST_TOLERANCE = 1e-16
 """K is a double: beyond its own rounding there is nothing to ask for."""
 
@@ -76,10 +78,7 @@ class PosedStokes:
         state = None if initial is None else start_state(self.problem, self.preconditioner, initial)
         outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch)
         if not outcome.converged:
-            raise ConvergenceError(
-                f"the solver reached an estimated relative error of K of {outcome.error:.1e} in {outcome.iterations} "
-                f"iterations; needed: {tolerance:g}. Raise max_iterations or loosen the tolerance."
-            )
+            raise ConvergenceError(_why(outcome, tolerance, self.problem))
         report = SolverReport(
             status="converged",
             iterations=outcome.iterations,
@@ -90,6 +89,26 @@ class PosedStokes:
             wall_time=time.perf_counter() - started_at,
         )
         return to_flow(self.problem, outcome.state, report)
+
+
+def _why(outcome: Outcome, tolerance: float, problem: Problem) -> str:
+    """What happened where the tolerance was not met, what is needed and what helps."""
+    edges = problem.micro.spacing
+    ratio = max(edges) / min(edges)
+    reached = f"the estimated relative error of K is {outcome.error:.1e} after {outcome.iterations} iterations; needed: {tolerance:g}."
+    if outcome.error - outcome.rounding <= tolerance:
+        return (
+            f"{reached} Of it {outcome.rounding:.1e} is rounding: the longest edge of a voxel is {ratio:.0f} times the shortest, so "
+            "that walls across it are next to nothing beside the other terms. Use voxels more like cubes, or a looser tolerance."
+        )
+    if ratio > _LARGEST_RATIO:
+        return f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."
+    if not outcome.stalled:
+        return f"{reached} It was falling: allow more iterations (max_iterations, --max-iterations) or a looser tolerance."
+    return (
+        f"{reached} It no longer falls: more iterations or a looser tolerance will not help. Use the voxel mask alone "
+        '(wall_rule="plain", --wall-rule plain) or smaller voxels.'
+    )
 
 
 @contextmanager

@@ -44,6 +44,9 @@ _DEEPEST = 1e-5
 """How far one run may lower its residual: beyond it single precision tells no more, and a new run on the residual formed in
 double precision does."""
 
+_RUNS = 3
+"""Krylov runs that lower the error by less than half together: the iteration has come to a halt."""
+
 _DOUBLE = 1e-12
 """Relative error of K that is not counted: that of sums of doubles over a field."""
 
@@ -62,6 +65,7 @@ class Outcome:
         iterations: Krylov steps made.
         residuals: norms of the Krylov residual, relative to the first.
         converged: whether the tolerance was met.
+        stalled: whether more iterations would not help: the error is infinite, or has not fallen by half over three runs.
     """
 
     state: NDArray[np.float64]
@@ -71,6 +75,7 @@ class Outcome:
     iterations: int
     residuals: tuple[float, ...]
     converged: bool
+    stalled: bool
 
 
 def outer_iteration(
@@ -90,6 +95,7 @@ def outer_iteration(
     residuals: list[float] = []
     iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
     error, divergence, start = np.inf, np.inf, 0
+    errors: list[float] = []
     residual = system.new_state()
     state = system.new_state(np.float64) if initial is None else initial
     if initial is None:
@@ -118,6 +124,7 @@ def outer_iteration(
         flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
         divergence, _ = remove_divergence(pool, preconditioner, state, flux_tolerance, work=krylov.vectors)
         error = energy_error(pool, preconditioner, state, residual, krylov.vectors[0], inflation)
+        errors.append(error)
         if error > tolerance and met(run.residuals[-1]):
             goal *= max(0.05, min(0.35, tolerance / error))
         if error > tolerance and run.iterations == 0:
@@ -127,7 +134,13 @@ def outer_iteration(
     work = system.work(state)
     rounding = _beyond_double(system.rounding(state) / work) if work > 0 else 0.0
     error = float(error) + rounding
-    return Outcome(state, error, rounding, float(divergence), iterations, relative, error <= tolerance)
+    return Outcome(state, error, rounding, float(divergence), iterations, relative, error <= tolerance, _stalled(errors))
+
+
+def _stalled(errors: Sequence[float]) -> bool:
+    """Whether the last runs did not lower the error."""
+    earlier, latest = errors[:-_RUNS], errors[-_RUNS:]
+    return not np.isfinite(min(latest, default=np.inf)) or (len(earlier) > 0 and min(latest) > 0.5 * min(earlier))
 
 
 def respond(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from resinflow.flow import Boundary, Drive, InvalidInputError, Lateral, Microstructure
+from resinflow.flow import AXES, Boundary, Drive, InvalidInputError, Lateral, Microstructure
 from resinflow.stokes.algebra.level import Rows
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
@@ -17,6 +17,9 @@ from resinflow.stokes.problem.problem import Problem
 from resinflow.stokes.problem.system import StokesSystem, pack_excess
 
 Triple = tuple[float, float, float]
+
+_NO_DRAG = 1e-13
+"""Part of a diagonal that is rounding."""
 
 
 def pose_cut(micro: Microstructure, drive: Drive) -> Problem | None:
@@ -46,8 +49,42 @@ def pose_cut(micro: Microstructure, drive: Drive) -> Problem | None:
     if not labels.any():
         return None
     grid = _grid(faces, labels > 0, (dz, dy, dx), drive.boundary, drive.lateral)
+    _check_drag(faces, grid, micro, drive)
     pores = find_pores(micro.fluid.transpose(drive.turned), wrapping(drive.boundary, drive.lateral))
     return Problem(micro, drive, pores, grid, _system(faces, grid, labels))
+
+
+def _check_drag(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, micro: Microstructure, drive: Drive) -> None:
+    """Raise InvalidInputError where the flow could slide through as a block along an axis."""
+    for field in faces:
+        if _free(field, grid):
+            axis = AXES[drive.turned[field.normal]]
+            distance = np.asarray(micro.signed_distance)
+            z, y, x = (int(index) for index in np.unravel_index(distance.argmin(), micro.shape))
+            raise InvalidInputError(
+                f"the signed distance leaves every face normal to {axis} fully open, so that no fibre holds the flow along {axis} "
+                f"(its least value is {distance[z, y, x]:.2g} m, at voxel z {z}, y {y}, x {x}); needed: fibres that close some of "
+                "these faces. Use smaller voxels, or the voxel mask."
+            )
+
+
+def _free(field: CutFaces, grid: Grid) -> bool:
+    """Whether all faces normal to an axis are unknowns, and none feels a wall.
+
+    Where any face is closed, those beside it feel it. Without walls a diagonal is the sum of the conductances to other faces.
+    """
+    unknown = grid.faces[field.normal].unknown
+    if not unknown.all():
+        return False
+    joined = np.zeros(unknown.shape)
+    for axis, (count, step) in enumerate(zip(unknown.shape, grid.spacing, strict=True)):
+        share = 1.0 if axis == field.normal else field.share
+        beside = np.full(count, 2.0 if count > 1 or not grid.wraps[axis] else 0.0)
+        if not grid.wraps[axis]:
+            beside[0] -= 1
+            beside[-1] -= 1
+        joined += share / step**2 * beside.reshape([-1 if k == axis else 1 for k in range(3)])
+    return bool((field.diagonal - joined <= _NO_DRAG * field.diagonal).all())
 
 
 def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
