@@ -17,7 +17,7 @@ order. For walls along the grid it is the gap coefficient of :mod:`resinflow.sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ _LEAST_DRAG = 0.1
 pixels by less than 0.1 %; at 0 the systems of distances that are none, and of some media, are singular."""
 _MOST_DRAG = 1e8
 """Largest diagonal over that of a face amid the fluid. Faces with more, in gaps that are rounding, are closed."""
+_QUANTUM = 2.0**-21
+"""Step of the distance, in shortest edges of a voxel: sums and differences of it are exact, so that distances which are alike
+(half-way between voxels, say) stay so in every unit and pose, and a wall that lies on a face is seen to do so."""
 _PAD = 3
 
 Array = NDArray[np.float64]
@@ -75,18 +78,28 @@ def cut_faces(
         boundary: condition along the flow.
         lateral: condition on the other sides.
     """
-    box = _Box(distance.shape, spacing, boundary, lateral)
-    padded = _padded(np.asarray(distance, dtype=np.float64), box)
+    unit = min(spacing)
+    box = _Box(distance.shape, (spacing[0] / unit, spacing[1] / unit, spacing[2] / unit), boundary, lateral)
+    padded = _padded(np.round(np.asarray(distance, dtype=np.float64) / unit / _QUANTUM) * _QUANTUM, box)
     z, y, x = (_faces(padded, axis, box) for axis in range(3))
+    z, y, x = (replace(field, diagonal=field.diagonal / unit**2) for field in (z, y, x))
     return z, y, x
 
 
 def _padded(distance: Array, box: _Box) -> Array:
     """The distance beyond the box: repeated, mirrored at symmetry planes, continued linearly beyond open ends.
 
-    Where a box repeats but its medium does not (a fibre is cut by the seam), the distance is mirrored as well.
+    Where a box repeats but its medium does not (a fibre is cut by the seam), the distance is mirrored as well. Beyond edges
+    where that depends on which axis comes first it is the mean of both, so that no axis is preferred.
     """
-    for axis in range(3):
+    forth = _padded_along((0, 1, 2), distance, box)
+    if sum(box.wraps) < 2:
+        return forth
+    return 0.5 * (forth + _padded_along((2, 1, 0), distance, box))
+
+
+def _padded_along(axes: tuple[int, int, int], distance: Array, box: _Box) -> Array:
+    for axis in axes:
         pad = pad_widths(axis, _PAD, _PAD)
         if box.wraps[axis]:
             repeated, mirrored = (np.pad(distance, pad, mode=mode) for mode in ("wrap", "symmetric"))
@@ -114,15 +127,15 @@ def _blocked_seam(distance: Array, axis: int, box: _Box) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class _Profile:
-    """What the reference profile needs on the faces normal to one axis.
+    """What the reference profile needs on the faces normal to one axis, lengths in shortest edges of a voxel.
 
     Attributes:
-        distance: at the face centres, m.
+        distance: at the face centres.
         aperture: open fraction.
-        first: mean of the distance over the open part, m.
-        second: mean of its square, m^2.
-        width: of the gap, m.
-        curvature: Laplacian of the distance, 1 / m.
+        first: mean of the distance over the open part.
+        second: mean of its square.
+        width: of the gap.
+        curvature: Laplacian of the distance.
     """
 
     distance: Array
@@ -139,7 +152,7 @@ class _Profile:
 
 @dataclass(frozen=True)
 class _Box:
-    """The grid and the conditions on its sides."""
+    """The grid and the conditions on its sides; ``spacing`` in shortest edges of a voxel."""
 
     shape: tuple[int, ...]
     spacing: tuple[float, float, float]

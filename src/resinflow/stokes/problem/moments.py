@@ -67,8 +67,8 @@ def _corner_integrals(centre, slope_a, slope_b):
     is (p^(n+1) - q^(n+1)) / ((n + 1) |slope|) with t at the two sides. t is scaled by the largest of its coefficients first.
     """
     scale = max(abs(slope_a), abs(slope_b), abs(centre))
-    if scale == 0:
-        scale = 1.0
+    if scale == 0:  # the wall lies on the face
+        return 0.0, 0.0, 0.0
     value, a, b = centre / scale, abs(slope_a) / scale, abs(slope_b) / scale
     large, small = max(a, b, _FLAT), min(a, b)
     if small > _FLAT:

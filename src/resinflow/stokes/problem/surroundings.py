@@ -77,7 +77,11 @@ def _along_lines(centre, slope, half, curvature, spacing):
                 ahead = after - here if k < count - 1 else here - before
                 steeper = back if abs(back) > abs(ahead) else ahead
                 slope[k, i, j] = 0.5 * (back + ahead) if abs(back - ahead) < _ALIKE * abs(steeper) else steeper
-                curvature[k, i, j] += _curvature(centre, k, i, j, steeper, spacing)
+                if back == -ahead:  # midway between two walls: both count alike
+                    both = _curvature(centre, k, i, j, back, spacing) + _curvature(centre, k, i, j, ahead, spacing)
+                    curvature[k, i, j] += 0.5 * both
+                else:
+                    curvature[k, i, j] += _curvature(centre, k, i, j, steeper, spacing)
                 largest = max(_half_width(centre, k, i, j), largest if k > 0 and before > 0 else -np.inf)
                 half[k, i, j] = largest
             for k in range(count - 1, -1, -1):
@@ -134,7 +138,11 @@ def _gap_width(centre, slopes, half, width):
         for y in range(ny):
             for x in range(nx):
                 a, b, c = abs(slopes[0, z, y, x]), abs(slopes[1, z, y, x]), abs(slopes[2, z, y, x])
-                half_width = half[0, z, y, x] if a >= b and a >= c else half[1, z, y, x] if b >= c else half[2, z, y, x]
+                steepest = max(a, b, c)
+                half_width = -np.inf  # of axes that are alike the widest, whatever their order
+                for k, slope in enumerate((a, b, c)):
+                    if slope == steepest:
+                        half_width = max(half_width, half[k, z, y, x])
                 if z > 0:
                     half_width = max(half_width, centre[z - 1, y, x])
                 if z < nz - 1:
