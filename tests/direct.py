@@ -166,7 +166,9 @@ class _Assembly:
     def _held(self, pairs: list[list[int]], open_voxels: set[int], voxels: int) -> list[int]:
         """One voxel of every pore with a free level of the pressure (a voxel without faces is one)."""
         first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
-        _, labels = connected_components(coo_array((np.ones(first.size), (first, second)), shape=(voxels, voxels)), directed=False)
+        _, labels = connected_components(
+            coo_array((np.ones(first.size), (first, second)), shape=(voxels, voxels)), directed=False
+        )
         fixed = {labels[voxel] for voxel in open_voxels}
         return [int(np.argmax(labels == label)) for label in np.unique(labels) if label not in fixed]
 

@@ -196,7 +196,9 @@ def test_response_flow_bounds_its_own_error():
 
 
 def test_too_few_iterations_raise_with_advice():
-    with pytest.raises(ConvergenceError, match="needed: .* allow more iterations .max_iterations, --max-iterations. or a looser tolerance"):
+    with pytest.raises(
+        ConvergenceError, match="needed: .* allow more iterations .max_iterations, --max-iterations. or a looser tolerance"
+    ):
         stokes.solve(bundle((6, 32, 32)), tolerance=1e-9, max_iterations=3)
 
 

@@ -64,7 +64,9 @@ def medium(kind, seed, shape):
     extent = tuple(count * STEP for count in shape)
     if kind == "bundle":
         width = min(shape[1:]) * STEP
-        chosen = BundleSettings(float(rng.uniform(0.2, 0.45)), width / rng.uniform(2, 3), misalignment=float(rng.uniform(0, 15)))
+        chosen = BundleSettings(
+            float(rng.uniform(0.2, 0.45)), width / rng.uniform(2, 3), misalignment=float(rng.uniform(0, 15))
+        )
         return fibre_bundle(shape, extent, seed=seed % 97, settings=chosen)
     if kind in ("noise", "perturbed"):
         fluid = rng.random(shape) < rng.choice([PERCOLATION, 0.45, 0.7, 0.9])
@@ -84,7 +86,9 @@ media = st.builds(
     st.integers(0, 10_000),
     st.tuples(st.integers(1, 5), st.integers(7, 13), st.integers(7, 13)),
 )
-drives = st.builds(lambda axis, box: Drive(axis, boundary=box[0], lateral=box[1]), st.sampled_from(AXES), st.sampled_from(BOXES))
+drives = st.builds(
+    lambda axis, box: Drive(axis, boundary=box[0], lateral=box[1]), st.sampled_from(AXES), st.sampled_from(BOXES)
+)
 rules = st.sampled_from(RULES)
 
 
@@ -157,10 +161,14 @@ def bound_is_below(micro, drive, rule, seed):
 
 
 def tensor_is_symmetric_and_positive(micro, rule):
-    assume(all(solved(micro, Drive(axis, boundary="periodic"), rule, 1e-2).permeability > 0 for axis in AXES))
-    tensor = stokes.permeability_tensor(micro, tolerance=1e-11, wall_rule=rule)
-    assert np.abs(tensor - tensor.T).max() < 1e-4 * np.trace(tensor)
-    assert np.linalg.eigvalsh((tensor + tensor.T) / 2)[0] > 0
+    try:
+        tensor = stokes.permeability_tensor(micro, tolerance=1e-10, wall_rule=rule)
+    except InvalidInputError:
+        assume(False)
+        raise
+    assert np.abs(tensor - tensor.T).max() < 1e-5 * np.trace(tensor)
+    joined = [k for k in range(3) if tensor[k, k] > 0]
+    assert not joined or np.linalg.eigvalsh(((tensor + tensor.T) / 2)[np.ix_(joined, joined)])[0] > 0
 
 
 def tiny(seed):

@@ -200,7 +200,9 @@ def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
     first = [_PAD - (k == axis) for k in range(3)]
     crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
     aperture, mean, square = (field[crop].copy() for field in moments)
-    aperture = aperture.astype(np.float32).astype(np.float64)  # as the system holds it: the equations are those of this aperture
+    aperture = aperture.astype(np.float32).astype(
+        np.float64
+    )  # as the system holds it: the equations are those of this aperture
     return _Profile(centre[crop], aperture, mean, square, around.width[crop].copy(), around.curvature[crop])
 
 
