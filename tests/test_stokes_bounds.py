@@ -1,4 +1,4 @@
-"""What the solver says of K is so: bounds, divergence and claimed errors on flat voxels, cut seams and distances that are none."""
+"""What the solver says of K is so: bounds, divergence and claimed errors on flat voxels, cut seams, distances that are none."""
 
 from __future__ import annotations
 

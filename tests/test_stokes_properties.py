@@ -196,13 +196,13 @@ def tiny(seed):
 def claim_is_kept(seed):
     """The claimed error is above a third of the true one, or the medium is refused. Sums of doubles are not counted."""
     micro, drive, rule, tolerance = tiny(seed)
+    refusal, flow = "", None
     try:
-        flow = stokes.solve(micro, drive, wall_rule=rule, tolerance=tolerance)
-    except InvalidInputError:
-        assume(False)
-        raise
+        flow = solved(micro, drive, rule, tolerance)
     except ConvergenceError as error:
-        assert "rounding" in str(error)  # flat voxels in double precision: no other medium of these is refused
+        refusal = str(error)
+    if flow is None:
+        assert "is rounding" in refusal  # very flat voxels and a tight tolerance: no other medium of these is refused
         return
     exact = direct_permeability(micro, drive, rule)
     if flow.permeability == 0:

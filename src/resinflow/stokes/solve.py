@@ -95,11 +95,14 @@ def _why(outcome: Outcome, tolerance: float, problem: Problem) -> str:
     """What happened where the tolerance was not met, what is needed and what helps."""
     edges = problem.micro.spacing
     ratio = max(edges) / min(edges)
-    reached = f"the estimated relative error of K is {outcome.error:.1e} after {outcome.iterations} iterations; needed: {tolerance:g}."
+    reached = (
+        f"the solver reached an estimated relative error of K of {outcome.error:.1e} in {outcome.iterations} iterations; "
+        f"needed: {tolerance:g}."
+    )
     if outcome.error - outcome.rounding <= tolerance:
         return (
-            f"{reached} Of it {outcome.rounding:.1e} is rounding: the longest edge of a voxel is {ratio:.0f} times the shortest, so "
-            "that walls across it are next to nothing beside the other terms. Use voxels more like cubes, or a looser tolerance."
+            f"{reached} Of it {outcome.rounding:.1e} is rounding: the longest edge of a voxel is {ratio:.0f} times the "
+            "shortest, and walls across it are next to nothing beside the other terms. Use voxels more like cubes, or a looser tolerance."
         )
     if ratio > _LARGEST_RATIO:
         return f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."

@@ -208,26 +208,9 @@ def invert(level, slack, inverse):
     so that a slack far below the rounding of the diagonal counts in full. A pivot is exactly 0 for the last unknown of a pore
     with a free pressure level: it is held at 0, since any solution will do and its mean is removed later.
     """
-    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
-    rows, points, wrap = near.shape[0], level.layout.points, level.layout.wrap
     size = inverse.shape[0]
     joined, own, pivot = np.zeros((size, size)), np.zeros(size), np.zeros(size)
-    for r in range(rows):
-        for j in range(points):
-            here = r * points + j
-            if diagonal[r, j + 1] >= LIMIT:
-                continue
-            own[here] += slack[r, j + 1]
-            if diagonal[r, j] >= LIMIT:
-                own[here] += cx[r, j + 1]
-            if diagonal[r, j + 2] >= LIMIT:
-                own[here] += cx[r, j + 2]
-            west = r * points + (j - 1) % points if j > 0 or wrap else size
-            south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
-            for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
-                if conductance > 0 and other < size and diagonal[other // points, other % points + 1] < LIMIT:
-                    joined[here, other] += conductance
-                    joined[other, here] += conductance
+    _gather(level, slack, joined, own)
     for k in range(size):
         total = own[k]
         for j in range(k + 1, size):
@@ -251,6 +234,29 @@ def invert(level, slack, inverse):
             for k in range(i + 1, size):
                 total += joined[k, i] * inverse[k, column]
             inverse[i, column] = total if pivot[i] > 0 else 0.0
+
+
+@kernel
+def _gather(level, slack, joined, own):
+    """Add up the conductances between all places (n, n) and what each has beyond them (n,)."""
+    cx, cy, cz, diagonal, near = level.cx, level.cy, level.cz, level.diagonal, level.layout.near
+    points, wrap, size = level.layout.points, level.layout.wrap, own.size
+    for r in range(near.shape[0]):
+        for j in range(points):
+            here = r * points + j
+            if diagonal[r, j + 1] >= LIMIT:
+                continue
+            own[here] += slack[r, j + 1]
+            if diagonal[r, j] >= LIMIT:
+                own[here] += cx[r, j + 1]
+            if diagonal[r, j + 2] >= LIMIT:
+                own[here] += cx[r, j + 2]
+            west = r * points + (j - 1) % points if j > 0 or wrap else size
+            south, below = near[r, SOUTH] * points + j, near[r, BELOW] * points + j
+            for other, conductance in ((west, cx[r, j + 1]), (south, cy[r, j + 1]), (below, cz[r, j + 1])):
+                if conductance > 0 and other < size and diagonal[other // points, other % points + 1] < LIMIT:
+                    joined[here, other] += conductance
+                    joined[other, here] += conductance
 
 
 @kernel

@@ -104,11 +104,11 @@ def apply_viscous(lo, hi, level, u, out, partial):
 
 @kernel
 def expand(lo, hi, level, rest, out, slack):
-    """Write the stencil out to a :class:`resinflow.stokes.algebra.level.Level`: all conductances between unknowns, and the diagonal.
+    """Write the stencil out to a :class:`resinflow.stokes.algebra.level.Level`: conductances between unknowns, diagonal.
 
     cx_f = cx, cy_f = s_f cy, cz_f = s_f cz between unknowns, else 0;    d_f = 2 cx + 2 s_f (cy + cz) + excess_f
 
-    ``slack``: what the diagonal has beyond the conductances, from the excess and its ``rest`` and not from the rounded diagonal:
+    ``slack``: what the diagonal has beyond the conductances, from the excess and its ``rest``, not from the rounded diagonal:
 
         slack_f = max(excess_f + rest_f + sum of the conductances to places that are no unknowns, 0)
     """

@@ -62,9 +62,9 @@ def _check_drag(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, micro: M
             distance = np.asarray(micro.signed_distance)
             z, y, x = (int(index) for index in np.unravel_index(distance.argmin(), micro.shape))
             raise InvalidInputError(
-                f"the signed distance leaves every face normal to {axis} fully open, so that no fibre holds the flow along {axis} "
-                f"(its least value is {distance[z, y, x]:.2g} m, at voxel z {z}, y {y}, x {x}); needed: fibres that close some of "
-                "these faces. Use smaller voxels, or the voxel mask."
+                f"the signed distance leaves every face normal to {axis} fully open, so that no fibre holds the flow along "
+                f"{axis} (its least value is {distance[z, y, x]:.2g} m, at voxel z {z}, y {y}, x {x}); needed: fibres that "
+                "close some of these faces. Use smaller voxels, or the voxel mask."
             )
 
 

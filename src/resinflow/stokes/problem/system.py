@@ -119,7 +119,7 @@ class StokesSystem:
     def rounding(self, state: NDArray[np.float64]) -> float:
         """Return what rounding may add to ``velocity . A velocity``: that of the rest of the excess, and of double arithmetic.
 
-        Every term is rounded by itself, so that the sums grow with the root of their number: one unit of rounding stands for all.
+        Terms are rounded one by one, so that sums of them grow with the root of their number: one unit stands for all.
         """
         unit, total = float(np.finfo(np.float64).eps) / 2, 0.0
         terms = 2 * float(self.conductance(np.float64).sum())
