@@ -40,7 +40,7 @@ _MOST_DRAG = 1e8
 _QUANTUM = 2.0**-21
 """Step of the distance, in shortest edges of a voxel: sums and differences of it are exact, so that distances which are alike
 (half-way between voxels, say) stay so in every unit and pose, and a wall that lies on a face is seen to do so."""
-_PAD = 3
+_PAD, _LARGEST_PAD = 3, 12
 
 Array = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def _padded(distance: Array, box: _Box) -> Array:
 
 def _padded_along(axes: tuple[int, int, int], distance: Array, box: _Box) -> Array:
     for axis in axes:
-        pad = pad_widths(axis, _PAD, _PAD)
+        pad = pad_widths(axis, box.pads[axis], box.pads[axis])
         if box.wraps[axis]:
             repeated, mirrored = (np.pad(distance, pad, mode=mode) for mode in ("wrap", "symmetric"))
             distance = np.where(_blocked_seam(distance, axis, box), mirrored, repeated)
@@ -114,15 +114,18 @@ def _padded_along(axes: tuple[int, int, int], distance: Array, box: _Box) -> Arr
 def _blocked_seam(distance: Array, axis: int, box: _Box) -> NDArray[np.bool_]:
     """Where resin on one side of the seam of a repeated axis meets a fibre on the other; one place along ``axis``.
 
-    Both sides are continued linearly to the seam. A medium that repeats gives the same value from either, but for the
-    curvature of its surfaces, which makes a few hundredths of a pixel.
+    Both sides are continued linearly to the seam. Where they do not meet, the medium may still repeat, with the ridge between
+    two fibres beside the seam: then no two values over it differ by more than the distance between their places.
     """
     lines = np.moveaxis(distance, axis, 0)
     if len(lines) < 2:
         return np.moveaxis(np.zeros((1, *lines.shape[1:]), dtype=bool), 0, axis)
+    slack, edge = _SEAM_STEP * min(box.spacing), box.spacing[axis]
     ahead, behind = 1.5 * lines[0] - 0.5 * lines[1], 1.5 * lines[-1] - 0.5 * lines[-2]
-    differ = np.abs(ahead - behind) > _SEAM_STEP * min(box.spacing)
-    return np.moveaxis((((ahead > 0) != (behind > 0)) & differ)[None], 0, axis)
+    blocked = ((ahead > 0) != (behind > 0)) & (np.abs(ahead - behind) > slack)
+    pairs = ((lines[0], lines[-1], 1), (lines[1], lines[-1], 2), (lines[0], lines[-2], 2))
+    apart = [np.abs(one - other) > count * edge + slack for one, other, count in pairs]
+    return np.moveaxis((blocked & (apart[0] | apart[1] | apart[2]))[None], 0, axis)
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,15 @@ class _Box:
         return wrapping(self.boundary, self.lateral)
 
     @property
+    def pads(self) -> tuple[int, int, int]:
+        """Places beyond the box that are looked at: gaps go on over a seam."""
+        z, y, x = (
+            min(max(count // 4, _PAD), _LARGEST_PAD) if wraps else _PAD
+            for count, wraps in zip(self.shape, self.wraps, strict=True)
+        )
+        return z, y, x
+
+    @property
     def walled(self) -> bool:
         """Whether the sides are no-slip walls."""
         return self.lateral == "no-slip" and self.boundary == "pressure"
@@ -182,7 +194,7 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
     elif not box.wraps[axis]:
         np.moveaxis(unknown, axis, 0)[[0, -1]] = False
     else:
-        within = tuple(slice(_PAD, _PAD + count) for count in box.shape)
+        within = tuple(slice(pad, pad + count) for pad, count in zip(box.pads, box.shape, strict=True))
         seam = np.moveaxis(_blocked_seam(padded[within], axis, box), axis, 0)
         np.moveaxis(unknown, axis, 0)[0] &= ~seam[0]
     ends = _ends(profile, axis, box)
@@ -192,12 +204,12 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
 
 
 def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
-    centre = _at_faces(padded, axis)  # _PAD places beyond the box across the faces, _PAD - 1 along
+    centre = _at_faces(padded, axis)  # the places beyond the box are one less along the axis
     around = surroundings(centre, box.spacing)
     slope_a, slope_b = (around.slopes[k] for k in range(3) if k != axis)
     moments = open_moments(centre, slope_a, slope_b, around.width)
     counts = [box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3)]
-    first = [_PAD - (k == axis) for k in range(3)]
+    first = [pad - (k == axis) for k, pad in enumerate(box.pads)]
     crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
     aperture, mean, square = (field[crop].copy() for field in moments)
     aperture = aperture.astype(np.float32).astype(
