@@ -166,7 +166,7 @@ def tensor_is_symmetric_and_positive(micro, rule):
     except InvalidInputError:
         assume(False)
         raise
-    assert np.abs(tensor - tensor.T).max() < 1e-5 * np.trace(tensor)
+    assert np.abs(tensor - tensor.T).max() <= 1e-5 * np.trace(tensor)
     joined = [k for k in range(3) if tensor[k, k] > 0]
     assert not joined or np.linalg.eigvalsh(((tensor + tensor.T) / 2)[np.ix_(joined, joined)])[0] > 0
 
