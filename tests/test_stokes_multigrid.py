@@ -239,7 +239,7 @@ def test_interrupted_solve_leaves_no_thread_behind():
 def test_solver_needs_neither_sparse_matrices_nor_algebraic_multigrid():
     script = (
         "import sys, numpy as np\n"
-        "from resinflow.core import Microstructure\n"
+        "from resinflow.flow import Microstructure\n"
         "from resinflow import stokes\n"
         "fluid = np.ones((1, 5, 6), bool); fluid[:, 0] = False\n"
         "stokes.solve(Microstructure(fluid, (1e-6,) * 3)); print('pyamg' in sys.modules, 'torch' in sys.modules)"

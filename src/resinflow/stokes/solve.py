@@ -102,7 +102,8 @@ def _why(outcome: Outcome, tolerance: float, problem: Problem) -> str:
     if outcome.error - outcome.rounding <= tolerance:
         return (
             f"{reached} Of it {outcome.rounding:.1e} is rounding: the longest edge of a voxel is {ratio:.0f} times the "
-            "shortest, and walls across it are next to nothing beside other terms. Use voxels more like cubes, or a looser tolerance."
+            "shortest, and walls across it are next to nothing beside other terms. Use voxels more like cubes, or a looser "
+            "tolerance."
         )
     if ratio > _LARGEST_RATIO:
         return f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."
