@@ -99,10 +99,10 @@ def _run(case: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         try:
             for line in run.stdout or ():
                 tail = [*tail[-5:], line.strip()]
-                if (found := re.search(r"sum\(outlet\) of phi = (\S+)", line)) is not None:
-                    rates.append(float(found[1]))
-                elif (found := re.search(r"ExecutionTime = (\S+) s", line)) is not None:
-                    clock.append(float(found[1]))
+                if (match := re.search(r"sum\(outlet\) of phi = (\S+)", line)) is not None:
+                    rates.append(float(match[1]))
+                elif (match := re.search(r"ExecutionTime = (\S+) s", line)) is not None:
+                    clock.append(float(match[1]))
                 last = rates[-SETTLED_STEPS:]
                 if (
                     len(rates) > 2 * SETTLED_STEPS
@@ -191,7 +191,7 @@ def _boundary_faces(number: NDArray[np.int64]) -> dict[str, tuple[NDArray[np.int
             at_side = np.zeros(number.shape, dtype=bool)
             np.moveaxis(at_side, axis, 0)[0 if near else -1] = True
             side = "sides" if axis != 2 else ("inlet" if near else "outlet")
-            for name, chosen in ((side, at_side), ("fibres", ~at_side & (beside < 0))):
-                places = np.argwhere(chosen & (number >= 0))
+            for name, faces in ((side, at_side), ("fibres", ~at_side & (beside < 0))):
+                places = np.argwhere(faces & (number >= 0))
                 parts[name].append((number[tuple(places.T)], _corners(places, axis, number.shape, near=near)))
     return {name: (np.concatenate([a for a, _ in some]), np.concatenate([b for _, b in some])) for name, some in parts.items()}
