@@ -15,7 +15,7 @@ from resinflow.evaluate.choices import Mode
 from resinflow.evaluate.collapse import diagnose
 from resinflow.evaluate.methods import start_of
 from resinflow.evaluate.metrics import compare
-from resinflow.evaluate.reconstruct import reconstruct_samples, reconstructed, shown
+from resinflow.evaluate.reconstruct import examples, reconstruct_samples, reconstructed
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import PLANAR
 from resinflow.models.predictor import branched
@@ -106,10 +106,10 @@ def test_the_volume_modes_compare_with_the_true_flow_and_the_planar_mode_with_th
 def test_the_best_the_median_and_the_worst_of_several_are_drawn(tiny_run: Path, tiny_store: FlowStore) -> None:
     model = branched(load_model(tiny_run / "model"))
     found = reconstruct_samples(tiny_store, model, "cross", range(5))
-    errors = [reconstruction.comparison.velocity_error for reconstruction in shown(found)]
+    errors = [reconstruction.comparison.velocity_error for reconstruction in examples(found)]
     ranked = sorted(reconstruction.comparison.velocity_error for reconstruction in found)
     assert errors == [ranked[0], ranked[2], ranked[4]]
-    assert len(shown(found[:1])) == 1
+    assert len(examples(found[:1])) == 1
 
 
 def test_the_figure_says_the_verdict_and_shows_every_slice(tiny_store: FlowStore) -> None:

@@ -93,7 +93,7 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(
             raise KeyboardInterrupt
         return train(stage, data, run, recipe, **options)
 
-    monkeypatch.setattr("resinflow.search.objective.train_recipe", interrupted)
+    monkeypatch.setattr("resinflow.search.objective.train", interrupted)
     command = ["search", str(recipe), "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]
     with pytest.raises(SystemExit, match="130"):
         main(command)

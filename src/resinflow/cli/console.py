@@ -35,7 +35,7 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        yield lambda count, total: progress.update(task, completed=count, total=total)
 
 
 @contextmanager
@@ -45,10 +45,10 @@ def counting_parts(console: Console) -> Iterator[Callable[[str, int, int], None]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(what: str, count: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done, total=total)
+            progress.update(tasks[what], completed=count, total=total)
 
         yield show
 
@@ -111,14 +111,14 @@ class Pace:
         self._first: tuple[float, int] | None = None
         self._last = (0.0, 0, 0)
 
-    def note(self, done: int, total: int) -> None:
+    def note(self, count: int, total: int) -> None:
         """Take note of the numbers of finished and of all samples."""
         now = self._clock()
-        self._first = self._first or (now, done)
-        self._last = (now, done, total)
+        self._first = self._first or (now, count)
+        self._last = (now, count, total)
 
     @property
-    def made(self) -> int:
+    def count(self) -> int:
         """Samples of this run."""
         return self._last[1] - self._first[1] if self._first else 0
 
@@ -130,7 +130,7 @@ class Pace:
     @property
     def rate(self) -> float | None:
         """Samples a minute; None before the first one."""
-        return 60 * self.made / self.seconds if self.made and self.seconds > 0 else None
+        return 60 * self.count / self.seconds if self.count and self.seconds > 0 else None
 
     def describe(self) -> str:
         """Return rate and remaining time in words; empty before the first sample."""
@@ -148,12 +148,12 @@ def showing_pace(console: Console, what: str, pace: Pace) -> Iterator[Callable[[
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None, rate="")
 
-        def show(done: int, total: int) -> None:
-            pace.note(done, total)
+        def show(count: int, total: int) -> None:
+            pace.note(count, total)
             rate = pace.rate
-            progress.update(task, completed=done, total=total, rate="" if rate is None else f"{rate:.0f}/min")
-            if not console.is_terminal and time.monotonic() - printed[0] >= _INTERVAL and done < total:
+            progress.update(task, completed=count, total=total, rate="" if rate is None else f"{rate:.0f}/min")
+            if not console.is_terminal and time.monotonic() - printed[0] >= _INTERVAL and count < total:
                 printed[0] = time.monotonic()
-                console.print(f"{done} of {total} {what}: {pace.describe()}")
+                console.print(f"{count} of {total} {what}: {pace.describe()}")
 
         yield show

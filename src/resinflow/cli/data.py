@@ -58,7 +58,7 @@ def generate(
     with showing_pace(console, "samples", pace) as watch:
         generate_samples(data_recipe, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
     if pace.rate is not None:
-        console.print(f"made {pace.made} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
+        console.print(f"made {pace.count} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
     info(output)
 
 

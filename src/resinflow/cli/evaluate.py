@@ -85,10 +85,10 @@ def reconstruct(
         NAMES,
         SLICES,
         describe,
+        examples,
         reconstruct_model,
         reconstruction_views,
         save_reconstructions,
-        shown,
     )
     from resinflow.presets import load_model
     from resinflow.view import check_folder, reconstruction_figures, write_figure
@@ -102,7 +102,7 @@ def reconstruct(
     print_reconstructions(reconstructions, document, options.mode, console)
     with replacing(output) as temporary:
         (temporary / FIGURES).mkdir(parents=True)
-        for reconstruction in shown(reconstructions):
+        for reconstruction in examples(reconstructions):
             views = reconstruction_views(predictor, options.mode, flows.sample(reconstruction.index), reconstruction)
             for name, figure in reconstruction_figures(*views).items():
                 write_figure(figure, temporary / FIGURES / f"sample-{reconstruction.index:05d}-{name}.png")

@@ -33,7 +33,7 @@ class Prediction:
         """The flow to use: refined where it was asked for, else the model's."""
         return self.model if self.refinement is None else self.refinement.flow
 
-    def named(self) -> dict[str, FlowField]:
+    def flows(self) -> dict[str, FlowField]:
         """Return the flows by the names of the table."""
         flows = {"planar": self.planar, self.base_name: self.base, "model": self.model}
         if self.refinement is not None:
@@ -135,16 +135,16 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
             compare(flow, truth).relative_l2.total if truth is not None and flow is not truth else None,
             flow.report.wall_time if flow.report is not None else None,
         )
-        for name, flow in prediction.named().items()
+        for name, flow in prediction.flows().items()
     ]
     console.print(result_table(rows, truth.permeability if truth is not None else None))
     console.print("times: the model's comes on top of the planar flow and base that it starts from")
     print_plausibility(console, prediction.final)
     _print_spread(prediction.model, console)
-    print_certificates(console, prediction.named())
+    print_certificates(console, prediction.flows())
     if prediction.refinement is not None:
         print_refinement(console, prediction.refinement)
-    print_warnings(console, list(prediction.named().values()))
+    print_warnings(console, list(prediction.flows().values()))
 
 
 def _print_spread(flow: FlowField, console: Console) -> None:

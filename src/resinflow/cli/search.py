@@ -70,12 +70,12 @@ def search(
     best = best_first(rows)[:_BEST]
     if best:
         console.print(_table(plan, best))
-    done, failures = sum(row.finished for row in rows), [row for row in rows if row.state == "failed"]
-    counts = [f"{done} of {plan.size} trials finished"]
+    count, failures = sum(row.finished for row in rows), [row for row in rows if row.state == "failed"]
+    counts = [f"{count} of {plan.size} trials finished"]
     counts += [f"{sum(row.state == 'pruned' for row in rows)} pruned"] if plan.recipe.pruner != "none" else []
     counts += [f"{len(failures)} failed"] if failures else []
     console.print("; ".join(counts) + f"; results: {run}/results.csv, top10.csv, summary.txt, search.png", markup=False)
-    if done < plan.size:
+    if count < plan.size:
         console.print("run the same command again to go on")
     elif failures and not best:
         raise InvalidInputError(

@@ -44,13 +44,13 @@ class Case:
     """One prediction beside its truth, in the units of the calibration.
 
     Attributes:
-        drawn: (4, voxels), deviation between the samples: along the flow, across, vz, pressure; zero for a single sample.
+        deviations: (4, voxels), of the samples from their mean: along the flow, across, vz, pressure; zero for a single sample.
         errors: (4, voxels), truth minus mean.
         features: of K (:func:`resinflow.models.calibration.permeability_features`).
         permeability_error: true K over predicted K, minus 1.
     """
 
-    drawn: NDArray[np.float64]
+    deviations: NDArray[np.float64]
     errors: NDArray[np.float64]
     features: NDArray[np.float64]
     permeability_error: float
@@ -128,13 +128,13 @@ def collect_cases(
 ) -> tuple[list[Case], int]:
     """Return a case for every sample of a data set, and the number of samples that each prediction had."""
     cases, counts = [], set()
-    for done, index in enumerate(indices, start=1):
+    for count, index in enumerate(indices, start=1):
         sample = source.sample(index)
         outcome = draw(predictor, sample, Sampling(samples=options.samples, seed=options.seed))
         counts.add(1 if outcome.members is None else len(outcome.members))
         cases.append(_case(outcome, sample.truth, start_of(sample, predictor).base, np.random.default_rng(index)))
         if watch:
-            watch(done, len(indices))
+            watch(count, len(indices))
     return cases, counts.pop()
 
 
@@ -144,9 +144,9 @@ def fit_calibration(cases: Sequence[Case], samples: int) -> Calibration:
     Raises:
         InvalidInputError: too few cases.
     """
-    drawn = np.stack([case.drawn for case in cases], axis=1)  # (4, cases, voxels)
+    deviations = np.stack([case.deviations for case in cases], axis=1)  # (4, cases, voxels)
     errors = np.stack([case.errors for case in cases], axis=1)
-    along, across, normal, pressure = (fit_spread(*pair) for pair in zip(drawn, errors, strict=True))
+    along, across, normal, pressure = (fit_spread(*pair) for pair in zip(deviations, errors, strict=True))
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
     return Calibration(samples, along, across, normal, pressure, fit_relative_spread(features, relative))
@@ -167,7 +167,7 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
         return np.concatenate(parts).astype(np.float64)
 
     return Case(
-        drawn=at(flow.velocity_std, flow.pressure_std) / units,
+        deviations=at(flow.velocity_std, flow.pressure_std) / units,
         errors=(at(truth.velocity, truth.pressure) - at(flow.velocity, flow.pressure)) / units,
         features=permeability_features(flow, base),
         permeability_error=truth.permeability / flow.permeability - 1.0,
@@ -180,9 +180,9 @@ def calibration_rows(fit: CalibrationFit) -> TextTable:
     rows = []
     laws = (calibration.along, calibration.across, calibration.normal, calibration.pressure)
     for place, (name, law) in enumerate(zip(_FIELDS, laws, strict=True)):
-        drawn = np.stack([case.drawn[place] for case in cases])
+        deviations = np.stack([case.deviations[place] for case in cases])
         errors = np.stack([case.errors[place] for case in cases])
-        rows += _before_and_after(name, score_spread(drawn, errors), score_spread(law.deviation(drawn), errors))
+        rows += _before_and_after(name, score_spread(deviations, errors), score_spread(law.deviation(deviations), errors))
         rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
@@ -198,7 +198,7 @@ def calibration_rows(fit: CalibrationFit) -> TextTable:
         f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "
         "per cent of the predicted RMS speed, of the pressure drop and of K"
     )
-    return TextTable(header, tuple(rows), caption, block=2, left=2)
+    return TextTable(header, tuple(rows), caption, block=2, names=2)
 
 
 def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> list[tuple[str, ...]]:

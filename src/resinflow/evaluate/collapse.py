@@ -35,10 +35,10 @@ class SliceDiagnosis:
         slice: from 0.
         true_rms: RMS of the component, m/s.
         found_rms: the same of the reconstruction.
-        amplitude_ratio: found over true RMS; 0 if the component collapsed, 1 if its amplitude is kept.
+        amplitude_ratio: RMS of the reconstruction over the true RMS; 0 if the component collapsed, 1 if it keeps its amplitude.
         correlation: Pearson's, between the two.
-        shrinkage: <found, true> / <true, true>: the part of the true component that is there; 1 at best.
-        coarse: power found over power true in waves longer than a quarter of the box.
+        shrinkage: <values, true> / <true, true>: the part of the true component that the reconstruction has; 1 at best.
+        coarse: power of the reconstruction over the true power in waves longer than a quarter of the box.
         middle: the same between a quarter and a sixteenth of the box.
         fine: the same in shorter waves.
     """
@@ -97,10 +97,10 @@ def diagnose(reconstruction: FlowField, truth: FlowField, component: Axis = "z")
     """
     check_comparable(reconstruction, truth)
     number, fluid = COMPONENTS.index(component), truth.microstructure.fluid
-    found, true = (np.asarray(flow.velocity[number], dtype=np.float64) * fluid for flow in (reconstruction, truth))
-    slices = tuple(_of_slice(index, found[index], true[index], fluid[index]) for index in range(len(fluid)))
+    values, true = (np.asarray(flow.velocity[number], dtype=np.float64) * fluid for flow in (reconstruction, truth))
+    slices = tuple(_of_slice(index, values[index], true[index], fluid[index]) for index in range(len(fluid)))
     speed = rms(np.asarray(truth.speed, dtype=np.float64)[fluid])
-    amplitude, correlation, shrinkage = _agreement(found[fluid], true[fluid])
+    amplitude, correlation, shrinkage = _agreement(values[fluid], true[fluid])
     absent = not rms(true[fluid]) > ABSENT * speed
     return Diagnosis(
         component, "absent" if absent else judge(amplitude, correlation), amplitude, correlation, shrinkage, slices
@@ -149,25 +149,25 @@ def mean_spectrum(flow: FlowField, component: Axis = "z") -> NDArray[np.float64]
 
 def pooled(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
     """Return the median over samples of the numbers of the whole volume; NaN without a sample that has the component."""
-    present = [found for found in diagnoses if found.state != "absent"]
+    present = [diagnosis for diagnosis in diagnoses if diagnosis.state != "absent"]
     names = ("amplitude_ratio", "correlation", "shrinkage")
-    return {name: float(np.median([getattr(found, name) for found in present])) if present else float("nan") for name in names}
+    return {name: float(np.median([getattr(diagnosis, name) for diagnosis in present])) if present else float("nan") for name in names}
 
 
-def _of_slice(index: int, found: NDArray[np.float64], true: NDArray[np.float64], fluid: NDArray[np.bool_]) -> SliceDiagnosis:
-    amplitude, correlation, shrinkage = _agreement(found[fluid], true[fluid])
-    power, reference = radial_spectrum(found), radial_spectrum(true)
+def _of_slice(index: int, values: NDArray[np.float64], true: NDArray[np.float64], fluid: NDArray[np.bool_]) -> SliceDiagnosis:
+    amplitude, correlation, shrinkage = _agreement(values[fluid], true[fluid])
+    power, reference = radial_spectrum(values), radial_spectrum(true)
     waves = np.arange(len(power))
     bands = (waves <= COARSE, (waves > COARSE) & (waves <= FINE), waves > FINE)
     coarse, middle, fine = (ratio(float(power[band].sum()), float(reference[band].sum())) for band in bands)
-    return SliceDiagnosis(index, rms(true[fluid]), rms(found[fluid]), amplitude, correlation, shrinkage, coarse, middle, fine)
+    return SliceDiagnosis(index, rms(true[fluid]), rms(values[fluid]), amplitude, correlation, shrinkage, coarse, middle, fine)
 
 
-def _agreement(found: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[float, float, float]:
+def _agreement(values: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[float, float, float]:
     """Amplitude ratio, correlation and shrinkage of two lists of voxels."""
-    if not found.size:
+    if not values.size:
         return float("nan"), float("nan"), float("nan")
-    amplitude = ratio(rms(found), rms(true))
-    shrinkage = ratio(float(found @ true), float(true @ true))
-    a, b = found - found.mean(), true - true.mean()
+    amplitude = ratio(rms(values), rms(true))
+    shrinkage = ratio(float(values @ true), float(true @ true))
+    a, b = values - values.mean(), true - true.mean()
     return amplitude, ratio(float(a @ b), float(np.sqrt((a @ a) * (b @ b)))), shrinkage

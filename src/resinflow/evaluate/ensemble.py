@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from resinflow.evaluate.spread_scores import FlowSpread
 from resinflow.flow import FlowField, InvalidInputError
 
-_NESTED = ("ranks", "drawn", "calibrated")
+_NESTED = ("ranks", "sample_spread", "calibrated_spread")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class EnsembleScores:
         spread_skill: spread over RMSE of the mean, 1 if calibrated, below 1 if overconfident.
         samples: number of fields.
         ranks: (samples + 1,), share of the true values with 0, 1, ... samples below them (:func:`rank_shares`).
-        drawn: how well the deviation between the samples tells the error, in velocity and in K.
-        calibrated: the same of the calibrated deviation, where the model has a calibration.
+        sample_spread: how well the deviation between the samples tells the error, in velocity and in K.
+        calibrated_spread: the same of the calibrated deviation, where the model has a calibration.
     """
 
     crps: float
@@ -37,14 +37,13 @@ class EnsembleScores:
     spread_skill: float
     samples: int
     ranks: tuple[float, ...]
-    drawn: FlowSpread | None = None
-    calibrated: FlowSpread | None = None
+    sample_spread: FlowSpread | None = None
+    calibrated_spread: FlowSpread | None = None
 
     def to_dict(self) -> dict[str, float]:
         """Return the numbers flat by name, without the ranks."""
         numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NESTED}
-        for prefix in ("drawn", "calibrated"):
-            spread: FlowSpread | None = getattr(self, prefix)
+        for prefix, spread in (("drawn", self.sample_spread), ("calibrated", self.calibrated_spread)):
             numbers |= spread.to_dict(prefix) if spread is not None else {}
         return numbers
 
@@ -167,7 +166,7 @@ def mean_ranks(scores: Sequence[EnsembleScores]) -> list[float]:
 
 
 def interval_coverage(ranks: Sequence[float] | NDArray[np.floating]) -> list[tuple[float, float]]:
-    """Return (nominal, found) coverage of the central intervals between two samples, from the widest to the narrowest.
+    """Return the nominal and the actual coverage of the central intervals between two samples, from the widest to the narrowest.
 
     Between the k-th smallest and the k-th largest of n samples lies an exchangeable observation with probability
     (n + 1 - 2 k) / (n + 1).
@@ -184,8 +183,8 @@ def interval_coverage(ranks: Sequence[float] | NDArray[np.floating]) -> list[tup
 def _checked(samples: NDArray[np.floating], observed: NDArray[np.floating]) -> NDArray[np.float64]:
     members = np.asarray(samples, dtype=np.float64)
     if members.ndim == 0 or len(members) < 2:
-        found = len(members) if members.ndim else 1
-        raise InvalidInputError(f"the ensemble has {found} sample(s); needed: at least 2. Predict with more samples.")
+        count = len(members) if members.ndim else 1
+        raise InvalidInputError(f"the ensemble has {count} sample(s); needed: at least 2. Predict with more samples.")
     if members.shape[1:] != np.shape(observed):
         raise InvalidInputError(f"the samples have shape {members.shape}; needed: (samples, *{np.shape(observed)}).")
     return members

@@ -63,7 +63,7 @@ def evaluate_model(
     scores: dict[str, list[Score]] = {method.name: [] for method in methods}
     traits: list[Traits] = []
     warnings: Counter[str] = Counter()
-    for done, index in enumerate(indices, start=1):
+    for count, index in enumerate(indices, start=1):
         sample = _sample(source, index, options.surfaces)
         traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
         for method in methods:
@@ -71,7 +71,7 @@ def evaluate_model(
             scores[method.name].append(score)
             warnings.update({} if flow.report is None else dict.fromkeys(flow.report.warnings, 1))
         if watch:
-            watch(done, len(indices))
+            watch(count, len(indices))
     notes = (
         *(("the fibre surfaces are estimated from the masks",) if options.surfaces == "estimated" else ()),
         *summarised(warnings),
@@ -138,10 +138,10 @@ def _score(method: Method, sample: Sample, predictor: Predictor | None) -> tuple
     ensemble = None
     if outcome.members is not None:
         ensemble = score_ensemble(outcome.members, sample.truth)
-        ensemble = replace(ensemble, drawn=score_flow_spread(outcome.flow, sample.truth))
+        ensemble = replace(ensemble, sample_spread=score_flow_spread(outcome.flow, sample.truth))
         if predictor is not None and predictor.calibration is not None:
             flow = calibrated(outcome.flow, predictor.calibration, start_of(sample, predictor).base)
-            ensemble = replace(ensemble, calibrated=score_flow_spread(flow, sample.truth))
+            ensemble = replace(ensemble, calibrated_spread=score_flow_spread(flow, sample.truth))
     return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
 
 

@@ -32,11 +32,11 @@ def descriptors_of(
 ) -> NDArray[np.float64]:
     """Return the descriptors (media, descriptors) of samples of a data set as the model's start flows show them."""
     rows = []
-    for done, index in enumerate(indices, start=1):
+    for count, index in enumerate(indices, start=1):
         start = start_of(source.sample(index), predictor)
         rows.append(describe_conditions(build_conditions(start.planar, start.base)))
         if watch:
-            watch(done, len(indices))
+            watch(count, len(indices))
     return np.stack(rows)
 
 

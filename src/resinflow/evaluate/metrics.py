@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ TOP_SPEED_FRACTION = 0.1
 
 _ABSENT = 1e-3  # of the velocity norm: a component below it is what a solver leaves of a zero, and no error is relative to it
 _SAME = 1e-6  # relative difference up to which two pressure drops or viscosities are the same
+_Formula = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,7 @@ def compare(prediction: FlowField, truth: FlowField) -> Comparison:
     check_comparable(prediction, truth)
     bias = ratio(prediction.permeability - truth.permeability, abs(truth.permeability))
     return Comparison(
-        relative_l2=relative_l2(prediction, truth),
-        mae=mean_absolute_error(prediction, truth),
-        rmse=root_mean_square_error(prediction, truth),
-        nmae=normalised_mean_absolute_error(prediction, truth),
-        cosine=cosine_similarity(prediction, truth),
+        **velocity_scores(prediction, truth),
         top_speed_iou=top_speed_iou(prediction, truth),
         permeability=prediction.permeability,
         true_permeability=truth.permeability,
@@ -141,41 +139,39 @@ def check_comparable(prediction: FlowField, truth: FlowField) -> None:
             f"the prediction flows along {prediction.axis}, the truth along {truth.axis}; needed: the same axis."
         )
     for name, unit in (("pressure_drop", "Pa"), ("viscosity", "Pa s")):
-        found, needed = getattr(prediction, name), getattr(truth, name)
-        if not np.isclose(found, needed, rtol=_SAME, atol=0.0):
+        value, needed = getattr(prediction, name), getattr(truth, name)
+        if not np.isclose(value, needed, rtol=_SAME, atol=0.0):
             raise InvalidInputError(
-                f"the prediction's {name} is {found:g} {unit}; needed: the truth's {needed:g} {unit}. Predict with that value."
+                f"the prediction's {name} is {value:g} {unit}; needed: the truth's {needed:g} {unit}. Predict with that value."
             )
 
 
-def relative_l2(prediction: FlowField, truth: FlowField) -> ByComponent:
-    """Norm of the error over norm of the truth, over the fluid voxels; NaN for a component that the truth lacks."""
-    found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: ratio(_norm(a - b), _norm(b)), relative=True)
+def velocity_scores(prediction: FlowField, truth: FlowField) -> dict[str, ByComponent]:
+    """Return the errors of the velocity over the fluid voxels, by the names that :class:`Comparison` has for them.
 
+    The total of ``mae`` and ``rmse`` (m/s) runs over voxels and components. A relative error is NaN for a component that the
+    truth lacks.
 
-def mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
-    """Mean |error| over the fluid voxels (and the components, for the total), m/s."""
-    found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: _mean(np.abs(a - b)))
+    Raises:
+        InvalidInputError: as :func:`compare`.
+    """
+    check_comparable(prediction, truth)
+    fluid = truth.microstructure.fluid
+    values, true = (np.asarray(flow.velocity, dtype=np.float64)[:, fluid] for flow in (prediction, truth))
+    size = _norm(true)
+    present = [True, *(_norm(component) > _ABSENT * size for component in true)]
 
+    def score(formula: _Formula, *, relative: bool = True) -> ByComponent:
+        pairs = zip([values, *values], [true, *true], present, strict=True)
+        return ByComponent(*(formula(a, b) if here or not relative else float("nan") for a, b, here in pairs))
 
-def root_mean_square_error(prediction: FlowField, truth: FlowField) -> ByComponent:
-    """Root of the mean squared error over the fluid voxels (and the components, for the total), m/s."""
-    found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: float(np.sqrt(_mean((a - b) ** 2))))
-
-
-def normalised_mean_absolute_error(prediction: FlowField, truth: FlowField) -> ByComponent:
-    """Mean |error| over mean |truth|, over the fluid voxels; NaN for a component that the truth lacks."""
-    found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: ratio(_mean(np.abs(a - b)), _mean(np.abs(b))), relative=True)
-
-
-def cosine_similarity(prediction: FlowField, truth: FlowField) -> ByComponent:
-    """Inner product of the two fields over the product of their norms; NaN where one of them is zero."""
-    found, true = _fluid_velocities(prediction, truth)
-    return _by_component(found, true, lambda a, b: ratio(float((a * b).sum()), _norm(a) * _norm(b)), relative=True)
+    return {
+        "relative_l2": score(lambda a, b: ratio(_norm(a - b), _norm(b))),
+        "mae": score(lambda a, b: _mean(np.abs(a - b)), relative=False),
+        "rmse": score(lambda a, b: float(np.sqrt(_mean((a - b) ** 2))), relative=False),
+        "nmae": score(lambda a, b: ratio(_mean(np.abs(a - b)), _mean(np.abs(b)))),
+        "cosine": score(lambda a, b: ratio(float((a * b).sum()), _norm(a) * _norm(b))),
+    }
 
 
 def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP_SPEED_FRACTION) -> float:
@@ -189,8 +185,8 @@ def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP
     fluid = truth.microstructure.fluid
     if not fluid.any():
         return float("nan")
-    found, true = (_top_weights(np.asarray(flow.speed)[fluid], fraction) for flow in (prediction, truth))
-    return float(np.minimum(found, true).sum() / np.maximum(found, true).sum())
+    values, true = (_top_weights(np.asarray(flow.speed)[fluid], fraction) for flow in (prediction, truth))
+    return float(np.minimum(values, true).sum() / np.maximum(values, true).sum())
 
 
 def pressure_error(prediction: FlowField, truth: FlowField) -> float:
@@ -202,26 +198,9 @@ def pressure_error(prediction: FlowField, truth: FlowField) -> float:
     fluid = truth.microstructure.fluid
     if not fluid.any():
         return float("nan")
-    found, true = (np.asarray(flow.pressure, dtype=np.float64)[fluid] for flow in (prediction, truth))
-    found, true = found - found.mean(), true - true.mean()
-    return ratio(_norm(found - true), _norm(true))
-
-
-def _fluid_velocities(prediction: FlowField, truth: FlowField) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both velocities at the fluid voxels, (3, voxels)."""
-    check_comparable(prediction, truth)
-    fluid = truth.microstructure.fluid
-    found, true = (np.asarray(flow.velocity, dtype=np.float64)[:, fluid] for flow in (prediction, truth))
-    return found, true
-
-
-def _by_component(found: NDArray[np.float64], true: NDArray[np.float64], score: Any, relative: bool = False) -> ByComponent:
-    scale = _norm(true)
-    values = [
-        float("nan") if relative and _norm(true[k]) <= _ABSENT * scale else score(found[k], true[k])
-        for k in range(len(COMPONENTS))
-    ]
-    return ByComponent(score(found, true), *values)
+    values, true = (np.asarray(flow.pressure, dtype=np.float64)[fluid] for flow in (prediction, truth))
+    values, true = values - values.mean(), true - true.mean()
+    return ratio(_norm(values - true), _norm(true))
 
 
 def _top_weights(speed: NDArray[np.floating], fraction: float) -> NDArray[np.float64]:

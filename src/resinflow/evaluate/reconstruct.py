@@ -28,12 +28,12 @@ __all__ = [
     "SLICES",
     "Reconstruction",
     "describe",
+    "examples",
     "reconstruct_model",
     "reconstruct_samples",
     "reconstructed",
     "reconstruction_views",
     "save_reconstructions",
-    "shown",
 ]
 
 NAMES: dict[Mode, str] = {"2d": "D2D(E2D)", "3d": "D3D(E3D)", "cross": "D3D(E2D)"}
@@ -68,13 +68,13 @@ def reconstruct_samples(
         InvalidInputError: networks that the model lacks.
     """
     reconstructions: list[Reconstruction] = []
-    for done, index in enumerate(indices, start=1):
+    for count, index in enumerate(indices, start=1):
         sample = source.sample(index)
         flow, original = reconstructed(predictor, mode, sample)
         diagnoses = tuple(diagnose(flow, original, component) for component in COMPONENTS[mode])
         reconstructions.append(Reconstruction(index, compare(flow, original), diagnoses))
         if watch:
-            watch(done, len(indices))
+            watch(count, len(indices))
     return reconstructions
 
 
@@ -154,8 +154,8 @@ def describe(reconstructions: Sequence[Reconstruction], model: str, mode: Mode, 
     }
 
 
-def shown(reconstructions: Sequence[Reconstruction]) -> list[Reconstruction]:
-    """Return the samples that are drawn: the best, the median and the worst by the velocity error."""
+def examples(reconstructions: Sequence[Reconstruction]) -> list[Reconstruction]:
+    """Return the samples that the figures show: the best, the median and the worst by the velocity error."""
     ranked = sorted(reconstructions, key=lambda reconstruction: reconstruction.comparison.velocity_error)
     places = dict.fromkeys((0, (len(ranked) - 1) // 2, len(ranked) - 1))
     return [ranked[place] for place in places]

@@ -36,8 +36,8 @@ def save_scores(scores: Mapping[str, Sequence[Scored]], path: str | Path) -> Pat
         else:
             rows = [
                 {"method": method, "sample": place, **score.to_dict()}
-                for method, found in scores.items()
-                for place, score in enumerate(found)
+                for method, entries in scores.items()
+                for place, score in enumerate(entries)
             ]
             write_csv(rows, temporary, ("method", "sample"))
     return target
@@ -47,8 +47,8 @@ def evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return one row per method and sample: number of the sample in the data set, its traits, and every score."""
     return [
         {"method": method, "sample": traits.index, **traits.to_dict(), **score.to_dict()}
-        for method, found in evaluation.scores.items()
-        for traits, score in zip(evaluation.traits, found, strict=True)
+        for method, entries in evaluation.scores.items()
+        for traits, score in zip(evaluation.traits, entries, strict=True)
     ]
 
 
@@ -63,10 +63,10 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "methods": {
             method: {
                 "worse_than_planar": worse.get(method),
-                "summary": summary(found),
+                "summary": summary(entries),
                 **({"rank_shares": mean_ranks(ensembles[method])} if method in ensembles else {}),
             }
-            for method, found in evaluation.scores.items()
+            for method, entries in evaluation.scores.items()
         },
     }
 
@@ -87,7 +87,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str
 
 def _by_method(scores: Mapping[str, Sequence[Scored]]) -> dict[str, Any]:
     return {
-        method: {"summary": summary(found), "samples": [score.to_dict() for score in found]} for method, found in scores.items()
+        method: {"summary": summary(entries), "samples": [score.to_dict() for score in entries]} for method, entries in scores.items()
     }
 
 

@@ -25,5 +25,5 @@ def memory_peak() -> float | None:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
-    found = [line.split()[1] for line in lines if line.startswith(_PEAK)]
-    return 1024.0 * int(found[0]) if found else None
+    peaks = [line.split()[1] for line in lines if line.startswith(_PEAK)]
+    return 1024.0 * int(peaks[0]) if peaks else None

@@ -99,8 +99,8 @@ class Evaluation:
 
     def ensembles(self) -> dict[str, list[EnsembleScores]]:
         """Return the methods that gave several samples, with their calibration."""
-        found = {name: [score.ensemble for score in scores if score.ensemble] for name, scores in self.scores.items()}
-        return {name: scores for name, scores in found.items() if scores}
+        ensembles = {name: [score.ensemble for score in scores if score.ensemble] for name, scores in self.scores.items()}
+        return {name: scores for name, scores in ensembles.items() if scores}
 
 
 def describe_sample(truth: FlowField, index: int, parameters: Mapping[str, float] | None = None) -> Traits:

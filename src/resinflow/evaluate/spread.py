@@ -75,34 +75,34 @@ def score_spread(deviations: NDArray[np.floating], errors: NDArray[np.floating])
     )
 
 
-def fit_spread(drawn: NDArray[np.floating], errors: NDArray[np.floating]) -> Spread:
-    """Return the law ``sqrt((factor drawn)^2 + floor^2)`` whose central 90 % interval covers 90 % of the errors.
+def fit_spread(spread: NDArray[np.floating], errors: NDArray[np.floating]) -> Spread:
+    """Return the law ``sqrt((factor spread)^2 + floor^2)`` whose central 90 % interval covers 90 % of the errors.
 
     Factor and floor are those of minimum mean CRPS; then both are multiplied by one number, so that the interval covers what
     it says whatever the shape of the errors' distribution.
 
     Args:
-        drawn: deviations between the samples, in units of the sample's field.
+        spread: deviations between the samples, in units of the sample's field.
         errors: truth minus mean of the samples, same shape and unit.
 
     Raises:
         InvalidInputError: shapes that differ, too few entries, NaN, or errors that are all zero.
     """
-    drawn, errors = (values.ravel() for values in _checked(drawn, errors))
+    spread, errors = (values.ravel() for values in _checked(spread, errors))
     unit = float(np.sqrt((errors**2).mean()))
-    size = float(np.sqrt((drawn**2).mean()))
+    size = float(np.sqrt((spread**2).mean()))
 
     def law(parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         factor, floor = parameters  # both in units that make them O(1)
-        squares = np.stack([(drawn / size) ** 2 if size > 0.0 else np.zeros_like(drawn), np.ones_like(drawn)])
+        squares = np.stack([(spread / size) ** 2 if size > 0.0 else np.zeros_like(spread), np.ones_like(spread)])
         deviations = unit * np.sqrt(factor**2 * squares[0] + floor**2 + 1e-12)
         return deviations, unit**2 * np.stack([factor * squares[0], floor * squares[1]]) / deviations
 
     start = np.array([0.7, 0.5])
     factor, floor = np.abs(_minimised(law, start, errors / unit, unit))
-    found = Spread(float(factor * unit / size) if size > 0.0 else 0.0, float(floor * unit))
-    stretch = _stretch(found.deviation(drawn), errors)
-    return Spread(found.factor * stretch, found.floor * stretch)
+    fit = Spread(float(factor * unit / size) if size > 0.0 else 0.0, float(floor * unit))
+    stretch = _stretch(fit.deviation(spread), errors)
+    return Spread(fit.factor * stretch, fit.floor * stretch)
 
 
 def fit_relative_spread(features: NDArray[np.floating], errors: NDArray[np.floating]) -> RelativeSpread:
@@ -125,18 +125,18 @@ def fit_relative_spread(features: NDArray[np.floating], errors: NDArray[np.float
     _, errors = _checked(np.ones(len(table)), errors)
     if not np.isfinite(table).all():
         raise InvalidInputError("the features hold NaN or infinite values; needed: finite numbers.")
-    chosen: list[int] = []
-    best = _cross_validated(table[:, chosen], errors)
-    while rest := [place for place in range(table.shape[1]) if place not in chosen]:
-        scores = {place: _cross_validated(table[:, [*chosen, place]], errors) for place in rest}
+    columns: list[int] = []
+    best = _cross_validated(table[:, columns], errors)
+    while rest := [place for place in range(table.shape[1]) if place not in columns]:
+        scores = {place: _cross_validated(table[:, [*columns, place]], errors) for place in rest}
         place = min(scores, key=scores.__getitem__)
         if scores[place] > (1.0 - _GAIN) * best:
             break
-        chosen.append(place)
+        columns.append(place)
         best = scores[place]
-    constant, slopes = _log_linear(table[:, chosen], errors)
+    constant, slopes = _log_linear(table[:, columns], errors)
     whole = np.zeros(table.shape[1])
-    whole[chosen] = slopes
+    whole[columns] = slopes
     constant += np.log(_stretch(np.exp(constant + table @ whole), errors))
     ranges = (tuple(map(float, edge)) for edge in (table.min(axis=0), table.max(axis=0)))
     return RelativeSpread((float(constant), *map(float, whole)), *ranges)
@@ -164,9 +164,9 @@ def _log_linear(table: NDArray[np.float64], errors: NDArray[np.float64]) -> tupl
         deviations = unit * np.exp(np.clip(parameters @ design, -10.0, 10.0))
         return deviations, deviations * design
 
-    found = _minimised(law, np.zeros(len(design)), errors / unit, unit, ridge=_RIDGE)
-    slopes = found[1:] / scale
-    return float(found[0] + np.log(unit) - middle @ slopes), slopes
+    coefficients = _minimised(law, np.zeros(len(design)), errors / unit, unit, ridge=_RIDGE)
+    slopes = coefficients[1:] / scale
+    return float(coefficients[0] + np.log(unit) - middle @ slopes), slopes
 
 
 def _minimised(
@@ -201,21 +201,21 @@ def _stretch(deviations: NDArray[np.float64], errors: NDArray[np.float64]) -> fl
 def _checked(
     deviations: NDArray[np.floating], errors: NDArray[np.floating], fewest: int = _FEWEST
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    spread, found = np.asarray(deviations, dtype=np.float64), np.asarray(errors, dtype=np.float64)
-    if spread.shape != found.shape or found.size < fewest:
+    spread, error = np.asarray(deviations, dtype=np.float64), np.asarray(errors, dtype=np.float64)
+    if spread.shape != error.shape or error.size < fewest:
         raise InvalidInputError(
-            f"there are deviations of shape {spread.shape} and errors of shape {found.shape}; needed: the same shape, with at "
+            f"there are deviations of shape {spread.shape} and errors of shape {error.shape}; needed: the same shape, with at "
             f"least {fewest} entries."
         )
-    if not (np.isfinite(spread).all() and np.isfinite(found).all() and (spread >= 0.0).all()):
+    if not (np.isfinite(spread).all() and np.isfinite(error).all() and (spread >= 0.0).all()):
         raise InvalidInputError(
             "deviations or errors hold NaN, infinite or negative values; needed: finite, deviations from 0 up."
         )
-    if fewest > 1 and not found.any():
+    if fewest > 1 and not error.any():
         raise InvalidInputError(
             "all errors are zero, so that there is no spread to fit; needed: a truth beside the prediction."
         )
-    return spread, found
+    return spread, error
 
 
 def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,13 +59,13 @@ def score_flow_spread(flow: FlowField, truth: FlowField) -> FlowSpread:
     if flow.velocity_std is None or spread is None:
         raise InvalidInputError("the prediction has no spread; needed: at least 2 samples, or a calibrated model.")
     fluid = flow.microstructure.fluid
-    found, true, deviation = (
+    mean, true, deviation = (
         np.asarray(field, dtype=np.float64)[:, fluid] for field in (flow.velocity, truth.velocity, flow.velocity_std)
     )
     speed, permeability = float(np.sqrt((true**2).sum(axis=0).mean())), abs(truth.permeability)
     if speed == 0.0 or permeability == 0.0:
         raise InvalidInputError("the true flow is at rest; needed: one that flows, as the unit of the errors.")
-    deviations, errors = deviation / speed, (true - found) / speed
+    deviations, errors = deviation / speed, (true - mean) / speed
     width = np.array([spread / permeability])
     miss = np.array([(truth.permeability - flow.permeability) / permeability])
     return FlowSpread(

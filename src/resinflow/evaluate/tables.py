@@ -28,24 +28,24 @@ def spread_rows(evaluation: Evaluation) -> TextTable:
     """Return the methods whose spread was scored, one row as drawn and one calibrated, over the whole test set."""
     rows = []
     for method, scores in evaluation.scores.items():
-        for kind, found in flow_spreads(scores).items():
+        for kind, spreads in flow_spreads(scores).items():
             cells: list[str] = []
             for quantity in ("velocity", "permeability"):
-                total = pooled([getattr(spread, quantity) for spread in found])
+                total = pooled([getattr(spread, quantity) for spread in spreads])
                 cells += [f"{100 * total.crps:.3g}", f"{100 * total.coverage:.1f}", _number(total.spread_skill)]
-            rows.append((method, kind, str(len(found)), *cells))
+            rows.append((method, kind, str(len(spreads)), *cells))
     header = ("method", "spread", "media", *(f"{name}: {number}" for name in ("v", "K") for number in _NUMBERS))
-    return TextTable(header, tuple(rows), SPREAD_CAPTION, left=2)
+    return TextTable(header, tuple(rows), SPREAD_CAPTION, names=2)
 
 
 def flow_spreads(scores: Sequence[Score]) -> Mapping[str, list[FlowSpread]]:
     """Return the spreads of a method's predictions as drawn and, where its model is calibrated, calibrated."""
     ensembles = [score.ensemble for score in scores if score.ensemble is not None]
-    found = {
-        "as drawn": [ensemble.drawn for ensemble in ensembles if ensemble.drawn is not None],
-        "calibrated": [ensemble.calibrated for ensemble in ensembles if ensemble.calibrated is not None],
+    by_kind = {
+        "as drawn": [ensemble.sample_spread for ensemble in ensembles if ensemble.sample_spread is not None],
+        "calibrated": [ensemble.calibrated_spread for ensemble in ensembles if ensemble.calibrated_spread is not None],
     }
-    return {kind: spreads for kind, spreads in found.items() if spreads}
+    return {kind: spreads for kind, spreads in by_kind.items() if spreads}
 
 
 def _number(value: float) -> str:
@@ -121,14 +121,14 @@ class TextTable:
         rows: cells as they are shown.
         caption: what the columns mean.
         block: rows that belong together; a line parts the blocks; 0: no lines.
-        left: leading columns that hold names, not numbers.
+        names: number of leading columns that hold names, not numbers.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     block: int = 0
-    left: int = 1
+    names: int = 1
 
 
 @dataclass(frozen=True)
@@ -188,24 +188,24 @@ def summary(scores: Sequence[Scored]) -> dict[str, dict[str, float]]:
 def score_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
     """Return mean, median and 90th percentile of every number over a test set, three rows per method."""
     rows = []
-    for method, found in scores.items():
-        numbers = summary(found)
+    for method, samples in scores.items():
+        numbers = summary(samples)
         for position, statistic in enumerate(STATISTICS):
             cells = (_cell(numbers, name, statistic, form) for name, form in _COLUMNS.values())
-            rows.append(((method, f"  samples: {len(found)}", "")[position], statistic, *cells))
-    return TextTable(("method", "over", *_COLUMNS), tuple(rows), CAPTION, block=len(STATISTICS), left=2)
+            rows.append(((method, f"  samples: {len(samples)}", "")[position], statistic, *cells))
+    return TextTable(("method", "over", *_COLUMNS), tuple(rows), CAPTION, block=len(STATISTICS), names=2)
 
 
 def component_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
     """Return the velocity errors by component over a test set as mean / median / 90th percentile, four rows per method."""
     rows = []
-    for method, found in scores.items():
-        numbers = summary(found)
+    for method, samples in scores.items():
+        numbers = summary(samples)
         for component, suffix in _COMPONENTS.items():
             columns = {title: (name + suffix, form) for title, (name, form) in _COMPONENT_COLUMNS.items()}
             rows.append((method if component == "all" else "", component, *_triples(numbers, columns)))
     header = ("method", "v", *_COMPONENT_COLUMNS)
-    return TextTable(header, tuple(rows), COMPONENT_CAPTION, block=len(_COMPONENTS), left=2)
+    return TextTable(header, tuple(rows), COMPONENT_CAPTION, block=len(_COMPONENTS), names=2)
 
 
 def cost_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
@@ -234,8 +234,8 @@ def terminal_table(text: TextTable, *, wrapped: bool = True) -> Table:
 
     table = Table(caption=text.caption, padding=(0, 0, 0, 1), collapse_padding=True)
     for place, title in enumerate(text.header):
-        names = place < text.left
-        table.add_column(title, justify="left" if names else "right", no_wrap=names or not wrapped)
+        is_name = place < text.names
+        table.add_column(title, justify="left" if is_name else "right", no_wrap=is_name or not wrapped)
     for number, row in enumerate(text.rows, start=1):
         table.add_row(*row, end_section=text.block > 0 and number % text.block == 0)
     return table
@@ -244,8 +244,8 @@ def terminal_table(text: TextTable, *, wrapped: bool = True) -> Table:
 def _one_row_each(scores: Mapping[str, Sequence[Scored]], columns: Mapping[str, tuple[str, str]], caption: str) -> TextTable:
     """The methods for which any number of ``columns`` exists."""
     rows = []
-    for method, found in scores.items():
-        numbers = summary(found)
+    for method, samples in scores.items():
+        numbers = summary(samples)
         if any(numbers.get(name, {}).get("count") for name, _ in columns.values()):
             rows.append((method, *_triples(numbers, columns)))
     return TextTable(("method", *columns), tuple(rows), caption)
@@ -261,8 +261,8 @@ def _statistics(values: Sequence[float | None]) -> dict[str, float]:
     numbers = numbers[~np.isnan(numbers)]
     if not numbers.size:
         return {**dict.fromkeys(STATISTICS, float("nan")), "count": 0}
-    found = (numbers.mean(), np.median(numbers), np.percentile(numbers, 90))
-    return {**{name: float(value) for name, value in zip(STATISTICS, found, strict=True)}, "count": numbers.size}
+    triple = (numbers.mean(), np.median(numbers), np.percentile(numbers, 90))
+    return {**{name: float(value) for name, value in zip(STATISTICS, triple, strict=True)}, "count": numbers.size}
 
 
 def _cell(numbers: Mapping[str, Mapping[str, float]], name: str, statistic: str, form: str) -> str:

@@ -120,10 +120,10 @@ def draw_search(plan: SearchPlan, rows: Sequence[TrialRow], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="0.92")
         panel.set_axisbelow(True)
-    done = sum(row.finished for row in rows)
+    count = sum(row.finished for row in rows)
     title = f"{plan.recipe.name}: {plan.recipe.mode} over stage {plan.recipe.stage}"
     folds = f", {plan.recipe.folds} folds" if plan.recipe.folds > 1 else ""
-    figure.suptitle(f"{title}{folds}; {done} of {plan.size} trials finished", fontsize=11)
+    figure.suptitle(f"{title}{folds}; {count} of {plan.size} trials finished", fontsize=11)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=_RESOLUTION)
 

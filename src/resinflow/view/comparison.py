@@ -44,11 +44,11 @@ def compose_comparison(
         InvalidInputError: flows of different problems or a slice that does not exist.
     """
     index = checked_slice(prediction, slice_index)
-    flows = {"truth": truth, "prediction": prediction, "planar flow": planar}
-    shown = {name: flow for name, flow in flows.items() if flow is not None}
-    for flow in shown.values():
+    candidates = {"truth": truth, "prediction": prediction, "planar flow": planar}
+    flows = {name: flow for name, flow in candidates.items() if flow is not None}
+    for flow in flows.values():
         check_comparable(flow, prediction)
-    rows = {name: slice_fields(flow, index) for name, flow in shown.items()}
+    rows = {name: slice_fields(flow, index) for name, flow in flows.items()}
     with_spread = prediction.velocity_std is not None
     count = len(rows) + (truth is not None)
     width, height = panel_size(prediction.microstructure, _SIDE)
@@ -62,10 +62,10 @@ def compose_comparison(
         _draw_errors(figure, grid[-1, 1:6], errors, prediction)
     if with_spread:
         _draw_spread(figure, grid[:, 6], prediction, truth, index, list(rows).index("prediction"))
-    _draw_first_column(grid[:, 0], prediction, index, _scores(shown))
+    _draw_first_column(grid[:, 0], prediction, index, _scores(flows))
     names = [*rows, "prediction - truth"][:count]
     _style_grid(grid, names)
-    heads = [f"{name}: {describe_permeability(flow)}" for name, flow in shown.items()]
+    heads = [f"{name}: {describe_permeability(flow)}" for name, flow in flows.items()]
     figure.suptitle("\n".join([*heads, describe_problem(prediction, index)]), fontsize=10)
     return figure
 
@@ -124,7 +124,7 @@ def _style_grid(grid: NDArray[np.object_], names: list[str]) -> None:
     rows = len(names)
     for row, name in enumerate(names):
         for column, axes in enumerate(grid[row]):
-            style_axes(axes, left=column == 1, bottom=row == rows - 1)
+            style_axes(axes, label_x=row == rows - 1, label_y=column == 1)
         grid[row, 1].annotate(
             name,
             (0.0, 0.5),
@@ -139,7 +139,7 @@ def _style_grid(grid: NDArray[np.object_], names: list[str]) -> None:
         )
 
 
-def _scores(shown: dict[str, FlowField]) -> dict[str, Comparison]:
-    if "truth" not in shown:
+def _scores(flows: dict[str, FlowField]) -> dict[str, Comparison]:
+    if "truth" not in flows:
         return {}
-    return {name: compare(flow, shown["truth"]) for name, flow in shown.items() if name != "truth"}
+    return {name: compare(flow, flows["truth"]) for name, flow in flows.items() if name != "truth"}

@@ -48,11 +48,11 @@ def compose_distributions(evaluation: Evaluation) -> Figure:
     grid = figure.subplots(2, 3, squeeze=False)
     for number, (axes, (name, title)) in enumerate(zip(grid.ravel(), _ERRORS.items(), strict=True)):
         values = [np.maximum(_finite(evaluation.column(method, name)), _FLOOR) for method in methods]
-        drawn = axes.boxplot(values, orientation="horizontal", patch_artist=True, widths=0.6, sym=".", whis=(5, 95))
-        for box, method in zip(drawn["boxes"], methods, strict=True):
+        artists = axes.boxplot(values, orientation="horizontal", patch_artist=True, widths=0.6, sym=".", whis=(5, 95))
+        for box, method in zip(artists["boxes"], methods, strict=True):
             box.set_facecolor(colour_of(methods, method))
             box.set_alpha(0.6)
-        for line in drawn["medians"]:
+        for line in artists["medians"]:
             line.set_color("black")
         axes.set_yticks(range(1, len(methods) + 1), methods if number % 3 == 0 else [""] * len(methods))
         axes.set_xscale("log")
@@ -67,8 +67,8 @@ def compose_distributions(evaluation: Evaluation) -> Figure:
 def compose_dependence(evaluation: Evaluation) -> Figure:
     """Return the velocity error of every sample against porosity, misalignment (where stored) and |vz| / |vx|, by method."""
     methods = shown_methods(evaluation)
-    known = evaluation.traits[0].to_dict() if evaluation.traits else {}
-    names = [name for name in _TRAITS if name in known]
+    numbers = evaluation.traits[0].to_dict() if evaluation.traits else {}
+    names = [name for name in _TRAITS if name in numbers]
     figure = new_figure((4.3 * len(names), 4.4))
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         trait = np.array([traits.to_dict()[name] for traits in evaluation.traits])
@@ -91,10 +91,10 @@ def compose_permeability(evaluation: Evaluation) -> Figure:
     true = evaluation.column(methods[0], "true_permeability")
     for method in methods:
         style = {"ms": 4, "alpha": 0.75, "color": colour_of(methods, method), "label": method}
-        found = evaluation.column(method, "permeability")
-        seen = (found > 0) & (true > 0)  # a logarithmic axis holds no other
-        parity.plot(true[seen], found[seen], _marker(methods, method), **style)
-        bias.plot(true[seen], 100 * (found - true)[seen] / true[seen], _marker(methods, method), **style)
+        permeability = evaluation.column(method, "permeability")
+        mask = (permeability > 0) & (true > 0)  # a logarithmic axis holds no other
+        parity.plot(true[mask], permeability[mask], _marker(methods, method), **style)
+        bias.plot(true[mask], 100 * (permeability - true)[mask] / true[mask], _marker(methods, method), **style)
     positive = true[true > 0]
     if positive.size:
         ends = np.array([positive.min() / 1.3, positive.max() * 1.3])
@@ -138,5 +138,5 @@ def _tidy(axes: Axes) -> None:
 
 def _legend_below(figure: Figure) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    known = {label: handle for handle, label in zip(handles, labels, strict=True)}
-    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    entries = {label: handle for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)

@@ -104,6 +104,6 @@ def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
     for number, axes in enumerate(panels):
         if number > len(fields):
             axes.set_axis_off()
-        style_axes(axes, left=number % columns == 0, bottom=number // columns == 1)
+        style_axes(axes, label_x=number // columns == 1, label_y=number % columns == 0)
     figure.suptitle(f"{describe_permeability(flow)}\n{describe_problem(flow, index)}", fontsize=11)
     return figure

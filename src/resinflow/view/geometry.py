@@ -54,8 +54,8 @@ def trace_streamlines(pyvista: Any, flow: FlowField, count: int, seed: int) -> A
     grid = _box_grid(pyvista, velocity, flow.microstructure.spacing, "velocity")
     # The square root draws lines into slow pores too; in proportion to the speed they would all run in one channel.
     weight = np.sqrt(speed).ravel()
-    chosen = np.random.default_rng(seed).choice(weight.size, count, p=weight / weight.sum())
-    index = np.array(np.unravel_index(chosen, speed.shape))[::-1].T
+    voxels = np.random.default_rng(seed).choice(weight.size, count, p=weight / weight.sum())
+    index = np.array(np.unravel_index(voxels, speed.shape))[::-1].T
     starts = (index + 0.5) * np.array(flow.microstructure.spacing[::-1]) / MICROMETRE
     extent = float(np.linalg.norm(flow.microstructure.extent)) / MICROMETRE
     lines = grid.streamlines_from_source(

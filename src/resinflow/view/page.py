@@ -141,7 +141,7 @@ def markdown_page(report: Report, folder: str) -> str:
 
 def _html_table(table: TextTable) -> str:
     def row(cells: tuple[str, ...], tag: str, last: bool) -> str:
-        names, numbers = cells[: table.left], cells[table.left :]
+        names, numbers = cells[: table.names], cells[table.names :]
         inner = [f'<{tag} class="name">{escape(cell)}</{tag}>' for cell in names]
         inner += [f"<{tag}>{escape(cell)}</{tag}>" for cell in numbers]
         return ('<tr class="last">' if last else "<tr>") + "".join(inner) + "</tr>"
@@ -156,7 +156,7 @@ def _markdown_table(table: TextTable) -> str:
     def row(cells: tuple[str, ...]) -> str:
         return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
 
-    rule = tuple(":--" if place < table.left else "--:" for place in range(len(table.header)))
+    rule = tuple(":--" if place < table.names else "--:" for place in range(len(table.header)))
     return "\n".join([row(table.header), row(rule), *(row(cells) for cells in table.rows)])
 
 

@@ -99,9 +99,9 @@ def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
         arrowsize=0.6,
         broken_streamlines=False,
     )
-    left, right, bottom, top = extent_of(flow.microstructure)
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
+    extent = extent_of(flow.microstructure)
+    axes.set_xlim(*extent[:2])
+    axes.set_ylim(*extent[2:])
 
 
 def add_headline(axes: Axes, text: str) -> None:
@@ -112,18 +112,18 @@ def add_headline(axes: Axes, text: str) -> None:
     headline.set_in_layout(False)
 
 
-def style_axes(axes: Axes, left: bool, bottom: bool) -> None:
-    """Put ticks and labels (micrometres) on the outer axes only."""
+def style_axes(axes: Axes, *, label_x: bool, label_y: bool) -> None:
+    """Set the ticks (micrometres) of a panel, and label those of its axes that stand at the edge of the figure."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(_TICKS, steps=_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(_TICKS, steps=_STEPS))
-    axes.tick_params(labelsize=7, length=2.5, width=0.6, labelleft=left, labelbottom=bottom)
+    axes.tick_params(labelsize=7, length=2.5, width=0.6, labelleft=label_y, labelbottom=label_x)
     for spine in axes.spines.values():
         spine.set_linewidth(0.6)
-    if left:
+    if label_y:
         axes.set_ylabel("y in µm", fontsize=8)
-    if bottom:
+    if label_x:
         axes.set_xlabel("x in µm", fontsize=8)
 
 

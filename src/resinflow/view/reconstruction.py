@@ -90,17 +90,17 @@ def compose_slices(reconstruction: FlowField, original: FlowField, component: Ax
     """
     check_comparable(reconstruction, original)
     micro, number = original.microstructure, COMPONENTS.index(component)
-    shown = np.unique(np.linspace(0, micro.shape[0] - 1, min(micro.shape[0], _MOST_SLICES)).round().astype(int))
+    indices = np.unique(np.linspace(0, micro.shape[0] - 1, min(micro.shape[0], _MOST_SLICES)).round().astype(int))
     flows = (original, reconstruction)
-    rows = [np.stack([in_fluid(flow.velocity[number, k], micro.fluid[k]) for k in shown]) for flow in flows]
+    rows = [np.stack([in_fluid(flow.velocity[number, k], micro.fluid[k]) for k in indices]) for flow in flows]
     rows.append(rows[1] - rows[0])
     scale = diverging(rows[0])
     panel = panel_size(micro, _SMALL_SIDE)
-    figure = new_figure((len(shown) * (panel[0] + 0.1) + 1.6, 3 * (panel[1] + 0.1) + 0.9))
-    grid = figure.subplots(3, len(shown), squeeze=False)
+    figure = new_figure((len(indices) * (panel[0] + 0.1) + 1.6, 3 * (panel[1] + 0.1) + 0.9))
+    grid = figure.subplots(3, len(indices), squeeze=False)
     images = []
     for row, fields in enumerate(rows):
-        for axes, field, index in zip(grid[row], fields, shown, strict=True):
+        for axes, field, index in zip(grid[row], fields, indices, strict=True):
             images.append(draw_field(axes, field, scale, micro))
             if row == 0:
                 axes.set_title(f"slice {index + 1}", fontsize=8)
@@ -115,10 +115,10 @@ def compose_diagnosis(reconstruction: FlowField, original: FlowField, diagnosis:
     figure = new_figure((12.5, 3.9))
     amplitude, agreement, spectrum = figure.subplots(1, 3)
     slices = np.array([part.slice + 1 for part in diagnosis.slices])
-    true, found = (np.array([getattr(part, name) for part in diagnosis.slices]) for name in ("true_rms", "found_rms"))
-    unit, size = unit_for(float(max(true.max(initial=0.0), found.max(initial=0.0))))
+    true, reconstruction_rms = (np.array([getattr(part, name) for part in diagnosis.slices]) for name in ("true_rms", "found_rms"))
+    unit, size = unit_for(float(max(true.max(initial=0.0), reconstruction_rms.max(initial=0.0))))
     name = f"v{diagnosis.component}"
-    for values, label in zip((true, found), _NAMES, strict=True):
+    for values, label in zip((true, reconstruction_rms), _NAMES, strict=True):
         amplitude.plot(slices, values / size, "o-", ms=4, label=label)
     amplitude.set_ylabel(f"RMS {name}, {unit}", fontsize=_LABEL)
     amplitude.set_ylim(bottom=0.0)
@@ -178,9 +178,9 @@ def _draw_spectra(axes: Axes, flows: Sequence[FlowField], component: Axis) -> No
     for flow, label in zip(flows, _NAMES, strict=True):
         power = mean_spectrum(flow, component)
         waves = np.arange(len(power))
-        seen = (waves > 0) & (power > 0)
-        if seen.any():
-            axes.loglog(waves[seen], power[seen], "o-", ms=3, label=label)
+        mask = (waves > 0) & (power > 0)
+        if mask.any():
+            axes.loglog(waves[mask], power[mask], "o-", ms=3, label=label)
     axes.set_xlabel("waves over the edge of the slice", fontsize=_LABEL)
     axes.set_ylabel(f"power of v{component}, m²/s²", fontsize=_LABEL)
 
@@ -188,5 +188,5 @@ def _draw_spectra(axes: Axes, flows: Sequence[FlowField], component: Axis) -> No
 def _name_rows(grid: NDArray[np.object_], names: Sequence[str]) -> None:
     for row, name in enumerate(names):
         for column, axes in enumerate(grid[row]):
-            style_axes(axes, left=column == 0, bottom=row == len(names) - 1)
+            style_axes(axes, label_x=row == len(names) - 1, label_y=column == 0)
         grid[row, 0].set_ylabel(f"{name}\ny in µm", fontsize=8)

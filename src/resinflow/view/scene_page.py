@@ -41,10 +41,10 @@ def scene_page(render_window: Any, title: str, text: str) -> str:
     head = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<title>{html.escape(title)}</title>'
     caption = _CAPTION.format(title=html.escape(title), text=html.escape(text))
     # functions as replacements: a backslash in a text is no group reference
-    titled, found = re.subn(r"<title>.*?</title>", lambda _: head, page.getvalue(), count=1, flags=re.DOTALL)
+    titled, titles = re.subn(r"<title>.*?</title>", lambda _: head, page.getvalue(), count=1, flags=re.DOTALL)
     # the viewer takes an element of the class content, and would empty the whole body without one
-    captioned, placed = re.subn(r"<body>", lambda _: f'<body>\n{caption}<div class="content"></div>\n', titled, count=1)
-    if not (found and placed):
+    captioned, bodies = re.subn(r"<body>", lambda _: f'<body>\n{caption}<div class="content"></div>\n', titled, count=1)
+    if not (titles and bodies):
         raise MissingDependencyError(
             "the page of trame-vtk's viewer has another form than the one known; needed: trame-vtk 2.11."
         )

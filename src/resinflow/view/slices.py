@@ -50,26 +50,26 @@ def compose_slices(flow: FlowField, field: Field = "speed") -> Figure:
         raise InvalidInputError(f"the field is {field!r}; needed: one of {', '.join(get_args(Field))}.")
     micro = flow.microstructure
     count = micro.shape[0]
-    shown = np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int))
+    indices = np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int))
     name = _SYMBOLS.get(field, field)
     fields = slice_fields(flow, slice(None))
     values, scale = fields[name], scales_of(fields)[name]
     width, height = panel_size(micro, _SIDE)
-    columns = min(len(shown), max(1, int(_WIDTH / width)))
-    rows = math.ceil(len(shown) / columns)
-    columns = math.ceil(len(shown) / rows)  # as many as the rows need: 11 slices stand as 4, 4, 3 and not as 5, 5, 1
+    columns = min(len(indices), max(1, int(_WIDTH / width)))
+    rows = math.ceil(len(indices) / columns)
+    columns = math.ceil(len(indices) / rows)  # as many as the rows need: 11 slices stand as 4, 4, 3 and not as 5, 5, 1
     figure = new_figure((columns * (width + 0.1) + 1.4, rows * (height + 0.3) + 0.9))
     grid = figure.subplots(rows, columns, squeeze=False)
     panels = list(grid.ravel())
-    images = [draw_field(axes, values[index], scale, micro) for axes, index in zip(panels, shown, strict=False)]
-    for axes, index in zip(panels, shown, strict=False):
+    images = [draw_field(axes, values[index], scale, micro) for axes, index in zip(panels, indices, strict=False)]
+    for axes, index in zip(panels, indices, strict=False):
         height_above = format_length((index + 0.5) * micro.spacing[0]).replace("um", "µm")
         axes.set_title(f"slice {index + 1}, z = {height_above}", fontsize=7, pad=3)
     for number, axes in enumerate(panels):
-        if number >= len(shown):
+        if number >= len(indices):
             axes.set_axis_off()
-        style_axes(axes, left=number % columns == 0, bottom=number // columns == rows - 1)
+        style_axes(axes, label_x=number // columns == rows - 1, label_y=number % columns == 0)
     add_colour_bar(figure, images[0], panels, scale, name, [values], (columns * width, rows * height), "right")
-    part = "" if len(shown) == count else f"; {len(shown)} of {count} slices"
+    part = "" if len(indices) == count else f"; {len(indices)} of {count} slices"
     figure.suptitle(f"{describe_permeability(flow)}\n{describe_drive(flow)}{part}", fontsize=10)
     return figure

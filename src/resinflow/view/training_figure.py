@@ -90,9 +90,9 @@ def compose_training(logs: Sequence[TrainingLog], stage: str | None = None) -> F
         raise InvalidInputError(f"there is no stage {stage!r}; needed: one of {', '.join(every)}.")
     names = every if stage is None else [stage]
     terms = {name: _terms([log.stages.get(name, ()) for log in logs]) for name in names}
-    most = max(len(found) for found in terms.values())
+    most = max(map(len, terms.values()))
     columns = most if most <= _ONE_ROW else _COLUMNS
-    rows = {name: math.ceil(len(found) / columns) for name, found in terms.items()}
+    rows = {name: math.ceil(len(entries) / columns) for name, entries in terms.items()}
     height = sum(rows.values()) * _PANEL[1] + 0.4 * len(names) + 0.5
     figure = new_figure((max(columns, 2) * _PANEL[0], height))
     figure.set_layout_engine("constrained")
@@ -116,12 +116,12 @@ def _draw_stage(block: SubFigure, name: str, logs: Sequence[TrainingLog], terms:
     panels = block.subplots(rows, columns, squeeze=False).ravel()
     best = [best_epoch(log.stages.get(name, ())) for log in logs]
     for axes, term in zip(panels, terms, strict=False):
-        drawn = [[series for series in log.stages.get(name, ()) if series.term == term] for log in logs]
-        _style(axes, term, [series for found in drawn for series in found])
-        for found, colour, lowest in zip(drawn, _COLOURS, best, strict=False):
-            for series in found:
+        curves = [[series for series in log.stages.get(name, ()) if series.term == term] for log in logs]
+        _style(axes, term, [series for run in curves for series in run])
+        for run, colour, lowest in zip(curves, _COLOURS, best, strict=False):
+            for series in run:
                 _draw_series(axes, series, colour)
-            if lowest is not None and any(series.epochs for series in found):
+            if lowest is not None and any(series.epochs for series in run):
                 _mark_best(axes, term, lowest, colour)
     for axes in panels[len(terms) :]:
         axes.set_axis_off()
@@ -160,10 +160,10 @@ def _best_note(run: str, lowest: tuple[float, Series]) -> str:
     return f"{run + ': ' if run else ''}lowest validation {series.term} {value:.4g} at epoch {epoch:g}"
 
 
-def _style(axes: Axes, term: str, drawn: Sequence[Series]) -> None:
+def _style(axes: Axes, term: str, curves: Sequence[Series]) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-    values = np.array([value for series in drawn for value in series.values if math.isfinite(value)])
+    values = np.array([value for series in curves for value in series.values if math.isfinite(value)])
     if values.size and values.min() > 0 and values.max() >= _SPAN * values.min():
         axes.set_yscale("log")
         decades = math.log10(values.max() / values.min())
@@ -173,7 +173,7 @@ def _style(axes: Axes, term: str, drawn: Sequence[Series]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_title(term, fontsize=8, pad=3)
     axes.set_xlabel(
-        "epoch" if all(series.epochs or len(series.values) == 1 for series in drawn) else "entry", fontsize=7, labelpad=1
+        "epoch" if all(series.epochs or len(series.values) == 1 for series in curves) else "entry", fontsize=7, labelpad=1
     )
     axes.tick_params(labelsize=7, length=2.5, width=0.6, which="both")
     axes.yaxis.get_offset_text().set_fontsize(7)
@@ -187,9 +187,9 @@ def _add_legend(figure: Figure, logs: Sequence[TrainingLog], names: Sequence[str
     """Explain colours (of several runs) and line styles that occur, once for the whole figure."""
     from matplotlib.lines import Line2D
 
-    shown = [(log, colour) for log, colour in zip(logs, _COLOURS, strict=False) if any(name in log.stages for name in names)]
+    entries = [(log, colour) for log, colour in zip(logs, _COLOURS, strict=False) if any(name in log.stages for name in names)]
     parts = {series.part for log in logs for name in names for series in log.stages.get(name, ())}
-    runs = shown if len(logs) > 1 else []
+    runs = entries if len(logs) > 1 else []
     handles: list[Any] = [Line2D([], [], color=colour, linewidth=3, label=log.name) for log, colour in runs]
     grey = _COLOURS[0] if len(logs) == 1 else "#555555"
     handles += [Line2D([], [], color=grey, linestyle=_STYLES[part], label=part) for part in _STYLES if part and part in parts]

@@ -74,10 +74,10 @@ def read_training_log(path: str | Path) -> TrainingLog:
     history = log.get("history")
     if isinstance(history, dict):
         history = {**_stages_of_start(log), **history}
-        found = {str(stage): _section(columns) for stage, columns in history.items() if isinstance(columns, dict)}
+        sections = {str(stage): _section(columns) for stage, columns in history.items() if isinstance(columns, dict)}
     else:
-        found = {_published_stage(log, file): _published(log)}
-    stages = {_clean(stage): tuple(series) for stage, series in found.items() if series}
+        sections = {_published_stage(log, file): _published(log)}
+    stages = {_clean(stage): tuple(series) for stage, series in sections.items() if series}
     if not stages:
         raise _without_history(file)
     if sum(map(len, stages.values())) > _MOST_SERIES:
@@ -101,9 +101,9 @@ def best_epoch(stage: tuple[Series, ...]) -> tuple[float, Series] | None:
     ranked = sorted(candidates, key=lambda s: (s.term != "loss", not re.search("loss|recons|cross", s.term)))
     if not ranked or (ranked[0].term != "loss" and not re.search("loss|recons|cross", ranked[0].term)):
         return None
-    chosen = ranked[0]
-    values = [value if math.isfinite(value) else math.inf for value in chosen.values]
-    return (chosen.epochs or ())[values.index(min(values))], chosen
+    loss = ranked[0]
+    values = [value if math.isfinite(value) else math.inf for value in loss.values]
+    return (loss.epochs or ())[values.index(min(values))], loss
 
 
 def _log_file(path: Path) -> Path:
@@ -150,15 +150,15 @@ def _published(log: Mapping[str, Any]) -> list[Series]:
     """
     sections = {"": log} | {key: value for key, value in log.items() if isinstance(value, dict) and key not in _PASSED_OVER}
     epochs = _numbers(log.get("epoch"))
-    found = [series for columns in sections.values() for series in _section(columns, epochs)]
-    return found if any(series.part in ("training", "validation") for series in found) else []
+    series = [entry for columns in sections.values() for entry in _section(columns, epochs)]
+    return series if any(entry.part in ("training", "validation") for entry in series) else []
 
 
 def _section(columns: Mapping[str, Any], epochs: tuple[float, ...] | None = None) -> list[Series]:
     """Return the columns of one section. Those as long as the epochs (or, without these, as most) are by epoch."""
-    known = {str(name): _numbers(value) for name, value in columns.items() if name not in _PASSED_OVER}
-    lists = {name: values for name, values in known.items() if values and name not in ("epoch", "step")}
-    own = known.get("epoch") or epochs
+    numbers = {str(name): _numbers(value) for name, value in columns.items() if name not in _PASSED_OVER}
+    lists = {name: values for name, values in numbers.items() if values and name not in ("epoch", "step")}
+    own = numbers.get("epoch") or epochs
     if own is None and lists:
         length = Counter(map(len, lists.values())).most_common(1)[0][0]
         own = tuple(float(number) for number in range(length))

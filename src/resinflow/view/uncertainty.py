@@ -65,8 +65,8 @@ def _draw_samples(evaluation: Evaluation, spread: Axes, coverage: Axes, ranks: A
         error = evaluation.column(method, "relative_l2")
         spread.plot(error, error * evaluation.column(method, "spread_skill"), "o", ms=4, alpha=0.75, color=colour, label=method)
         shares = mean_ranks(scores)
-        nominal, found = np.array([(0.0, 0.0), *reversed(interval_coverage(shares)), (1.0, 1.0)]).T
-        coverage.plot(nominal, found, "o-", ms=5, color=colour, label=method)
+        nominal, inside = np.array([(0.0, 0.0), *reversed(interval_coverage(shares)), (1.0, 1.0)]).T
+        coverage.plot(nominal, inside, "o-", ms=5, color=colour, label=method)
         width = 0.8 / len(ensembles)
         places = np.arange(len(shares)) + (number - (len(ensembles) - 1) / 2) * width
         ranks.bar(places, np.array(shares) * len(shares), width, color=colour, label=method)
@@ -83,15 +83,15 @@ def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, per
     """What mean and deviation say, as drawn (hollow) and calibrated (filled)."""
     for method, scores in evaluation.scores.items():
         colour = colour_of(shown_methods(evaluation), method) if method in shown_methods(evaluation) else "black"
-        for kind, found in flow_spreads(scores).items():
+        for kind, spreads in flow_spreads(scores).items():
             fill = colour if _FILLED[kind] else "none"
             marks = {"ms": 4, "color": colour, "markerfacecolor": fill, "alpha": 0.8, "label": f"{method}, {kind}"}
             for quantity, line in (("velocity", "-"), ("permeability", "--")):
-                shares = np.mean([getattr(spread, f"{quantity}_reliability") for spread in found], axis=0)
+                shares = np.mean([getattr(spread, f"{quantity}_reliability") for spread in spreads], axis=0)
                 label = f"{'v' if quantity == 'velocity' else 'K'}, {kind}"
                 reliability.plot(LEVELS, shares, f"o{line}", **{**marks, "label": label})
             for axes, quantity in ((velocity, "velocity"), (permeability, "permeability")):
-                axes.plot(*_spread_and_error(found, quantity), "o", **marks)
+                axes.plot(*_spread_and_error(spreads, quantity), "o", **marks)
     reliability.plot([0, 1], [0, 1], color="black", lw=0.8, zorder=0)
     reliability.set_xlabel("probability of the central interval (mean and deviation)", fontsize=_LABEL)
     reliability.set_ylabel("share of true values inside", fontsize=_LABEL)
@@ -107,8 +107,8 @@ def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, per
         axes.plot([low, high], [low, high], color="black", lw=0.8, zorder=0)
 
 
-def _spread_and_error(found: Sequence[FlowSpread], quantity: str) -> tuple[list[float], list[float]]:
-    scores = [getattr(spread, quantity) for spread in found]
+def _spread_and_error(spreads: Sequence[FlowSpread], quantity: str) -> tuple[list[float], list[float]]:
+    scores = [getattr(spread, quantity) for spread in spreads]
     return [score.spread for score in scores], [score.error for score in scores]
 
 
