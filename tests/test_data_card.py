@@ -165,7 +165,7 @@ def test_pace_counts_this_run_alone() -> None:
     pace.note(150, 400)
     pace.note(200, 400)
     assert pace.rate == pytest.approx(100.0)
-    assert pace.made == 100
+    assert pace.count == 100
     assert pace.describe() == "100 a minute, 2 min left"
 
 

@@ -56,7 +56,7 @@ def test_the_file_holds_laws_that_cover_the_media_of_the_fit(calibrated_model: P
     assert fit_calibration(cases, samples) == document.calibration
     laws = document.calibration
     for place, law in enumerate((laws.along, laws.across, laws.normal, laws.pressure)):
-        covered = [np.abs(case.errors[place]) <= 1.645 * law.deviation(case.drawn[place]) for case in cases]
+        covered = [np.abs(case.errors[place]) <= 1.645 * law.deviation(case.deviations[place]) for case in cases]
         assert np.mean(covered) == pytest.approx(0.9, abs=0.01)
     relative = np.array([case.permeability_error for case in cases])
     within = np.abs(relative) <= 1.645 * laws.permeability.deviation(np.stack([case.features for case in cases]))

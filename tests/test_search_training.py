@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from resinflow.cli.app import main
@@ -111,6 +112,18 @@ def test_a_search_of_which_every_trial_fails_ends_with_the_error(
         main(["search", str(recipe), "--data", str(tiny_store.path), "--run", str(tmp_path / "run")])
     assert "every trial failed, the first with InvalidInputError" in capsys.readouterr().err
     assert [row["state"] for row in table(tmp_path / "run" / "results.csv")] == ["failed"]
+
+
+def test_a_search_on_a_device_that_is_not_there_is_refused_before_the_first_trial(
+    tiny_store: FlowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipe = written(tmp_path, stage="vae3d", space={"model.width": {"values": [8]}})
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit, match="2"):
+        main(["search", str(recipe), "--data", str(tiny_store.path), "--run", str(run), "--device", "cuda"])
+    assert "PyTorch sees no GPU here; needed: auto or cpu" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_a_start_without_the_earlier_stages_is_refused_before_the_first_trial(

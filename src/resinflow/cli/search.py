@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.table import Table
@@ -27,6 +27,7 @@ def search(
     storage: str | None = None,
     trials: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     jobs: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
     """Search over the options of a training recipe: a grid, or suggestions of an estimator. Running again goes on.
 
@@ -44,6 +45,8 @@ def search(
         Begin at most so many trials now; by default all that are left.
     jobs
         Processes on this machine; they share the GPUs in turn, or the cores.
+    device
+        Where the networks are trained; auto: on a GPU if there is one.
     """
     from resinflow.search import best_first, load_search, search_training
 
@@ -66,7 +69,7 @@ def search(
                     end = row.error or row.value_text
                     console.print(f"trial {row.number} {row.state}: {end}  {row.parameter_text}", markup=False)
 
-        rows = search_training(plan, data, run, jobs=jobs, storage=storage, trials=trials, watch=watch)
+        rows = search_training(plan, data, run, jobs=jobs, storage=storage, trials=trials, device=device, watch=watch)
     best = best_first(rows)[:_BEST]
     if best:
         console.print(_table(plan, best))

@@ -150,8 +150,16 @@ def mean_spectrum(flow: FlowField, component: Axis = "z") -> NDArray[np.float64]
 def pooled(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
     """Return the median over samples of the numbers of the whole volume; NaN without a sample that has the component."""
     present = [diagnosis for diagnosis in diagnoses if diagnosis.state != "absent"]
-    names = ("amplitude_ratio", "correlation", "shrinkage")
-    return {name: float(np.median([getattr(diagnosis, name) for diagnosis in present])) if present else float("nan") for name in names}
+    columns = {
+        "amplitude_ratio": [diagnosis.amplitude_ratio for diagnosis in present],
+        "correlation": [diagnosis.correlation for diagnosis in present],
+        "shrinkage": [diagnosis.shrinkage for diagnosis in present],
+    }
+    return {name: float(np.median(values)) if values else float("nan") for name, values in columns.items()}
+    return {
+        name: float(np.median([getattr(diagnosis, name) for diagnosis in present])) if present else float("nan")
+        for name in names
+    }
 
 
 def _of_slice(index: int, values: NDArray[np.float64], true: NDArray[np.float64], fluid: NDArray[np.bool_]) -> SliceDiagnosis:

@@ -166,7 +166,7 @@ def mean_ranks(scores: Sequence[EnsembleScores]) -> list[float]:
 
 
 def interval_coverage(ranks: Sequence[float] | NDArray[np.floating]) -> list[tuple[float, float]]:
-    """Return the nominal and the actual coverage of the central intervals between two samples, from the widest to the narrowest.
+    """Return nominal and actual coverage of the central intervals between two samples, the widest interval first.
 
     Between the k-th smallest and the k-th largest of n samples lies an exchangeable observation with probability
     (n + 1 - 2 k) / (n + 1).

@@ -87,7 +87,8 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str
 
 def _by_method(scores: Mapping[str, Sequence[Scored]]) -> dict[str, Any]:
     return {
-        method: {"summary": summary(entries), "samples": [score.to_dict() for score in entries]} for method, entries in scores.items()
+        method: {"summary": summary(entries), "samples": [score.to_dict() for score in entries]}
+        for method, entries in scores.items()
     }
 
 

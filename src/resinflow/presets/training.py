@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from lightning.pytorch.callbacks import Callback
 from pydantic import ValidationError
 
 from resinflow.data import FlowSource, Fold
-from resinflow.flow import InvalidInputError, first_fault
-from resinflow.models import Device
+from resinflow.flow import InvalidInputError, first_fault, replacing
+from resinflow.models import Device, resolve_device, save_weights
 from resinflow.presets.direct.stages import DirectPreset
 from resinflow.presets.latent.stages import LatentPreset
+from resinflow.presets.load import load_model
 from resinflow.presets.paper.stages import PaperPreset
 from resinflow.train import BaseRecipe, StageOptions
 from resinflow.train.engine import train as train_stage
+from resinflow.train.history import METRICS
 from resinflow.train.preset import Preset
+from resinflow.train.record import MODEL, weights_of
 
-__all__ = ["PRESETS", "on_machine", "stage_options", "train"]
+__all__ = ["PRESETS", "Device", "adopt_model", "adopt_stage", "on_machine", "resolve_device", "stage_options", "train"]
 
 PRESETS: dict[str, Preset[Any, Any, Any]] = {
     "latent": LatentPreset(),
@@ -72,6 +77,34 @@ def stage_options(recipe: BaseRecipe, stage: str) -> StageOptions:
             f"the recipe {recipe.name!r} has no stage {stage}; needed: {', '.join(recipe.stages)}, or a recipe with {fitting}."
         )
     return recipe.options(stage)
+
+
+def adopt_stage(start: Path, run: Path, stage: str, source: FlowSource, recipe: BaseRecipe) -> None:
+    """Make a finished stage of the run ``start`` one of ``run``, as if ``run`` had trained it.
+
+    Networks that the stage does not train may have another shape in ``run``; they have the recipe's initial weights there.
+
+    Raises:
+        InvalidInputError: weights that do not fit.
+    """
+    preset = PRESETS[recipe.preset]
+    torch.manual_seed(recipe.seed)  # as every stage does before it makes the networks
+    networks = preset.networks(stage, recipe, source)
+    preset.adopt(networks, weights_of(start, stage))
+    with replacing(run / stage) as temporary:
+        (temporary / METRICS).parent.mkdir(parents=True)
+        shutil.copyfile(start / stage / METRICS, temporary / METRICS)
+        save_weights(networks, temporary / weights_of(run, stage).name)
+
+
+def adopt_model(start: Path, run: Path, recipe: BaseRecipe) -> None:
+    """Make the model of the run ``start`` that of ``run``, under the name and the options of prediction of ``recipe``.
+
+    Raises:
+        InvalidInputError: no model, or a damaged one.
+    """
+    model = load_model(start / MODEL, "cpu")
+    PRESETS[recipe.preset].predictor(recipe, model.networks, model.log).save(run / MODEL)
 
 
 def on_machine(recipe: Recipe, stage: str, *, devices: int | None = None, workers: int | None = None) -> Recipe:

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from resinflow.data import Fold
 from resinflow.flow import InvalidInputError, replacing
 from resinflow.presets import STAGES, Recipe, StageName
-from resinflow.presets.training import train
+from resinflow.presets.training import Device, train
 from resinflow.train.history import best_validation_loss
 from resinflow.train.record import weights_of
 
@@ -55,11 +55,13 @@ class StageObjective:
         data: the data set.
         start: run directory with the finished earlier stages; None trains them in every trial.
         keep_weights: leave weights and checkpoints where they are.
+        device: what to train on.
     """
 
     data: str
     start: Path | None = None
     keep_weights: bool = False
+    device: Device = "auto"
 
     def __call__(self, setup: TrialSetup) -> float:
         """Return the smallest validation loss of the stage; one that stands in the folder already is not trained for again.
@@ -89,13 +91,13 @@ class StageObjective:
         fold = Fold(*setup.fold) if setup.fold is not None else None
         for stage in STAGES[: STAGES.index(setup.stage)]:
             if self.start is None:
-                train(stage, self.data, setup.folder, setup.recipe, fold=fold)
+                train(stage, self.data, setup.folder, setup.recipe, fold=fold, device=self.device)
             elif not (setup.folder / stage).is_dir():
                 check_start(self.start, stage)
                 with replacing(setup.folder / stage) as temporary:
                     shutil.copytree(self.start / stage, temporary, ignore=shutil.ignore_patterns("*.ckpt"))
         report = _EpochReport(setup.report)
-        train(setup.stage, self.data, setup.folder, setup.recipe, callbacks=(report,), fold=fold)
+        train(setup.stage, self.data, setup.folder, setup.recipe, callbacks=(report,), fold=fold, device=self.device)
 
     def _clear(self, folder: Path) -> None:
         """Remove weights and checkpoints, and the model, which is none without them; histories and logs stay."""

@@ -25,6 +25,7 @@ from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedT
 from resinflow.data import data_fingerprint, open_flows
 from resinflow.flow import InvalidInputError, replacing
 from resinflow.presets import STAGES, LatentRecipe
+from resinflow.presets.training import Device, resolve_device
 from resinflow.search.objective import Objective, StageObjective, TrialSetup, check_start
 from resinflow.search.plan import SearchPlan
 from resinflow.search.results import TrialRow, rows_of, write_results
@@ -137,22 +138,25 @@ def search_training(
     jobs: int = 1,
     storage: str | None = None,
     trials: int | None = None,
+    device: Device = "auto",
     watch: RowWatch | None = None,
 ) -> list[TrialRow]:
     """Search over trainings on a data set; see :class:`Search` and its ``run`` for the options.
 
     Raises:
-        InvalidInputError: as there; the data set cannot be trained on, or a stage to start from is missing.
+        InvalidInputError: as there; there is no such device, the data set cannot be trained on, or a stage to start from is
+            missing.
         KeyboardInterrupt: as there.
     """
-    source = open_flows(data)  # a mistake here would fail every trial
+    resolve_device(device)
+    source = open_flows(data)  # a mistake in these would fail every trial
     source.indices("train")
     if isinstance(plan.base, LatentRecipe):  # the published system measures its own factors
         dict(source.statistics)
     if plan.start is not None:
         for stage in STAGES[: STAGES.index(plan.recipe.stage)]:
             check_start(plan.start, stage)
-    objective = StageObjective(str(data), plan.start, plan.recipe.keep_weights)
+    objective = StageObjective(str(data), plan.start, plan.recipe.keep_weights, device)
     search = Search(plan, objective, Path(folder), storage, data_fingerprint(source))
     return search.run(jobs=jobs, trials=trials, watch=watch)
 

@@ -11,7 +11,6 @@ import csv
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,20 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
-
 from resinflow.data import open_flows
 from resinflow.flow import InvalidInputError, replacing, with_options
-from resinflow.models import save_weights
-from resinflow.presets import STAGES, LatentDiffusion, LatentPredictor, LatentRecipe, ModelConfig, Recipe, StageName
-from resinflow.presets.training import train
+from resinflow.presets import STAGES, LatentRecipe, ModelConfig, Recipe, StageName
+from resinflow.presets.training import adopt_model, adopt_stage, train
 from resinflow.search.objective import Objective, TrialSetup, check_start, logged
 from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
 from resinflow.search.results import TrialRow
 from resinflow.search.trials import RowWatch, Search
 from resinflow.train import MACHINE_OPTIONS
-from resinflow.train.history import METRICS
 from resinflow.train.record import MODEL, record_run, result_of, weights_of
 
 REFERENCE = "reference"
@@ -168,12 +162,14 @@ class VariantObjective:
         first = STAGES[0] if variant == REFERENCE else first_changed_stage(reference, recipe)
         start = self.folder.joinpath(REFERENCE, *seed)
         if first is None:
-            model = LatentPredictor.load(start / MODEL)
-            LatentPredictor(recipe.name, recipe.model, model.networks, model.log).save(run / MODEL)
+            adopt_model(start, run, recipe)
             _write_seconds(run, read_seconds(start))
             return
         for stage in STAGES[: STAGES.index(first)]:
-            adopt_stage(start, run, stage, recipe)
+            check_start(start, stage)
+            if not weights_of(run, stage).is_file():
+                _write_seconds(run, {**read_seconds(run), stage: read_seconds(start).get(stage, math.nan)})
+                adopt_stage(start, run, stage, open_flows(self.data), recipe)
         for stage in STAGES:
             if not result_of(run, stage, STAGES).exists():
                 with _counted_seconds(run, stage):
@@ -194,28 +190,6 @@ def first_changed_stage(reference: LatentRecipe, variant: LatentRecipe) -> Stage
         if before != after or (stage == STAGES[-1] and model & DENOISER_OPTIONS):
             return stage
     return None
-
-
-def adopt_stage(start: Path, run: Path, stage: StageName, recipe: LatentRecipe) -> None:
-    """Make a finished stage of the VAE in ``start`` one of ``run``, as if it had been trained there.
-
-    The denoiser, which may have another shape here and which these stages do not train, has the recipe's initial weights.
-
-    Raises:
-        InvalidInputError: ``start`` has no such finished stage.
-    """
-    check_start(start, stage)
-    if weights_of(run, stage).is_file():
-        return
-    torch.manual_seed(recipe.seed)  # as every stage does before it makes the networks
-    networks = LatentDiffusion(recipe.model)
-    weights = {name: values for name, values in load_file(weights_of(start, stage)).items() if not name.startswith("denoiser.")}
-    networks.load_state_dict({**networks.state_dict(), **weights})
-    _write_seconds(run, {**read_seconds(run), stage: read_seconds(start).get(stage, math.nan)})
-    with replacing(run / stage) as temporary:
-        (temporary / METRICS).parent.mkdir(parents=True)
-        shutil.copyfile(start / stage / METRICS, temporary / METRICS)
-        save_weights(networks, temporary / weights_of(run, stage).name)
 
 
 def read_seconds(run: Path) -> dict[str, float]:

@@ -81,6 +81,14 @@ class Preset(ABC, Generic[Networks, Recipe, Batch]):
         """
         load_weights(networks, weights)
 
+    def adopt(self, networks: Networks, weights: Path) -> None:
+        """Fill the networks with what a stage of another recipe has learned, whatever shape the rest has there.
+
+        Raises:
+            InvalidInputError: missing, damaged or foreign weights.
+        """
+        self.load(networks, weights)
+
     @abstractmethod
     def batch(self, source: FlowSource, index: int, recipe: Recipe) -> Batch:
         """Return what is kept in memory of one sample, in the precision that it is kept in."""

@@ -115,7 +115,9 @@ def compose_diagnosis(reconstruction: FlowField, original: FlowField, diagnosis:
     figure = new_figure((12.5, 3.9))
     amplitude, agreement, spectrum = figure.subplots(1, 3)
     slices = np.array([part.slice + 1 for part in diagnosis.slices])
-    true, reconstruction_rms = (np.array([getattr(part, name) for part in diagnosis.slices]) for name in ("true_rms", "found_rms"))
+    true, reconstruction_rms = (
+        np.array([getattr(part, name) for part in diagnosis.slices]) for name in ("true_rms", "found_rms")
+    )
     unit, size = unit_for(float(max(true.max(initial=0.0), reconstruction_rms.max(initial=0.0))))
     name = f"v{diagnosis.component}"
     for values, label in zip((true, reconstruction_rms), _NAMES, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from resinflow.data import FlowSource
@@ -119,6 +120,11 @@ class LatentPreset(FlowPreset[LatentDiffusion, LatentRecipe]):
         if name == "vae2d":
             return Vae2dStage(networks, recipe.vae2d)
         return DiffusionStage(networks, recipe.diffusion, process_of(recipe.model))
+
+    def adopt(self, networks: LatentDiffusion, weights: Path) -> None:
+        """Take the VAE and the scales; the denoiser keeps its initial weights."""
+        values = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith("denoiser.")}
+        networks.load_state_dict({**networks.state_dict(), **values})
 
     def measure(
         self,
