@@ -156,10 +156,6 @@ def pooled(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
         "shrinkage": [diagnosis.shrinkage for diagnosis in present],
     }
     return {name: float(np.median(values)) if values else float("nan") for name, values in columns.items()}
-    return {
-        name: float(np.median([getattr(diagnosis, name) for diagnosis in present])) if present else float("nan")
-        for name in names
-    }
 
 
 def _of_slice(index: int, values: NDArray[np.float64], true: NDArray[np.float64], fluid: NDArray[np.bool_]) -> SliceDiagnosis:

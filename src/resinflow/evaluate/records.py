@@ -32,7 +32,13 @@ def save_scores(scores: Mapping[str, Sequence[Scored]], path: str | Path) -> Pat
         raise InvalidInputError(f"the suffix of {target.name} is {target.suffix!r}; needed: .json or .csv.")
     with replacing(target) as temporary:
         if target.suffix == ".json":
-            write_json(_by_method(scores), temporary)
+            write_json(
+                {
+                    method: {"summary": summary(entries), "samples": [score.to_dict() for score in entries]}
+                    for method, entries in scores.items()
+                },
+                temporary,
+            )
         else:
             rows = [
                 {"method": method, "sample": place, **score.to_dict()}
@@ -83,13 +89,6 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str
         writer = csv.DictWriter(file, fieldnames=columns or list(names))
         writer.writeheader()
         writer.writerows(_plain(list(rows)))
-
-
-def _by_method(scores: Mapping[str, Sequence[Scored]]) -> dict[str, Any]:
-    return {
-        method: {"summary": summary(entries), "samples": [score.to_dict() for score in entries]}
-        for method, entries in scores.items()
-    }
 
 
 def _plain(value: Any) -> Any:
