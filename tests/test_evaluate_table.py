@@ -12,11 +12,11 @@ from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.scores import Score
 from resinflow.evaluate.tables import (
     ResultRow,
-    component_table,
+    component_rows,
     cost_rows,
     ensemble_rows,
-    evaluation_table,
-    result_table,
+    result_rows,
+    score_rows,
     summary,
 )
 from resinflow.flow.errors import InvalidInputError
@@ -46,7 +46,7 @@ def text(table, width=220):
 
 def test_the_result_table_shows_k_in_both_units_and_its_error():
     rows = [ResultRow("planar flow", 1.1e-13, 0.19, 0.012), ResultRow("solver", 1e-13, None, 1.5), ResultRow("guess", 2e-13)]
-    lines = text(result_table(rows, true_permeability=1e-13)).splitlines()
+    lines = text(result_rows(rows, true_permeability=1e-13).terminal(wrapped=False)).splitlines()
     planar, solver, guess = (next(line for line in lines if name in line) for name in ("planar flow", "solver", "guess"))
     assert all(part in planar for part in ("1.1000e-13", "0.1115", "19.00 %", "+10.00 %", "12 ms"))
     assert "1.5 s" in solver
@@ -54,7 +54,9 @@ def test_the_result_table_shows_k_in_both_units_and_its_error():
 
 
 def test_without_a_true_permeability_there_is_no_error_of_k():
-    line = next(line for line in text(result_table([ResultRow("model", 1e-13, 0.05, 2.0)])).splitlines() if "model" in line)
+    line = next(
+        line for line in text(result_rows([ResultRow("model", 1e-13, 0.05, 2.0)]).terminal()).splitlines() if "model" in line
+    )
     assert "5.00 %" in line
     assert line.count("%") == 1
 
@@ -81,7 +83,9 @@ def test_numbers_that_do_not_exist_are_left_out_of_the_summary():
 
 def test_the_evaluation_table_has_mean_median_and_percentile_of_every_method():
     flow = truth()
-    lines = text(evaluation_table({"zero": scaled([0.0], flow), "model": scaled([1.01, 1.02, 1.06], flow)}), 130).splitlines()
+    lines = text(
+        score_rows({"zero": scaled([0.0], flow), "model": scaled([1.01, 1.02, 1.06], flow)}).terminal(wrapped=False), 130
+    ).splitlines()
     first = next(number for number, line in enumerate(lines) if "model" in line)
     cells = [line.replace("│", " ").split() for line in lines[first : first + 3]]
     assert cells[0][:4] == ["model", "mean", "3", "3"]
@@ -95,7 +99,7 @@ def test_the_evaluation_table_has_mean_median_and_percentile_of_every_method():
 
 def test_the_component_table_has_a_line_per_component():
     flow = truth()
-    lines = text(component_table({"model": scaled([1.01, 1.02, 1.06], flow)}), 160).splitlines()
+    lines = text(component_rows({"model": scaled([1.01, 1.02, 1.06], flow)}).terminal(), 160).splitlines()
     first = next(number for number, line in enumerate(lines) if "model" in line)
     assert all("3 / 2 / 5.2" in line for line in lines[first : first + 4])
 
@@ -103,7 +107,9 @@ def test_the_component_table_has_a_line_per_component():
 def test_absolute_errors_are_shown_in_millimetres_a_second():
     flow = truth()
     expected = f"{1e3 * scaled([1.5], flow)[0].mae.total:.3g}"
-    line = next(line for line in text(component_table({"model": scaled([1.5], flow)}), 160).splitlines() if "model" in line)
+    line = next(
+        line for line in text(component_rows({"model": scaled([1.5], flow)}).terminal(), 160).splitlines() if "model" in line
+    )
     assert f"{expected} / {expected} / {expected}" in line
 
 
@@ -119,7 +125,7 @@ def test_nobody_is_calibrated_without_an_ensemble():
 
 
 def test_a_method_without_samples_has_empty_lines():
-    for table in (evaluation_table({"none": []}), component_table({"none": []})):
+    for table in (score_rows({"none": []}).terminal(wrapped=False), component_rows({"none": []}).terminal()):
         line = next(line for line in text(table, 160).splitlines() if "none" in line)
         assert not any(digit in line for digit in "0123456789")
 

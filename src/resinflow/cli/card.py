@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from resinflow.data import QUANTITIES, DataSummary, FlowSource, open_flows, summarise
+from resinflow.evaluate import TextTable
 from resinflow.flow import InvalidInputError, format_length, replacing
 from resinflow.view import Histogram, histogram_figure
 
@@ -63,7 +64,7 @@ def card_panels(summary: DataSummary) -> list[Histogram]:
     """Return one histogram a quantity, by part of the split."""
     return [
         Histogram(
-            quantity.title if quantity.unit == "1" else f"{quantity.title}, {quantity.unit}",
+            _with_unit(quantity.title, quantity.unit),
             {part: summary.values[name][indices] for part, indices in summary.parts.items()},
             quantity.logarithmic,
         )
@@ -92,18 +93,18 @@ def card_text(source: FlowSource, summary: DataSummary, figure: str) -> str:
         "## Split",
         "By the identity of the media: mirrored and rotated copies of one medium fall into one part. Statistics that\n"
         "scale the networks come from the training part alone.",
-        _table(
+        TextTable(
             ("part", "samples", "share"),
-            [(part, str(len(indices)), f"{len(indices) / total:.1%}") for part, indices in summary.parts.items()],
-        ),
+            tuple((part, str(len(indices)), f"{len(indices) / total:.1%}") for part, indices in summary.parts.items()),
+        ).markdown(),
         "## What came out",
-        _table(
+        TextTable(
             ("quantity", "smallest", "10th percentile", "median", "90th percentile", "largest"),
-            [
-                (f"{quantity.title}{'' if quantity.unit == '1' else f', {quantity.unit}'}", *_percentiles(summary.values[key]))
+            tuple(
+                (_with_unit(quantity.title, quantity.unit), *_percentiles(summary.values[key]))
                 for key, quantity in QUANTITIES.items()
-            ],
-        ),
+            ),
+        ).markdown(),
         f"![Histograms of these quantities by part of the split]({figure})",
     ]
     return "\n\n".join(sections) + "\n"
@@ -117,9 +118,12 @@ def _asked(attributes: Mapping[str, Any]) -> str:
         rows += [(_words(key), _value(key, attributes[key])) for key in ("pressure_drop", "viscosity")]
     else:
         rows = [(_words(key), _value(key, value)) for key, value in recipe.items()]
-        note = "Ranges are drawn from uniformly, once a sample. The tolerance bounds the relative error of the discrete K."
-        return note + "\n\n" + _table(("option", "value"), rows)
-    return _table(("option", "value"), rows)
+    table = TextTable(("option", "value"), tuple(rows), names=2).markdown()
+    if "converted_from" in recipe:
+        return table
+    return (
+        "Ranges are drawn from uniformly, once a sample. The tolerance bounds the relative error of the discrete K.\n\n" + table
+    )
 
 
 def _value(key: str, value: Any) -> str:
@@ -135,14 +139,13 @@ def _value(key: str, value: Any) -> str:
     return f"{value:g} {_UNITS.get(key, '')}".rstrip() if isinstance(value, (int, float)) else str(value)
 
 
+def _with_unit(title: str, unit: str) -> str:
+    return title if unit == "1" else f"{title}, {unit}"
+
+
 def _words(key: str) -> str:
     return key.replace("_", " ")
 
 
 def _percentiles(values: np.ndarray) -> list[str]:
     return [f"{value:.3g}" for value in np.percentile(values, _PERCENTILES)]
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

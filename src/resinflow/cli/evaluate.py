@@ -91,7 +91,7 @@ def reconstruct(
         save_reconstructions,
     )
     from resinflow.presets import load_model
-    from resinflow.view import check_folder, reconstruction_figures, write_figure
+    from resinflow.view import check_folder, reconstruction_figures, save_figure
 
     console = make_console()
     check_folder(output, DOCUMENT)
@@ -105,22 +105,23 @@ def reconstruct(
         for reconstruction in examples(reconstructions):
             views = reconstruction_views(predictor, options.mode, flows.sample(reconstruction.index), reconstruction)
             for name, figure in reconstruction_figures(*views).items():
-                write_figure(figure, temporary / FIGURES / f"sample-{reconstruction.index:05d}-{name}.png")
+                target = temporary / FIGURES / f"sample-{reconstruction.index:05d}-{name}.png"
+                save_figure(figure, target, resolution=130)
         save_reconstructions(reconstructions, document, temporary)
     console.print(f"wrote {output}: {DOCUMENT}, {SLICES}, {FIGURES}")
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """Print all tables and how often a method is worse than the planar flow."""
-    from resinflow.evaluate import component_table, cost_rows, ensemble_rows, evaluation_table, spread_rows, terminal_table
+    from resinflow.evaluate import component_rows, cost_rows, ensemble_rows, score_rows, spread_rows
     from resinflow.view import worse_line
 
-    console.print(evaluation_table(evaluation.scores))
-    console.print(component_table(evaluation.scores))
-    console.print(terminal_table(cost_rows(evaluation.scores)))
+    console.print(score_rows(evaluation.scores).terminal(wrapped=False))
+    console.print(component_rows(evaluation.scores).terminal())
+    console.print(cost_rows(evaluation.scores).terminal())
     if evaluation.ensembles():
-        console.print(terminal_table(ensemble_rows(evaluation.scores)))
-        console.print(terminal_table(spread_rows(evaluation)))
+        console.print(ensemble_rows(evaluation.scores).terminal())
+        console.print(spread_rows(evaluation).terminal())
     console.print(worse_line(evaluation))
     for note in evaluation.notes:
         console.print(f"note: {note}", style="yellow")
@@ -130,12 +131,12 @@ def print_reconstructions(
     reconstructions: Sequence[Reconstruction], document: Mapping[str, Any], mode: Mode, console: Console
 ) -> None:
     """Print the scores and what becomes of every component."""
-    from resinflow.evaluate import component_table, evaluation_table
+    from resinflow.evaluate import component_rows, score_rows
     from resinflow.evaluate.reconstruct import NAMES
 
     scores = {NAMES[mode]: [reconstruction.comparison for reconstruction in reconstructions]}
-    console.print(evaluation_table(scores))
-    console.print(component_table(scores))
+    console.print(score_rows(scores).terminal(wrapped=False))
+    console.print(component_rows(scores).terminal())
     for component, numbers in document["components"].items():
         console.print(
             f"v{component}: amplitude ratio {numbers['amplitude_ratio']:.3f}, correlation {numbers['correlation']:.3f}, "

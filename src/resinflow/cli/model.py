@@ -88,13 +88,12 @@ def calibrate(
     model
         The model directory.
     """
-    from resinflow.evaluate import terminal_table
     from resinflow.evaluate.calibrate import SPLIT, calibrate_model, calibration_rows
 
     console = make_console()
     with counting_parts(console) as watch:
         fit = calibrate_model(model, source.open(), options, watch=watch)
-    console.print(terminal_table(calibration_rows(fit)))
+    console.print(calibration_rows(fit).terminal())
     novelty = fit.document.novelty
     if novelty is not None:
         console.print(
@@ -132,7 +131,6 @@ def novelty(
     output
         Figure of the ROC curves (.png, .pdf, .svg).
     """
-    from resinflow.evaluate import terminal_table
     from resinflow.evaluate.familiarity import familiarity_rows, measure_novelty
     from resinflow.view import checked_target, compose_novelty, save_figure
 
@@ -140,7 +138,7 @@ def novelty(
     console = make_console()
     with counting_parts(console) as watch:
         familiarity = measure_novelty(model, source.open(), against, limit=limit, device=device, watch=watch)
-    console.print(terminal_table(familiarity_rows(familiarity)))
+    console.print(familiarity_rows(familiarity).terminal())
     distances = ("the test split", familiarity.inside)
     figure = compose_novelty(distances, familiarity.outside, familiarity.novelty.threshold)
     console.print(f"wrote {save_figure(figure, target)}")

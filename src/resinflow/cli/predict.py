@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
-from rich.table import Table
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
@@ -125,7 +124,7 @@ def _refined(model: FlowField, options: PredictionOptions, console: Console) -> 
 
 def print_prediction(prediction: Prediction, console: Console) -> None:
     """Print the table of all flows, the permeability in all units with its plausibility, and the warnings."""
-    from resinflow.evaluate import ResultRow, compare, result_table
+    from resinflow.evaluate import ResultRow, compare, result_rows
 
     truth = prediction.truth
     rows = [
@@ -137,7 +136,7 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
         )
         for name, flow in prediction.flows().items()
     ]
-    console.print(result_table(rows, truth.permeability if truth is not None else None))
+    console.print(result_rows(rows, truth.permeability if truth is not None else None).terminal(wrapped=False))
     console.print("times: the model's comes on top of the planar flow and base that it starts from")
     print_plausibility(console, prediction.final)
     _print_spread(prediction.model, console)
@@ -173,6 +172,8 @@ def draw_prediction(prediction: Prediction, path: Path, console: Console) -> Non
 
 def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
     """Print what is certain of the flows that carry a certificate; nothing where none does."""
+    from resinflow.evaluate import TextTable
+
     certificates = {
         name: (flow, certificate)
         for name, flow in flows.items()
@@ -181,16 +182,15 @@ def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
     if not certificates:
         return
     rule = next(iter(certificates.values()))[1].wall_rule
-    table = Table(title=f"certificate: the discrete flow on these voxels, walls by the rule {rule}", title_justify="left")
-    table.add_column("field", no_wrap=True)
-    for title in ("its K is at least, m^2", "of the field's K", "projection changed", "momentum residual", "net outflow"):
-        table.add_column(title, justify="right", no_wrap=True)
+    console.print(f"certificate: the discrete flow on these voxels, walls by the rule {rule}")
+    header = ("its K is at least, m^2", "of the field's K", "projection changed", "momentum residual", "net outflow")
+    rows = []
     for name, (flow, certificate) in certificates.items():
         bound = certificate.permeability_bound
         part = f"{100 * bound / flow.permeability:.1f} %" if flow.permeability > 0 else "-"
         changed, residual = f"{100 * certificate.correction:.2g} %", f"{certificate.residual:.3f}"
-        table.add_row(name, f"{bound:.4e}", part, changed, residual, f"{certificate.divergence:.1e}")
-    console.print(table)
+        rows.append((name, f"{bound:.4e}", part, changed, residual, f"{certificate.divergence:.1e}"))
+    console.print(TextTable(("field", *header), tuple(rows)).terminal(wrapped=False))
     console.print(
         "The bound holds for any field after the projection to no net outflow and no flow through fibre faces. Residual: 0 for "
         "the exact flow of this problem, 1 for no flow."

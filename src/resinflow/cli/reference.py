@@ -21,12 +21,14 @@ from cyclopts.argument import Argument
 from pydantic import BaseModel
 
 from resinflow.cli.app import app
+from resinflow.evaluate import TextTable
 from resinflow.flow import InvalidInputError, replacing
 
 __all__ = ["blocks", "command_names", "option_docs", "regenerated", "write_reference"]
 
 PAGES = ("README.md", "docs/commands.md", "docs/recipes.md")
 """The pages that hold generated blocks."""
+_HEADER = ("type", "default", "meaning")
 _BLOCK = re.compile(r"(<!-- generated: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*?)(?=^    \w|\Z)", re.DOTALL | re.MULTILINE)
 _SENTENCE = re.compile(r"(?<!e\.g)(?<!i\.e)\.\s")
@@ -112,7 +114,8 @@ def _usage(name: str, command: App) -> str:
 
 def _command_table() -> str:
     rows = [(f"`{_usage(name, command)}`", _plain(command.help).split("\n\n")[0]) for name, command in _commands(app)]
-    return _table(("command", "what it does"), [(usage, " ".join(text.split())) for usage, text in rows])
+    cells = tuple((usage, " ".join(text.split())) for usage, text in rows)
+    return TextTable(("command", "what it does"), cells, names=2).markdown()
 
 
 def _option_tables() -> str:
@@ -128,7 +131,7 @@ def _option_tables() -> str:
             )
             for argument in _arguments(command)
         ]
-        sections.append(_table(("argument or option", "type", "default", "meaning"), rows) if rows else "No options.")
+        sections.append(TextTable(("argument or option", *_HEADER), tuple(rows), names=4).markdown() if rows else "No options.")
     return "\n\n".join(sections)
 
 
@@ -210,11 +213,12 @@ def _recipe_section(recipe: type[BaseModel], written: set[type[BaseModel]]) -> s
             groups = list(_models_in(field.annotation))
             waiting += groups
             rows.append((f"`{name}`", _type_words(field.annotation), "see there" if groups else default, docs.get(name, "")))
-        sections += [f"### {model.__name__}", _first_sentence(inspect.getdoc(model) or "") + ".", _table(_RECIPE_HEAD, rows)]
+        sections += [
+            f"### {model.__name__}",
+            _first_sentence(inspect.getdoc(model) or "") + ".",
+            TextTable(("key", *_HEADER), tuple(rows), names=4).markdown(),
+        ]
     return "\n\n".join(sections)
-
-
-_RECIPE_HEAD = ("key", "type", "default", "meaning")
 
 
 def _models_in(hint: Any) -> Iterator[type[BaseModel]]:
@@ -244,11 +248,6 @@ def _field_docs(model: type[BaseModel]) -> dict[str, str]:
 def _first_sentence(text: str) -> str:
     sentence = _SENTENCE.split(" ".join(text.split()) + " ", maxsplit=1)[0].strip().rstrip(".")
     return re.sub(r":\w+:`(?:~?[\w.]*\.)?([\w]+)`", r"`\1`", sentence).replace("``", "`")
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 if __name__ == "__main__":

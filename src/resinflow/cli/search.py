@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
-from rich.table import Table
 
 from resinflow.cli.console import counting, make_console
 from resinflow.flow import InvalidInputError
 
 if TYPE_CHECKING:
+    from resinflow.evaluate import TextTable
     from resinflow.search import SearchPlan, TrialRow
 
 _BEST = 5
@@ -72,7 +72,7 @@ def search(
         rows = search_training(plan, data, run, jobs=jobs, storage=storage, trials=trials, device=device, watch=watch)
     best = best_first(rows)[:_BEST]
     if best:
-        console.print(_table(plan, best))
+        console.print(_table(plan, best).terminal())
     count, failures = sum(row.finished for row in rows), [row for row in rows if row.state == "failed"]
     counts = [f"{count} of {plan.size} trials finished"]
     counts += [f"{sum(row.state == 'pruned' for row in rows)} pruned"] if plan.recipe.pruner != "none" else []
@@ -87,14 +87,14 @@ def search(
         )
 
 
-def _table(plan: SearchPlan, best: list[TrialRow]) -> Table:
-    table = Table(title=f"best {len(best)} of the search {plan.recipe.name}")
-    table.add_column("trial", justify="right")
-    table.add_column("validation loss", justify="right", no_wrap=True)
-    for key in plan.axes:
-        table.add_column(key, justify="right", overflow="fold")
+def _table(plan: SearchPlan, best: list[TrialRow]) -> TextTable:
+    from resinflow.evaluate import TextTable
+
+    rows = []
     for row in best:
         values = (row.parameters[key] for key in plan.axes)
         texts = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
-        table.add_row(str(row.number), row.value_text, *texts)
-    return table
+        rows.append((str(row.number), row.value_text, *texts))
+    return TextTable(
+        ("trial", "validation loss", *plan.axes), tuple(rows), f"best {len(best)} of the search {plan.recipe.name}"
+    )

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.table import Table
-
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.flow import SolverReport
 
 if TYPE_CHECKING:
+    from resinflow.evaluate import TextTable
     from resinflow.stokes import Check
 
 _EXIT_MISSED = 1
@@ -72,7 +71,7 @@ def verify(*, quick: bool = False) -> None:
     console = make_console()
     with working(console, "verification"):
         rows = verify_solver(quick=quick)
-    console.print(_table(rows))
+    console.print(_table(rows).terminal(wrapped=False))
     missed = [row for row in rows if not row.passed]
     limited = sum(row.limit is not None for row in rows)
     console.print(f"{limited - len(missed)} of {limited} limits kept; {len(rows) - limited} rows state a fact without a limit")
@@ -90,15 +89,13 @@ def _convergence(report: SolverReport) -> str:
     )
 
 
-def _table(rows: list[Check]) -> Table:
-    table = Table()
-    table.add_column("check", no_wrap=True)
-    table.add_column("wall rule")
-    for title in ("value", "expected", "error", "limit", ""):
-        table.add_column(title, justify="right", no_wrap=True)
+def _table(rows: list[Check]) -> TextTable:
+    from resinflow.evaluate import TextTable
+
+    cells = []
     for row in rows:
         expected = "" if math.isnan(row.expected) else f"{row.expected:.5g}"
         verdict = "" if row.limit is None else ("ok" if row.passed else "MISSED")
         limit = "" if row.limit is None else f"{row.limit:g}"
-        table.add_row(row.name, row.method, f"{row.value:.5g}", expected, f"{row.error:+.2e}", limit, verdict)
-    return table
+        cells.append((row.name, row.method, f"{row.value:.5g}", expected, f"{row.error:+.2e}", limit, verdict))
+    return TextTable(("check", "wall rule", "value", "expected", "error", "limit", ""), tuple(cells), names=2)

@@ -1,4 +1,4 @@
-"""Table of an evaluation: the spread of every method's predictions against their errors, as drawn and calibrated."""
+"""Tables of flows and of evaluations, as text for a terminal or a page."""
 
 from __future__ import annotations
 
@@ -22,36 +22,6 @@ SPREAD_CAPTION = (
     "media; RMS deviation over RMS error, 1 if calibrated"
 )
 _NUMBERS = ("CRPS, %", "in 90 %, %", "spread/skill")
-
-
-def spread_rows(evaluation: Evaluation) -> TextTable:
-    """Return the methods whose spread was scored, one row as drawn and one calibrated, over the whole test set."""
-    rows = []
-    for method, scores in evaluation.scores.items():
-        for kind, spreads in flow_spreads(scores).items():
-            cells: list[str] = []
-            for quantity in ("velocity", "permeability"):
-                total = pooled([getattr(spread, quantity) for spread in spreads])
-                cells += [f"{100 * total.crps:.3g}", f"{100 * total.coverage:.1f}", _number(total.spread_skill)]
-            rows.append((method, kind, str(len(spreads)), *cells))
-    header = ("method", "spread", "media", *(f"{name}: {number}" for name in ("v", "K") for number in _NUMBERS))
-    return TextTable(header, tuple(rows), SPREAD_CAPTION, names=2)
-
-
-def flow_spreads(scores: Sequence[Score]) -> Mapping[str, list[FlowSpread]]:
-    """Return the spreads of a method's predictions as drawn and, where its model is calibrated, calibrated."""
-    ensembles = [score.ensemble for score in scores if score.ensemble is not None]
-    by_kind = {
-        "as drawn": [ensemble.sample_spread for ensemble in ensembles if ensemble.sample_spread is not None],
-        "calibrated": [ensemble.calibrated_spread for ensemble in ensembles if ensemble.calibrated_spread is not None],
-    }
-    return {kind: spreads for kind, spreads in by_kind.items() if spreads}
-
-
-def _number(value: float) -> str:
-    return NOTHING if np.isnan(value) else f"{value:.3f}"
-
-
 NOTHING = "-"
 """Stands for a number that does not exist."""
 
@@ -130,6 +100,24 @@ class TextTable:
     block: int = 0
     names: int = 1
 
+    def terminal(self, *, wrapped: bool = True) -> Table:
+        """Return the table for a terminal, with as little space as can be; not ``wrapped``, every cell keeps to one line."""
+        from rich.table import Table
+
+        table = Table(caption=self.caption, padding=(0, 0, 0, 1), collapse_padding=True)
+        for place, title in enumerate(self.header):
+            is_name = place < self.names
+            table.add_column(title, justify="left" if is_name else "right", no_wrap=is_name or not wrapped)
+        for number, row in enumerate(self.rows, start=1):
+            table.add_row(*row, end_section=self.block > 0 and number % self.block == 0)
+        return table
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, without its caption."""
+        rule = ["---" if place < self.names else "--:" for place in range(len(self.header))]
+        lines = ([cell.strip().replace("|", "\\|") for cell in line] for line in (self.header, rule, *self.rows))
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
 
 @dataclass(frozen=True)
 class ResultRow:
@@ -148,30 +136,25 @@ class ResultRow:
     seconds: float | None = None
 
 
-def result_table(rows: Sequence[ResultRow], true_permeability: float | None = None) -> Table:
-    """Return one line per method: K in m^2 and darcy, error of the velocity, error of K (signed), time.
+def result_rows(rows: Sequence[ResultRow], true_permeability: float | None = None) -> TextTable:
+    """Return one row a method: K in m^2 and darcy, error of the velocity, error of K (signed), time.
 
     Args:
         rows: in the order shown.
         true_permeability: what K is compared with, m^2; without it that column is empty.
     """
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("method", no_wrap=True)
-    for title in ("K, m^2", "K, darcy", "velocity error (L2)", "K error", "time"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        bias = (row.permeability - true_permeability) / true_permeability if true_permeability else None
-        table.add_row(
+    cells = [
+        (
             row.method,
             f"{row.permeability:.4e}",
             f"{row.permeability / DARCY:.4g}",
-            _percent(row.velocity_error),
-            NOTHING if bias is None else f"{100 * bias:+.2f} %",
+            NOTHING if row.velocity_error is None or np.isnan(row.velocity_error) else f"{100 * row.velocity_error:.2f} %",
+            f"{100 * (row.permeability - true_permeability) / true_permeability:+.2f} %" if true_permeability else NOTHING,
             _time(row.seconds),
         )
-    return table
+        for row in rows
+    ]
+    return TextTable(("method", "K, m^2", "K, darcy", "velocity error (L2)", "K error", "time"), tuple(cells))
 
 
 def summary(scores: Sequence[Scored]) -> dict[str, dict[str, float]]:
@@ -218,27 +201,29 @@ def ensemble_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
     return _one_row_each(scores, _ENSEMBLE_COLUMNS, ENSEMBLE_CAPTION)
 
 
-def evaluation_table(scores: Mapping[str, Sequence[Scored]]) -> Table:
-    """Return :func:`score_rows` for a terminal; about 120 columns wide, in a narrower one rich cuts numbers short."""
-    return terminal_table(score_rows(scores), wrapped=False)
+def spread_rows(evaluation: Evaluation) -> TextTable:
+    """Return the methods whose spread was scored, one row as drawn and one calibrated, over the whole test set."""
+    rows = []
+    for method, scores in evaluation.scores.items():
+        for kind, spreads in flow_spreads(scores).items():
+            cells: list[str] = []
+            for quantity in ([spread.velocity for spread in spreads], [spread.permeability for spread in spreads]):
+                total = pooled(quantity)
+                skill = NOTHING if np.isnan(total.spread_skill) else f"{total.spread_skill:.3f}"
+                cells += [f"{100 * total.crps:.3g}", f"{100 * total.coverage:.1f}", skill]
+            rows.append((method, kind, str(len(spreads)), *cells))
+    header = ("method", "spread", "media", *(f"{name}: {number}" for name in ("v", "K") for number in _NUMBERS))
+    return TextTable(header, tuple(rows), SPREAD_CAPTION, names=2)
 
 
-def component_table(scores: Mapping[str, Sequence[Scored]]) -> Table:
-    """Return :func:`component_rows` for a terminal; about 135 columns wide, in a narrower one the cells break into lines."""
-    return terminal_table(component_rows(scores))
-
-
-def terminal_table(text: TextTable, *, wrapped: bool = True) -> Table:
-    """Return a table for the terminal, with as little space as can be; not ``wrapped``, every cell keeps to one line."""
-    from rich.table import Table
-
-    table = Table(caption=text.caption, padding=(0, 0, 0, 1), collapse_padding=True)
-    for place, title in enumerate(text.header):
-        is_name = place < text.names
-        table.add_column(title, justify="left" if is_name else "right", no_wrap=is_name or not wrapped)
-    for number, row in enumerate(text.rows, start=1):
-        table.add_row(*row, end_section=text.block > 0 and number % text.block == 0)
-    return table
+def flow_spreads(scores: Sequence[Score]) -> Mapping[str, list[FlowSpread]]:
+    """Return the spreads of a method's predictions as drawn and, where its model is calibrated, calibrated."""
+    ensembles = [score.ensemble for score in scores if score.ensemble is not None]
+    by_kind = {
+        "as drawn": [ensemble.sample_spread for ensemble in ensembles if ensemble.sample_spread is not None],
+        "calibrated": [ensemble.calibrated_spread for ensemble in ensembles if ensemble.calibrated_spread is not None],
+    }
+    return {kind: spreads for kind, spreads in by_kind.items() if spreads}
 
 
 def _one_row_each(scores: Mapping[str, Sequence[Scored]], columns: Mapping[str, tuple[str, str]], caption: str) -> TextTable:
@@ -276,10 +261,6 @@ def _cell(numbers: Mapping[str, Mapping[str, float]], name: str, statistic: str,
     if form == "memory":
         return f"{value / 1e9:.2f} GB"
     return _time(value) if form == "time" else format(value, form)
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None or np.isnan(value) else f"{100 * value:.2f} %"
 
 
 def _time(seconds: float | None) -> str:

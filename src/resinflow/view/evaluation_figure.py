@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resinflow.evaluate import Evaluation
-from resinflow.view.panels import new_figure
+from resinflow.view.panels import add_grid, new_figure
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-RESOLUTION = 130  # dots per inch
 _AT_REST = "zero"
 _ERRORS = {
     "relative_l2": "velocity",
@@ -33,12 +30,6 @@ _TRAITS = {
 }
 _LABEL = 9  # points
 _FLOOR = 1e-6  # relative error below which a point is drawn at the floor of the logarithmic axis
-
-
-def write_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG and return the path."""
-    figure.savefig(path, dpi=RESOLUTION, bbox_inches="tight", pad_inches=0.1)
-    return path
 
 
 def compose_distributions(evaluation: Evaluation) -> Figure:
@@ -60,7 +51,7 @@ def compose_distributions(evaluation: Evaluation) -> Figure:
         axes.invert_yaxis()
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("relative error", fontsize=_LABEL)
-        _tidy(axes)
+        add_grid(axes)
     return figure
 
 
@@ -78,7 +69,7 @@ def compose_dependence(evaluation: Evaluation) -> Figure:
         axes.set_yscale("log")
         axes.set_xlabel(_TRAITS[name], fontsize=_LABEL)
         axes.set_ylabel("relative L2 error of the velocity", fontsize=_LABEL)
-        _tidy(axes)
+        add_grid(axes)
     _legend_below(figure)
     return figure
 
@@ -107,7 +98,7 @@ def compose_permeability(evaluation: Evaluation) -> Figure:
     bias.set_ylabel("error of K, %", fontsize=_LABEL)
     for axes in (parity, bias):
         axes.set_xlabel("true K, m²", fontsize=_LABEL)
-        _tidy(axes)
+        add_grid(axes)
     _legend_below(figure)
     return figure
 
@@ -128,12 +119,6 @@ def _marker(methods: Sequence[str], method: str) -> str:
 
 def _finite(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
-
-
-def _tidy(axes: Axes) -> None:
-    axes.tick_params(labelsize=8)
-    axes.grid(True, which="major", lw=0.4, alpha=0.6)
-    axes.set_axisbelow(True)
 
 
 def _legend_below(figure: Figure) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.view.output import checked_target, save_figure
-from resinflow.view.panels import new_figure
+from resinflow.view.panels import add_grid, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +64,7 @@ def _draw(axes: Axes, panel: Histogram) -> None:
         axes.set_xscale("log")
     axes.set_xlabel(panel.label, fontsize=_LABEL)
     axes.set_ylabel("density per decade" if panel.logarithmic else "density", fontsize=_LABEL)
-    axes.tick_params(labelsize=8)
-    axes.grid(True, lw=0.4, alpha=0.6)
-    axes.set_axisbelow(True)
+    add_grid(axes)
 
 
 def _edges(panel: Histogram) -> NDArray[np.float64]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
-_RESOLUTION = 160  # dots per inch
 
 
 def checked_target(path: str | Path, suffixes: Sequence[str] = FIGURE_SUFFIXES) -> Path:
@@ -28,12 +27,12 @@ def checked_target(path: str | Path, suffixes: Sequence[str] = FIGURE_SUFFIXES) 
     return target
 
 
-def save_figure(figure: Figure, target: Path) -> Path:
-    """Write a figure and return its path; an older file is replaced in one step.
+def save_figure(figure: Figure, target: Path, *, resolution: int = 160) -> Path:
+    """Write a figure at a resolution in dots per inch and return its path; an older file is replaced in one step.
 
     Raises:
         InvalidInputError: a folder that cannot be written.
     """
     with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=_RESOLUTION, bbox_inches="tight", pad_inches=0.1)
+        figure.savefig(temporary, dpi=resolution, bbox_inches="tight", pad_inches=0.1)
     return target

@@ -1,4 +1,4 @@
-"""A report of tables and figures as one standalone HTML page or as Markdown: text in, text out."""
+"""The report of an evaluation: its tables and figures as one standalone HTML page, as Markdown, and as files of numbers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from resinflow.evaluate import (
     write_json,
 )
 from resinflow.flow import FlowField, InvalidInputError, replacing
-from resinflow.view.evaluation_figure import compose_dependence, compose_distributions, compose_permeability, write_figure
+from resinflow.view.evaluation_figure import compose_dependence, compose_distributions, compose_permeability
 from resinflow.view.figures import comparison_figure
+from resinflow.view.output import save_figure
 from resinflow.view.uncertainty import compose_calibration
 
 _STYLE = """
@@ -45,14 +46,12 @@ class Section:
 
     Attributes:
         title: its heading.
-        text: paragraphs.
-        table: shown below the text.
+        table: its numbers.
         figure: name of a figure shown below that, without suffix.
         caption: of the figure.
     """
 
     title: str
-    text: tuple[str, ...] = ()
     table: TextTable | None = None
     figure: str | None = None
     caption: str = ""
@@ -115,7 +114,6 @@ def html_page(report: Report, images: Mapping[str, bytes]) -> str:
     parts = [f"<h1>{escape(report.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in report.text)]
     for section in report.sections:
         parts.append(f"<h2>{escape(section.title)}</h2>")
-        parts += [f"<p>{escape(text)}</p>" for text in section.text]
         if section.table is not None:
             parts.append(_html_table(section.table))
         if section.figure is not None:
@@ -130,9 +128,9 @@ def markdown_page(report: Report, folder: str) -> str:
     """Return the report as Markdown that shows the figures ``folder/NAME.png``."""
     parts = [f"# {report.title}", *report.text]
     for section in report.sections:
-        parts += [f"## {section.title}", *section.text]
+        parts.append(f"## {section.title}")
         if section.table is not None:
-            parts.append(_markdown_table(section.table))
+            parts.append(section.table.markdown())
             parts.append(section.table.caption)
         if section.figure is not None:
             parts += [f"![{section.title}]({folder}/{section.figure}.png)", section.caption]
@@ -150,14 +148,6 @@ def _html_table(table: TextTable) -> str:
     caption = f'<p class="caption">{escape(table.caption)}</p>'
     lines = "\n".join([row(table.header, "th", False), *body])
     return f'<div class="scroll"><table>\n{lines}\n</table></div>\n{caption}'
-
-
-def _markdown_table(table: TextTable) -> str:
-    def row(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
-
-    rule = tuple(":--" if place < table.names else "--:" for place in range(len(table.header)))
-    return "\n".join([row(table.header), row(rule), *(row(cells) for cells in table.rows)])
 
 
 SUMMARY, SAMPLES, HTML, MARKDOWN, FIGURES = "summary.json", "samples.csv", "report.html", "report.md", "figures"
@@ -198,7 +188,7 @@ def write_report(evaluation: Evaluation, folder: Path, flows: Flows) -> Path:
     """Write ``summary.json``, ``samples.csv``, ``report.html`` (standalone), ``report.md`` and ``figures/``; return the folder.
 
     Args:
-        evaluation: what was found.
+        evaluation: its numbers.
         folder: replaced in one step if it is an older report.
         flows: gives the flows of the best, the median and the worst sample, which are drawn.
 
@@ -229,7 +219,7 @@ def _draw(evaluation: Evaluation, folder: Path, flows: Flows) -> dict[str, tuple
         composers["calibration"] = compose_calibration
     texts = {name: _TEXTS[name] for name in composers}
     for name, compose in composers.items():
-        write_figure(compose(evaluation), folder / f"{name}.png")
+        save_figure(compose(evaluation), folder / f"{name}.png", resolution=130)
     ranked = evaluation.ranked()
     errors = evaluation.column(evaluation.main, "relative_l2")
     places = {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}

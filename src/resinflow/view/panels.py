@@ -193,6 +193,13 @@ def checked_slice(flow: FlowField, index: int | None) -> int:
     return index
 
 
+def add_grid(axes: Axes) -> None:
+    """Draw a thin grid behind the data of a plot, with small tick labels."""
+    axes.tick_params(labelsize=8)
+    axes.grid(True, which="major", lw=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
+
+
 def new_figure(size: tuple[float, float]) -> Figure:
     """Return an empty figure of ``size`` (inches) that belongs to no window and no global state."""
     from matplotlib.figure import Figure

@@ -12,6 +12,7 @@ from resinflow.evaluate import Diagnosis, check_comparable, mean_spectrum
 from resinflow.flow import COMPONENTS, Axis, FlowField
 from resinflow.view.panels import (
     add_colour_bar,
+    add_grid,
     checked_slice,
     draw_field,
     in_fluid,
@@ -134,8 +135,7 @@ def compose_diagnosis(reconstruction: FlowField, original: FlowField, diagnosis:
         axes.set_xlabel("slice", fontsize=_LABEL)
         axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in (amplitude, agreement, spectrum):
-        axes.tick_params(labelsize=8)
-        axes.grid(True, lw=0.4, alpha=0.6)
+        add_grid(axes)
         axes.legend(fontsize=8, frameon=False)
     figure.suptitle(f"Does the model collapse {name} to zero? {diagnosis.verdict}", fontsize=10)
     return figure

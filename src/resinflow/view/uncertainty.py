@@ -1,27 +1,20 @@
-"""Figure that shows whether the spread between a model's samples is the size of its error."""
+"""Figures that show whether the spread between a model's samples is the size of its error, and which media a model knows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from resinflow.evaluate import LEVELS, Evaluation, FlowSpread, flow_spreads, interval_coverage, mean_ranks
+from resinflow.evaluate import LEVELS, Evaluation, FlowSpread, flow_spreads, interval_coverage, mean_ranks, roc_area, roc_curve
 from resinflow.flow import InvalidInputError
 from resinflow.view.evaluation_figure import colour_of, shown_methods
-from resinflow.view.panels import new_figure
+from resinflow.view.panels import add_grid, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-from collections.abc import Mapping
-
-from numpy.typing import NDArray
-
-from resinflow.evaluate import roc_area, roc_curve
-
-if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
@@ -49,9 +42,7 @@ def compose_calibration(evaluation: Evaluation) -> Figure:
     if scored:
         _draw_spreads(evaluation, *panels[1])
     for axes in panels.ravel():
-        axes.tick_params(labelsize=8)
-        axes.grid(True, lw=0.4, alpha=0.6)
-        axes.set_axisbelow(True)
+        add_grid(axes)
     for axes in (panels[0, 1], *panels[1:, :2].ravel()):
         axes.legend(fontsize=8, frameon=False)
     return figure
@@ -156,7 +147,5 @@ def compose_novelty(
     distances.xaxis.set_minor_formatter("")
     distances.set_xlabel("distance to the training media; line: where a prediction warns", fontsize=_LABEL)
     for axes in (curves, distances):
-        axes.tick_params(labelsize=8)
-        axes.grid(True, lw=0.4, alpha=0.6)
-        axes.set_axisbelow(True)
+        add_grid(axes)
     return figure
