@@ -2,17 +2,11 @@
 
 from resinflow.evaluate.collapse import Diagnosis, diagnose, mean_spectrum
 from resinflow.evaluate.conservation import check_physics
-from resinflow.evaluate.ensemble import (
-    coverage,
-    crps,
-    interval_coverage,
-    mean_ranks,
-    score_ensemble,
-)
+from resinflow.evaluate.ensemble import coverage, crps, interval_coverage, mean_ranks, score_ensemble
 from resinflow.evaluate.metrics import Comparison, check_comparable, compare
 from resinflow.evaluate.records import SUFFIXES, evaluation_rows, evaluation_summary, save_scores, write_csv, write_json
 from resinflow.evaluate.roc import roc_area, roc_curve
-from resinflow.evaluate.scores import PLANAR, Evaluation
+from resinflow.evaluate.scores import PLANAR, Evaluation, Score
 from resinflow.evaluate.spread import fit_spread, gaussian_crps, score_spread
 from resinflow.evaluate.spread_scores import LEVELS, FlowSpread
 from resinflow.evaluate.tables import (
@@ -36,6 +30,7 @@ __all__ = [
     "Evaluation",
     "FlowSpread",
     "ResultRow",
+    "Score",
     "TextTable",
     "check_comparable",
     "check_physics",

@@ -7,9 +7,7 @@ from resinflow.view.napari_layers import napari_layers, open_in_napari
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.page import check_folder, worse_line, write_report
 from resinflow.view.panels import new_figure
-from resinflow.view.reconstruction import (
-    reconstruction_figures,
-)
+from resinflow.view.reconstruction import reconstruction_figures
 from resinflow.view.render import render_flow
 from resinflow.view.slices import slices_figure
 from resinflow.view.training_figure import training_figures
