@@ -1,4 +1,4 @@
-"""The data card: what is solved in a data set, what was asked, what came out, as one page with its figure."""
+"""The data card: equations, recipe and statistics of a data set, as one page with its figure."""
 
 from __future__ import annotations
 

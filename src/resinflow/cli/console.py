@@ -1,4 +1,4 @@
-"""What the commands print: the medium, the table, plausibility, warnings. Progress shows on terminals only."""
+"""Output that the commands share: the medium, plausibility of K, warnings, and progress (on terminals only)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_console() -> Console:
 
 @contextmanager
 def working(console: Console, what: str) -> Iterator[None]:
-    """Show on a terminal what is being done."""
+    """Show the name of a step on a terminal while it runs."""
     if not console.is_terminal:
         yield
         return
@@ -31,7 +31,7 @@ def working(console: Console, what: str) -> Iterator[None]:
 
 @contextmanager
 def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function (done, all) that drives a progress bar with rate and remaining time on a terminal."""
+    """Yield a function (count, total) that drives a progress bar with rate and remaining time on a terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
@@ -40,7 +40,7 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
 
 @contextmanager
 def counting_parts(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function (what, done, all) that drives one progress bar for every part of a job on a terminal."""
+    """Yield a function (what, count, total) that drives one progress bar for every part of a job on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
@@ -104,7 +104,7 @@ _INTERVAL = 60.0
 
 
 class Pace:
-    """Rate and remaining time, counted from the first report on: what an earlier run left is not this one's work."""
+    """Rate and remaining time, counted from the first report: the samples of an earlier run do not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -142,7 +142,7 @@ class Pace:
 
 @contextmanager
 def showing_pace(console: Console, what: str, pace: Pace) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function (done, all) that keeps ``pace`` and shows it."""
+    """Yield a function (count, total) that keeps ``pace`` and shows it."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[rate]}"))
     printed = [time.monotonic()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

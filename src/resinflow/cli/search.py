@@ -52,7 +52,7 @@ def search(
 
     plan = load_search(recipe)
     console = make_console()
-    console.file = sys.stdout  # training's own output is sent to files by putting others in the place of sys.stdout
+    console.file = sys.stdout  # training redirects sys.stdout to files; the progress must not go there
     folds = f", {plan.recipe.folds} folds each" if plan.recipe.folds > 1 else ""
     console.print(
         f"search {plan.recipe.name}: {plan.size} trials of stage {plan.recipe.stage} ({plan.recipe.mode}{folds}) "

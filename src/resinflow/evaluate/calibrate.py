@@ -1,4 +1,4 @@
-"""Calibration of a model on the validation split: how large its errors are, and which media it knows."""
+"""Calibration of a model on the validation split: it measures the size of the errors and describes the training media."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["SPLIT", "CalibrationFit", "Case", "calibrate_model", "calibration_ro
 SPLIT = "validation"
 """Never the training split, whose errors are smaller, nor the test split, on which the calibration is judged."""
 _VOXELS = 2000
-"""Voxels of each medium that the fit sees, drawn at random: neighbours err alike, more of them tell nothing new."""
+"""Voxels of each medium that the fit uses, at random. Neighbours have similar errors, so that more voxels add nothing."""
 _FIELDS = ("along the flow", "across", "vz", "pressure")
 
 
@@ -58,11 +58,11 @@ class Case:
 
 @dataclass(frozen=True)
 class CalibrationFit:
-    """What a calibration measured, and where it is written.
+    """The result of a calibration, and its file.
 
     Attributes:
         path: the calibration file of the model directory.
-        document: what the file holds.
+        document: content of the file.
         cases: the predictions on which the laws were fitted.
         descriptors: (media, descriptors) of the same media.
     """
@@ -92,7 +92,7 @@ def calibrate_model(
         directory: the model directory.
         source: the data set that the model was trained with.
         options: number of samples and media.
-        watch: called with what is measured and the numbers of finished and of all samples.
+        watch: called with the name of the step and the numbers of finished and of all samples.
 
     Raises:
         InvalidInputError: no model directory, a data set of another split than the training's, or too few samples; nothing is
@@ -161,7 +161,7 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
         raise InvalidInputError("the model predicts no flow at all; needed: a trained model.")
 
     def at(velocity: NDArray[np.floating] | None, pressure: NDArray[np.floating] | None) -> NDArray[np.float64]:
-        """Values of the four fields at the picked voxels, zero where there is none."""
+        """Return the values of the four fields at the picked voxels; zeros for a field that is None."""
         parts = [np.zeros((3, _VOXELS)) if velocity is None else velocity.reshape(3, -1)[:, picked]]
         parts += [np.zeros((1, _VOXELS)) if pressure is None else pressure.reshape(1, -1)[:, picked]]
         return np.concatenate(parts).astype(np.float64)

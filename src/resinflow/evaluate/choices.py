@@ -19,7 +19,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """What is evaluated, and against what."""
+    """The data, the rows and the sampling of an evaluation."""
 
     split: Split = "test"
     """Which part of the data set."""
@@ -60,7 +60,7 @@ class EvaluationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionOptions:
-    """What is reconstructed, and by which branches."""
+    """The samples of a reconstruction, and the branches of the VAE."""
 
     mode: Mode = "3d"
     """2d: D2D(E2D) of the planar flow; 3d: D3D(E3D) of the flow; cross: D3D(E2D), the flow from the planar flow."""

@@ -1,4 +1,4 @@
-"""Does a reconstruction keep a velocity component or let it collapse to zero: amplitude, correlation and spectrum by slice."""
+"""Whether a reconstruction keeps a velocity component: amplitude, correlation and spectrum of every slice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLLAPSED = 0.1
 WEAKENED = 0.7
 """Amplitude ratio below which it counts as weakened."""
 CORRELATED = 0.5
-"""Correlation below which what is there is not the true component."""
+"""Correlation below which the component counts as wrong."""
 COARSE = 4.0
 FINE = 16.0
 """Wave numbers (waves over the box's edge) that part the coarse from the middle and the middle from the fine structure."""
@@ -85,8 +85,15 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers of the whole volume, the verdict and the slices."""
-        names = ("component", "state", "amplitude_ratio", "correlation", "shrinkage", "verdict")
-        return {**{name: getattr(self, name) for name in names}, "slices": [part.to_dict() for part in self.slices]}
+        return {
+            "component": self.component,
+            "state": self.state,
+            "amplitude_ratio": self.amplitude_ratio,
+            "correlation": self.correlation,
+            "shrinkage": self.shrinkage,
+            "verdict": self.verdict,
+            "slices": [part.to_dict() for part in self.slices],
+        }
 
 
 def diagnose(reconstruction: FlowField, truth: FlowField, component: Axis = "z") -> Diagnosis:

@@ -1,4 +1,4 @@
-"""Is the spread between the samples of a model the size of its error: CRPS, coverage and spread/skill."""
+"""Scores of an ensemble: they compare the spread between its members with its error (CRPS, coverage, spread/skill)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation of a model over a split of a data set, beside the flows that it must improve on."""
+"""Evaluation of a model over a split of a data set, and of the flows that the model must improve on."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def flows_of_sample(
 
 
 def _main_method(methods: Iterable[Method]) -> Method:
-    """The row that an evaluation is about: the first of the diffusion model."""
+    """Return the row that an evaluation is about: the first one of the diffusion model."""
     return next(method for method in methods if method.name.startswith(DIFFUSION))
 
 
@@ -116,13 +116,13 @@ def samples_of(source: FlowSource, split: str, limit: int | None) -> list[int]:
 
 
 def _sample(source: FlowSource, index: int, surfaces: Surfaces) -> Sample:
-    """One sample, with its stored fibre surfaces or with those that its mask shows."""
+    """Return a sample with its stored fibre surfaces, or with the surfaces that its mask shows."""
     sample = source.sample(index)
     return of_mask(sample) if surfaces == "estimated" else sample
 
 
 def summarised(warnings: Counter[str]) -> Iterable[str]:
-    """Yield warnings that differ in their numbers alone once, with how often they came."""
+    """Yield every warning once with its count; warnings that differ in their numbers alone count as one."""
     kinds: dict[str, list[str]] = {}
     for warning in warnings:
         kinds.setdefault(re.sub(r"\d[\d.e+-]*", "#", warning), []).append(warning)
@@ -146,7 +146,7 @@ def _score(method: Method, sample: Sample, predictor: Predictor | None) -> tuple
 
 
 def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
-    """What the recipe drew for a sample; nothing in a data set that does not hold it."""
+    """Return the parameters that the recipe drew for a sample; none where the data set does not store them."""
     numbers = {}
     for name in _PARAMETERS:
         try:
@@ -175,7 +175,7 @@ def refuse_leak(log: dict, source: FlowSource) -> None:
 def of_mask(sample: Sample) -> Sample:
     """Return the sample with its mask for a medium: the same truth, the flow on the stored grid from estimated surfaces.
 
-    Planar and response flow see the mask alone as they are.
+    The planar and the response flow use the mask alone, so they stay.
 
     Raises:
         InvalidInputError: with the estimated surfaces nothing percolates.

@@ -1,4 +1,4 @@
-"""Which media a model knows: descriptors of data sets, and how well their distance tells foreign media."""
+"""Novelty of data sets: descriptors of their media, and how well the distance to the training media separates them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Familiarity:
     """How far media are from those that a model was trained on.
 
     Attributes:
-        novelty: what measures the distance, and the limit above which a medium is called unlike the training media.
+        novelty: measures the distance; above its limit a medium counts as unlike the training media.
         name: name of the data set whose test split is familiar.
         tested: (media, descriptors) of its test split.
         foreign: (media, descriptors) of every other data set, by its name.
@@ -89,7 +89,7 @@ def measure_novelty(
         against: data sets that are foreign, all of their samples (up to the limit).
         limit: only the first samples of every data set.
         device: where the model would compute; its distances need no network.
-        watch: called with what is measured and the numbers of finished and of all samples.
+        watch: called with the name of the step and the numbers of finished and of all samples.
 
     Raises:
         InvalidInputError: a model without novelty, nothing to compare with, or two data sets of one name.

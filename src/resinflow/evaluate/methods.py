@@ -1,4 +1,4 @@
-"""The rows of an evaluation: every way to obtain the flow of a sample, by name."""
+"""The rows of an evaluation. Each row is a method that gives the flow of a sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CROSS = "D3D(E2D), no diffusion"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method gives for one sample.
+    """The result of a method for one sample.
 
     Attributes:
         flow: its flow.
@@ -39,7 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Method:
-    """One row: its name, what makes its flow, and whether that is work whose memory is worth measuring."""
+    """One row of an evaluation.
+
+    Attributes:
+        name: title of the row.
+        run: returns the flow of a sample.
+        works: whether the method computes; only then its memory is measured.
+    """
 
     name: str
     run: Callable[[Sample], Outcome]
@@ -89,7 +95,7 @@ def start_of(sample: Sample, predictor: Predictor) -> StartFlows:
 
 
 def at_rest(sample: Sample) -> FlowField:
-    """Return no flow at all, the row that shows what a score of an empty prediction is."""
+    """Return a flow at rest: its scores are those of an empty prediction."""
     planar = sample.planar
     return replace(planar, velocity=np.zeros_like(planar.velocity), pressure=np.zeros_like(planar.pressure), report=None)
 
@@ -122,7 +128,7 @@ def choice_name(choice: SamplingOptions) -> str:
 
 
 def _choice(sampler: Sampler | None, steps: int | None, eta: float | None) -> SamplingOptions:
-    """The options that are not None."""
+    """Return the options that are not None."""
     choice: SamplingOptions = {}
     if sampler is not None:
         choice["sampler"] = sampler
@@ -143,7 +149,7 @@ def _diffusion_methods(predictor: Predictor, options: EvaluationOptions) -> list
 
 
 def _start_methods(solved: bool) -> list[Method]:
-    """The flows that are known before; solved anew where their time is asked for."""
+    """Return the rows of the start flows: as the data set stores them, or ``solved`` again to measure their time."""
     solvers: dict[str, tuple[Callable[..., FlowField], Callable[[Sample], FlowField]]] = {
         PLANAR: (planar_flow, lambda sample: sample.planar),
         "response flow": (response_flow, lambda sample: sample.response),
@@ -159,7 +165,7 @@ def _start_methods(solved: bool) -> list[Method]:
 
 
 def _grid_method(solved: bool) -> Method:
-    """The solver on the stored grid, where the truth comes from a finer one."""
+    """Return the row of the solver on the stored grid; the truth comes from a finer grid."""
     if solved:
         return Method(GRID, lambda sample: Outcome(_again(grid_flow, sample)))
     return Method(GRID, lambda sample: Outcome(sample.base("grid")), works=False)
@@ -171,14 +177,14 @@ def _again(solver: Callable[..., FlowField], sample: Sample) -> FlowField:
 
 
 def _baseline_methods(options: EvaluationOptions) -> list[Method]:
-    """Further models by NAME=DIRECTORY, each with its own way to sample."""
+    """Return a row for each further model NAME=DIRECTORY; each samples in its own way."""
 
     def method(option: str) -> Method:
         name, mark, directory = option.partition("=")
         if not (mark and name and directory):
             raise InvalidInputError(f"--baseline is {option!r}; needed: NAME=DIRECTORY of a model.")
         model = load_model(directory, options.device)
-        samples = options.samples if "samples" in model.choices else None  # nothing is drawn by a deterministic one
+        samples = options.samples if "samples" in model.choices else None  # a deterministic model has no samples
         return Method(name, lambda sample: draw(model, sample, Sampling(samples=samples, seed=options.seed)))
 
     return [method(option) for option in options.baseline]

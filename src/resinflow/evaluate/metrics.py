@@ -1,4 +1,4 @@
-"""How far a flow is from the true one: pure functions on a pair of flow fields of the same medium."""
+"""Errors of a flow against the true flow: pure functions of two flow fields in the same medium."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.evaluate.conservation import PhysicsCheck, check_physics
-from resinflow.flow import COMPONENTS, FlowField, InvalidInputError, ratio
+from resinflow.flow import FlowField, InvalidInputError, ratio
 
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""
 
-_ABSENT = 1e-3  # of the velocity norm: a component below it is what a solver leaves of a zero, and no error is relative to it
+_ABSENT = 1e-3  # of the velocity norm: a smaller component is a zero with the solver's error, and has no relative error
 _SAME = 1e-6  # relative difference up to which two pressure drops or viscosities are the same
 _Formula = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
@@ -31,15 +31,15 @@ class ByComponent:
 
     def to_dict(self, name: str) -> dict[str, float]:
         """Return ``{name, name_x, name_y, name_z}``."""
-        return {name: self.total, **{f"{name}_{component}": getattr(self, component) for component in COMPONENTS}}
+        return {name: self.total, f"{name}_x": self.x, f"{name}_y": self.y, f"{name}_z": self.z}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every number that says how good a prediction is, over the fluid voxels; NaN where a number has no meaning.
+    """All scores of a prediction, over the fluid voxels; NaN where a number has no meaning.
 
-    A relative number of a component that the true flow lacks (vz of a single extruded slice) is NaN: nothing can be relative
-    to it. What the prediction puts there still counts in the total, in ``mae`` and in ``rmse``.
+    The true flow may lack a component (vz of a single extruded slice). Its relative numbers are NaN. The prediction of that
+    component still counts in the total, in ``mae`` and in ``rmse``.
 
     Attributes:
         relative_l2: norm of the error over norm of the truth.
@@ -53,8 +53,8 @@ class Comparison:
         permeability_error: |K - true K| / true K.
         permeability_bias: (K - true K) / true K.
         pressure_error: relative L2 error of the pressure (:func:`pressure_error`).
-        physics: what the prediction violates.
-        seconds: what the prediction took, if its report says so.
+        physics: violations of the physics by the prediction.
+        seconds: wall time of the prediction, None if its report has none.
     """
 
     relative_l2: ByComponent
@@ -78,12 +78,21 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers flat by name (``relative_l2``, ``relative_l2_x``, ..., ``divergence``, ``seconds``)."""
-        values: dict[str, Any] = {}
-        for name in ("relative_l2", "mae", "rmse", "nmae", "cosine"):
-            values |= getattr(self, name).to_dict(name)
-        for name in ("top_speed_iou", "permeability", "true_permeability", "permeability_error", "permeability_bias"):
-            values[name] = getattr(self, name)
-        return {**values, "pressure_error": self.pressure_error, **self.physics.to_dict(), "seconds": self.seconds}
+        return {
+            **self.relative_l2.to_dict("relative_l2"),
+            **self.mae.to_dict("mae"),
+            **self.rmse.to_dict("rmse"),
+            **self.nmae.to_dict("nmae"),
+            **self.cosine.to_dict("cosine"),
+            "top_speed_iou": self.top_speed_iou,
+            "permeability": self.permeability,
+            "true_permeability": self.true_permeability,
+            "permeability_error": self.permeability_error,
+            "permeability_bias": self.permeability_bias,
+            "pressure_error": self.pressure_error,
+            **self.physics.to_dict(),
+            "seconds": self.seconds,
+        }
 
     def __str__(self) -> str:
         error = self.relative_l2
@@ -138,8 +147,10 @@ def check_comparable(prediction: FlowField, truth: FlowField) -> None:
         raise InvalidInputError(
             f"the prediction flows along {prediction.axis}, the truth along {truth.axis}; needed: the same axis."
         )
-    for name, unit in (("pressure_drop", "Pa"), ("viscosity", "Pa s")):
-        value, needed = getattr(prediction, name), getattr(truth, name)
+    for name, unit, value, needed in (
+        ("pressure_drop", "Pa", prediction.pressure_drop, truth.pressure_drop),
+        ("viscosity", "Pa s", prediction.viscosity, truth.viscosity),
+    ):
         if not np.isclose(value, needed, rtol=_SAME, atol=0.0):
             raise InvalidInputError(
                 f"the prediction's {name} is {value:g} {unit}; needed: the truth's {needed:g} {unit}. Predict with that value."
@@ -178,8 +189,8 @@ def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP
     """Intersection over union of the fastest ``fraction`` of the fluid voxels of either field; NaN without fluid.
 
     Each set weighs exactly ``fraction`` of the voxels (rounded to whole ones, at least one): voxels tied at the threshold
-    share what is left in equal parts, and the index is the weighted one, sum(min) / sum(max). So equal fields give 1, and a
-    constant field the value of chance, fraction / (2 - fraction), whatever the order of the voxels.
+    share the rest in equal parts, and the index is weighted: sum(min) / sum(max). Equal fields give 1. A constant field gives
+    the value of chance, fraction / (2 - fraction), in any order of the voxels.
     """
     check_comparable(prediction, truth)
     fluid = truth.microstructure.fluid
@@ -192,7 +203,7 @@ def top_speed_iou(prediction: FlowField, truth: FlowField, fraction: float = TOP
 def pressure_error(prediction: FlowField, truth: FlowField) -> float:
     """Relative L2 error of the pressure over the fluid voxels; NaN if the true pressure is uniform.
 
-    Pressure is fixed up to a constant, which drives nothing: the mean over the fluid voxels is taken off both fields first.
+    A constant pressure drives nothing: the function first subtracts the mean over the fluid voxels from both fields.
     """
     check_comparable(prediction, truth)
     fluid = truth.microstructure.fluid

@@ -1,4 +1,4 @@
-"""Inference of a model's VAE alone: D2D(E2D), D3D(E3D) or D3D(E2D), and whether it keeps vz."""
+"""Reconstructions by the VAE of a model alone, D2D(E2D), D3D(E3D) or D3D(E2D): their scores, and whether they keep vz."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def examples(reconstructions: Sequence[Reconstruction]) -> list[Reconstruction]:
 
 
 def _answer(components: Mapping[Axis, Mapping[str, float]], mode: Mode) -> str:
-    """Whether vz collapses, in words; by the medians over the samples."""
+    """Return in words whether vz collapses, by the medians over the samples."""
     if mode == "2d":
         return "the planar flow has no vz, so nothing can collapse; see vx and vy"
     amplitude, correlation = (components["z"][name] for name in ("amplitude_ratio", "correlation"))

@@ -59,11 +59,14 @@ def evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what was evaluated and the statistics of every number by method, as plain types."""
+    """Return model, data and split of an evaluation with the statistics of every number by method, as plain types."""
     worse = evaluation.worse_than_planar()
     ensembles = evaluation.ensembles()
     return {
-        **{name: getattr(evaluation, name) for name in ("model", "data", "split", "main")},
+        "model": evaluation.model,
+        "data": evaluation.data,
+        "split": evaluation.split,
+        "main": evaluation.main,
         "samples": [traits.index for traits in evaluation.traits],
         "notes": list(evaluation.notes),
         "methods": {

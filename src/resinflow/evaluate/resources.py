@@ -1,4 +1,4 @@
-"""How much memory a piece of work took, measured by the kernel."""
+"""Peak memory of this process, as the kernel of Linux measures it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a score tell foreign media from familiar ones: receiver operating characteristic."""
+"""Receiver operating characteristic: how well a score separates foreign media from familiar ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def roc_curve(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> 
 def roc_area(familiar: NDArray[np.floating], foreign: NDArray[np.floating]) -> float:
     """Return the area under the curve: the probability that a foreign case scores above a familiar one, ties counted half.
 
-    The Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143, 29-36): 0.5 for a score that knows nothing.
+    The Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143, 29-36): 0.5 for a score without information.
 
     Args:
         familiar: (n,), scores of familiar cases.

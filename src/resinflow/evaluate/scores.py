@@ -1,4 +1,4 @@
-"""What an evaluation found: the scores of every method on every sample of a split, and what each sample is like."""
+"""The result of an evaluation: scores of every method on every sample of a split, and the traits of each sample."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from resinflow.evaluate.metrics import Comparison
 from resinflow.flow import FlowField
 
 PLANAR = "planar flow"
-"""The method that every model must beat: its own input."""
+"""The input of every model. A model must have smaller errors."""
 _ENSEMBLE = ("crps", "normalised_crps", "coverage", "nominal_coverage", "spread_skill", "samples")
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What a sample is like, to see on which media a method errs.
+    """Properties of a sample that the errors of a method may depend on.
 
     Attributes:
         index: its number in the data set.
         porosity: fluid volume over box volume.
         cross_flow: RMS vz over RMS vx of the true flow; 0 where planar flow is exact.
-        parameters: what the recipe drew for it (e.g. ``misalignment`` in degrees), where the data set holds it.
+        parameters: values that the recipe drew for it (e.g. ``misalignment`` in degrees), where the data set holds it.
     """
 
     index: int
@@ -46,7 +46,8 @@ class Score:
     Attributes:
         comparison: errors of its flow.
         ensemble: calibration of its samples, None for a single flow.
-        peak_memory: largest resident memory of the process while it ran, bytes; None if nothing ran or nobody measured.
+        peak_memory: largest resident memory of the process during the work, bytes; None if the method computes nothing or the
+            system cannot measure it.
     """
 
     comparison: Comparison
@@ -72,7 +73,7 @@ class Evaluation:
         traits: of every sample.
         scores: method to scores.
         main: the method that the evaluation is about.
-        notes: what a careful reader must know.
+        notes: remarks on the evaluation, such as warnings of the flows.
     """
 
     model: str
@@ -98,7 +99,7 @@ class Evaluation:
         return np.argsort(self.column(self.main, "relative_l2"), kind="stable")
 
     def ensembles(self) -> dict[str, list[EnsembleScores]]:
-        """Return the methods that gave several samples, with their calibration."""
+        """Return the scores of the ensembles, by method; methods without an ensemble are absent."""
         ensembles = {name: [score.ensemble for score in scores if score.ensemble] for name, scores in self.scores.items()}
         return {name: scores for name, scores in ensembles.items() if scores}
 

@@ -1,4 +1,4 @@
-"""Calibration of the spread between samples: laws fitted by minimum CRPS, and how well a spread tells the error."""
+"""Calibration of the spread between samples: laws of minimum CRPS, and scores of a spread against the error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from resinflow.flow import LEVEL, REACH, InvalidInputError, RelativeSpread, Spread
 
 _FEWEST = 20
-"""Cases that a fit needs: the 90 % interval then leaves two outside."""
+"""Smallest number of cases of a fit: two of them are then outside the 90 % interval."""
 _FOLDS = 5
 _GAIN = 0.01
-"""A feature must lower the cross-validated CRPS by this share to be used: below it is chance."""
+"""The fit uses a feature only if it lowers the cross-validated CRPS by this share; a smaller gain is chance."""
 _RIDGE = 1e-3
 """Pull of the coefficients of standardised features to zero, in units of the mean CRPS: keeps few cases from extremes."""
 
@@ -24,7 +24,7 @@ _Law = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.flo
 
 @dataclass(frozen=True)
 class SpreadScores:
-    """How well deviations tell the errors, of one sample or of many.
+    """Scores of deviations against errors, of one sample or of many.
 
     Attributes:
         crps: mean CRPS of normal distributions with these deviations; the mean absolute error if they were zero.
@@ -78,8 +78,8 @@ def score_spread(deviations: NDArray[np.floating], errors: NDArray[np.floating])
 def fit_spread(spread: NDArray[np.floating], errors: NDArray[np.floating]) -> Spread:
     """Return the law ``sqrt((factor spread)^2 + floor^2)`` whose central 90 % interval covers 90 % of the errors.
 
-    Factor and floor are those of minimum mean CRPS; then both are multiplied by one number, so that the interval covers what
-    it says whatever the shape of the errors' distribution.
+    Factor and floor are those of minimum mean CRPS; then both are multiplied by one number, so that the interval covers 90 %
+    of the errors for any shape of their distribution.
 
     Args:
         spread: deviations between the samples, in units of the sample's field.
@@ -108,9 +108,9 @@ def fit_spread(spread: NDArray[np.floating], errors: NDArray[np.floating]) -> Sp
 def fit_relative_spread(features: NDArray[np.floating], errors: NDArray[np.floating]) -> RelativeSpread:
     """Return the log-linear law of relative errors whose central 90 % interval covers 90 % of them.
 
-    Coefficients of minimum mean CRPS, then the constant moved so that the interval covers what it says. Features that do not
-    lower the cross-validated CRPS have the coefficient 0: they are taken one by one, the best first, as long as each lowers
-    it by more than one per cent.
+    The coefficients have minimum mean CRPS; then the constant moves so that the interval covers 90 %. The fit adds features
+    one by one, the best first, as long as each lowers the cross-validated CRPS by more than one per cent. All others have the
+    coefficient 0.
 
     Args:
         features: (cases, features), what the spread may depend on.
@@ -143,7 +143,7 @@ def fit_relative_spread(features: NDArray[np.floating], errors: NDArray[np.float
 
 
 def _cross_validated(table: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
-    """Mean CRPS of every fold under the law of the others."""
+    """Return the mean CRPS over all folds, each under the law of the other folds."""
     folds = np.arange(len(errors)) % _FOLDS
     scores = np.empty(len(errors))
     for fold in range(_FOLDS):

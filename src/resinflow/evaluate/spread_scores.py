@@ -1,4 +1,4 @@
-"""Does the spread that a prediction gives tell its error, in velocity and in K, before and after calibration."""
+"""Scores of the spread of a prediction against its error, in velocity and in K."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FlowSpread:
 
 
 def score_flow_spread(flow: FlowField, truth: FlowField) -> FlowSpread:
-    """Return how well ``velocity_std`` and the spread of K of a prediction tell its error.
+    """Return the scores of ``velocity_std`` and of the spread of K of a prediction against its errors.
 
     The spread of K is that of its 90 % interval, or of its samples where it has none.
 

@@ -75,7 +75,7 @@ COST_CAPTION = (
 
 
 class Scored(Protocol):
-    """What a table is made of: numbers by name, None for those that do not exist."""
+    """Scores of one sample: numbers by name, None for those that do not exist."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers flat by name."""
@@ -121,7 +121,7 @@ class TextTable:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One way to obtain the flow, and what came out.
+    """The result of one way to obtain the flow.
 
     Attributes:
         method: its name.
@@ -192,7 +192,7 @@ def component_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
 
 
 def cost_rows(scores: Mapping[str, Sequence[Scored]]) -> TextTable:
-    """Return time and memory of the methods of which either is known, one row each."""
+    """Return time and memory of the methods that have either, one row each."""
     return _one_row_each(scores, _COST_COLUMNS, COST_CAPTION)
 
 
@@ -227,7 +227,7 @@ def flow_spreads(scores: Sequence[Score]) -> Mapping[str, list[FlowSpread]]:
 
 
 def _one_row_each(scores: Mapping[str, Sequence[Scored]], columns: Mapping[str, tuple[str, str]], caption: str) -> TextTable:
-    """The methods for which any number of ``columns`` exists."""
+    """Return the methods for which any number of ``columns`` exists, one row each."""
     rows = []
     for method, samples in scores.items():
         numbers = summary(samples)

@@ -1,4 +1,4 @@
-"""The training that a trial of a search is: one stage, judged by its smallest validation loss."""
+"""The objective of a search: it trains one stage and returns the smallest validation loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from resinflow.train.record import weights_of
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """One training that an objective is asked for.
+    """The training of one trial.
 
     Attributes:
         recipe: the training recipe.
@@ -48,8 +48,8 @@ Objective = Callable[[TrialSetup], float]
 class StageObjective:
     """Trains the stage of a trial and returns its smallest validation loss.
 
-    Earlier stages are copied from a run or trained too, on the same fold. What training prints goes to ``log.txt`` in the
-    trial's folder; weights and checkpoints are removed when the loss is there.
+    Earlier stages are copied from a run or trained too, on the same fold. The output of a training goes to ``log.txt`` in
+    the trial's folder. The objective removes weights and checkpoints once it has the loss.
 
     Attributes:
         data: the data set.
@@ -64,7 +64,7 @@ class StageObjective:
     device: Device = "auto"
 
     def __call__(self, setup: TrialSetup) -> float:
-        """Return the smallest validation loss of the stage; one that stands in the folder already is not trained for again.
+        """Return the smallest validation loss of the stage; a loss that the folder already holds needs no training.
 
         Raises:
             InvalidInputError: ``start`` lacks an earlier stage, the data cannot be used, or no epoch has a finite loss.
@@ -77,7 +77,7 @@ class StageObjective:
             try:
                 with logged(setup.folder / "log.txt"):
                     self._train(setup)
-            except Exception:  # stopped early or failed: not taken up again, unlike an interrupted one
+            except Exception:  # a trial that stopped early or failed never resumes; an interrupted one does
                 self._clear(setup.folder)
                 raise
             result = {"loss": best_validation_loss(setup.folder, setup.stage), "recipe": recipe}
@@ -132,7 +132,7 @@ def check_start(start: Path, stage: StageName) -> None:
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Send what is printed to a file: bars and warnings of a single training would cover the progress of the search."""
+    """Send the output of a training to a file; its bars and warnings would cover the progress of the search."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         yield

@@ -39,7 +39,7 @@ _WIDE = 10.0
 
 @dataclass(frozen=True)
 class TrialRow:
-    """What has come out for one point.
+    """The result of one point.
 
     Attributes:
         number: of the point, which names its folder; of a grid the place in it.
@@ -48,8 +48,8 @@ class TrialRow:
         spread: standard deviation over the folds, None for a single one.
         parameters: dotted keys of the training recipe and their values.
         seconds: wall time of the trial that counts.
-        attempts: trials that were begun for the point.
-        error: what a failed one raised.
+        attempts: number of trials that started for the point.
+        error: message of the exception of a failed trial.
     """
 
     number: int
@@ -63,7 +63,7 @@ class TrialRow:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be tried."""
+        """Whether the point needs no further trial."""
         return self.state in ("complete", "pruned", "failed")
 
     @property
@@ -80,7 +80,7 @@ class TrialRow:
 
 
 def rows_of(plan: SearchPlan, trials: Sequence[FrozenTrial]) -> list[TrialRow]:
-    """Return one row a point that was begun, by number."""
+    """Return one row for every point that has a trial, by number."""
     return [_row(plan, point, attempts) for point, attempts in sorted(trials_by_point(trials).items())]
 
 

@@ -145,7 +145,7 @@ class SharedStudy:
         return decode_values(self.plan, {key: _suggest(key, axis, trial) for key, axis in self.plan.axes.items()})
 
     def _fail_stale_trials(self) -> None:
-        """Let the trials of dead processes fail, those included that died before the first sign of life: Optuna misses them."""
+        """Mark the trials of dead processes as failed, also those without any sign of life, which Optuna misses."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             optuna.storages.fail_stale_trials(self.study)

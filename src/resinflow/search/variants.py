@@ -1,8 +1,8 @@
 """Variants of a training recipe: each is trained from the first stage that it changes, and scored, in a folder of its own.
 
 Every variant has a run directory, ``NAME`` or ``NAME/seed-SEED``, with the scores of its model in it. A variant
-whose scores are there is finished, and one that was interrupted goes on: the variants are the points of a search that
-remembers by these folders.
+whose scores are there is finished, and one that was interrupted goes on: the variants are the points of a search,
+and these folders are its memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from resinflow.train import MACHINE_OPTIONS
 from resinflow.train.record import MODEL, record_run, result_of, weights_of
 
 REFERENCE = "reference"
-"""The variant that changes nothing; the others take the stages from it that they do not change."""
+"""The variant without changes. The others adopt its stages that they do not change."""
 DENOISER_OPTIONS = frozenset({"denoiser_blocks", "denoiser_couples_slices", "process", "bridge_noise"})
 """Options of the model that the two stages of the VAE do not know."""
 PREDICTION_OPTIONS = frozenset({"sampler_steps", "samples", "mirror_images"})

@@ -1,4 +1,4 @@
-"""The figure that shows a prediction beside the true and the planar flow."""
+"""The figure of a prediction beside the true and the planar flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of a saved flow: what its suffix and the options ask for."""
+"""A picture of a saved flow. The suffix of the file and the options decide on its kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: how errors are distributed, on which media they are large, and how good K is."""
+"""Figures of an evaluation: the distribution of errors, their dependence on the medium, and K against the true K."""
 
 from __future__ import annotations
 

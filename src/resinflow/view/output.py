@@ -1,4 +1,4 @@
-"""Where pictures go: the suffix is checked before anything is drawn, the file appears whole or not at all."""
+"""Files of pictures: a check of the suffix before any work, and writing in one step."""
 
 from __future__ import annotations
 

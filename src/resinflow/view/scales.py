@@ -1,4 +1,4 @@
-"""Which unit and which colours a field is drawn in."""
+"""Unit and colours of a field in a figure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPREAD = "magma"
 
 _CLIPPED = 99.8  # percentile at which a scale ends: a few voxels in a throat must not darken the rest
 _BACKFLOW = 0.1  # a component that runs backward by less than this part of its largest value reads best from low to high
-_LEAST = 1e-2  # of the largest speed: a component below it is drawn pale, so that what a solver leaves of a zero does not shine
+_LEAST = 1e-2  # of the largest speed: a component below it is drawn pale, so that the solver's error of a zero stays invisible
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The story of a training, read from ``log.json``: ours, or ``log.json`` and ``vae_log.json`` of the published programs.
+"""The history of a training, from our ``log.json`` or from ``log.json`` and ``vae_log.json`` of the published programs.
 
-These files come from anywhere: only JSON is read, its size is bounded, and what is not a list of numbers by epoch is passed
-over. Of the published logs the columns are found by their form (lists of one length in one section), not by a fixed list.
+These files come from anywhere. The reader takes JSON alone, bounds its size, and skips all that is no list of numbers by
+epoch. It recognises the columns of the published logs by their form: lists of one length in one section.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TrainingLog:
 
 
 def read_training_log(path: str | Path) -> TrainingLog:
-    """Read the log of a run, with those stages of the model it started from that it has not trained itself.
+    """Read the log of a run. Stages that the run has not trained come from the log of the model that it started from.
 
     Args:
         path: a log file (.json), or the folder of a run or model with ``log.json``, ``model/log.json`` or ``vae_log.json``.

@@ -49,7 +49,7 @@ def compose_calibration(evaluation: Evaluation) -> Figure:
 
 
 def _draw_samples(evaluation: Evaluation, spread: Axes, coverage: Axes, ranks: Axes) -> None:
-    """What the samples say: spread against error, intervals between two samples, ranks of the truth."""
+    """Draw spread against error, coverage between two samples, and ranks of the truth."""
     ensembles = evaluation.ensembles()
     for number, (method, scores) in enumerate(ensembles.items()):
         colour = colour_of(shown_methods(evaluation), method)
@@ -71,7 +71,7 @@ def _draw_samples(evaluation: Evaluation, spread: Axes, coverage: Axes, ranks: A
 
 
 def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, permeability: Axes) -> None:
-    """What mean and deviation say, as drawn (hollow) and calibrated (filled)."""
+    """Draw reliability and error of the deviations, as drawn (hollow) and calibrated (filled)."""
     for method, scores in evaluation.scores.items():
         colour = colour_of(shown_methods(evaluation), method) if method in shown_methods(evaluation) else "black"
         for kind, spreads in flow_spreads(scores).items():

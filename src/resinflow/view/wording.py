@@ -1,4 +1,4 @@
-"""The words on the figures: permeability, problem and scores."""
+"""Texts on the figures: permeability, problem and scores."""
 
 from __future__ import annotations
 
