@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.evaluate.spread_scores import FlowSpread
 from resinflow.flow import FlowField, InvalidInputError
-
-_NESTED = ("ranks", "sample_spread", "calibrated_spread")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,14 @@ class EnsembleScores:
 
     def to_dict(self) -> dict[str, float]:
         """Return the numbers flat by name, without the ranks."""
-        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NESTED}
+        numbers = {
+            "crps": self.crps,
+            "normalised_crps": self.normalised_crps,
+            "coverage": self.coverage,
+            "nominal_coverage": self.nominal_coverage,
+            "spread_skill": self.spread_skill,
+            "samples": self.samples,
+        }
         for prefix, spread in (("drawn", self.sample_spread), ("calibrated", self.calibrated_spread)):
             numbers |= spread.to_dict(prefix) if spread is not None else {}
         return numbers

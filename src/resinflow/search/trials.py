@@ -253,7 +253,7 @@ class _Worker:
         folder = self._search.folder / plan.place(trial.user_attrs[POINT])
         values: list[float] = []
         for place in range(folds):
-            first = place * getattr(recipe, stage).epochs if place else 0
+            first = place * recipe.options(stage).epochs if place else 0
 
             def report(epoch: int, loss: float, first: int = first) -> None:
                 self._check()

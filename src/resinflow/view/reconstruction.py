@@ -116,18 +116,21 @@ def compose_diagnosis(reconstruction: FlowField, original: FlowField, diagnosis:
     figure = new_figure((12.5, 3.9))
     amplitude, agreement, spectrum = figure.subplots(1, 3)
     slices = np.array([part.slice + 1 for part in diagnosis.slices])
-    true, reconstruction_rms = (
-        np.array([getattr(part, name) for part in diagnosis.slices]) for name in ("true_rms", "found_rms")
-    )
+    true = np.array([part.true_rms for part in diagnosis.slices])
+    reconstruction_rms = np.array([part.found_rms for part in diagnosis.slices])
     unit, size = unit_for(float(max(true.max(initial=0.0), reconstruction_rms.max(initial=0.0))))
     name = f"v{diagnosis.component}"
     for values, label in zip((true, reconstruction_rms), _NAMES, strict=True):
         amplitude.plot(slices, values / size, "o-", ms=4, label=label)
     amplitude.set_ylabel(f"RMS {name}, {unit}", fontsize=_LABEL)
     amplitude.set_ylim(bottom=0.0)
-    for number, key in enumerate(("amplitude_ratio", "correlation", "shrinkage"), start=2):
-        label = {"amplitude_ratio": "amplitude ratio", "shrinkage": "part of the original"}.get(key, key)
-        agreement.plot(slices, [getattr(part, key) for part in diagnosis.slices], "o-", ms=4, color=f"C{number}", label=label)
+    curves = {
+        "amplitude ratio": [part.amplitude_ratio for part in diagnosis.slices],
+        "correlation": [part.correlation for part in diagnosis.slices],
+        "part of the original": [part.shrinkage for part in diagnosis.slices],
+    }
+    for number, (label, values) in enumerate(curves.items(), start=2):
+        agreement.plot(slices, values, "o-", ms=4, color=f"C{number}", label=label)
     agreement.axhline(1.0, color="black", lw=0.8, zorder=0)
     agreement.axhline(0.0, color="black", lw=0.8, ls=":", zorder=0)
     _draw_spectra(spectrum, (original, reconstruction), diagnosis.component)

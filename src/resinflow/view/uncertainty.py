@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.evaluate import LEVELS, Evaluation, FlowSpread, flow_spreads, interval_coverage, mean_ranks, roc_area, roc_curve
+from resinflow.evaluate import LEVELS, Evaluation, flow_spreads, interval_coverage, mean_ranks, roc_area, roc_curve
 from resinflow.flow import InvalidInputError
 from resinflow.view.evaluation_figure import colour_of, shown_methods
 from resinflow.view.panels import add_grid, new_figure
@@ -77,12 +77,17 @@ def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, per
         for kind, spreads in flow_spreads(scores).items():
             fill = colour if _FILLED[kind] else "none"
             marks = {"ms": 4, "color": colour, "markerfacecolor": fill, "alpha": 0.8, "label": f"{method}, {kind}"}
-            for quantity, line in (("velocity", "-"), ("permeability", "--")):
-                shares = np.mean([getattr(spread, f"{quantity}_reliability") for spread in spreads], axis=0)
-                label = f"{'v' if quantity == 'velocity' else 'K'}, {kind}"
-                reliability.plot(LEVELS, shares, f"o{line}", **{**marks, "label": label})
-            for axes, quantity in ((velocity, "velocity"), (permeability, "permeability")):
-                axes.plot(*_spread_and_error(spreads, quantity), "o", **marks)
+            for name, line, shares in (
+                ("v", "-", [spread.velocity_reliability for spread in spreads]),
+                ("K", "--", [spread.permeability_reliability for spread in spreads]),
+            ):
+                label = f"{name}, {kind}"
+                reliability.plot(LEVELS, np.mean(shares, axis=0), f"o{line}", **{**marks, "label": label})
+            for axes, totals in (
+                (velocity, [spread.velocity for spread in spreads]),
+                (permeability, [spread.permeability for spread in spreads]),
+            ):
+                axes.plot([total.spread for total in totals], [total.error for total in totals], "o", **marks)
     reliability.plot([0, 1], [0, 1], color="black", lw=0.8, zorder=0)
     reliability.set_xlabel("probability of the central interval (mean and deviation)", fontsize=_LABEL)
     reliability.set_ylabel("share of true values inside", fontsize=_LABEL)
@@ -96,11 +101,6 @@ def _draw_spreads(evaluation: Evaluation, reliability: Axes, velocity: Axes, per
         axes.set_xlabel("deviation that the prediction gives, same unit", fontsize=_LABEL)
         low, high = (pick(axes.get_xlim()[k], axes.get_ylim()[k]) for k, pick in ((0, min), (1, max)))
         axes.plot([low, high], [low, high], color="black", lw=0.8, zorder=0)
-
-
-def _spread_and_error(spreads: Sequence[FlowSpread], quantity: str) -> tuple[list[float], list[float]]:
-    scores = [getattr(spread, quantity) for spread in spreads]
-    return [score.spread for score in scores], [score.error for score in scores]
 
 
 def _finish_spread(axes: Axes) -> None:

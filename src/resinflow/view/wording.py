@@ -30,7 +30,7 @@ def describe_drive(flow: FlowField) -> str:
 def score_lines(name: str, score: Comparison) -> str:
     """Return the relative errors of the flow ``name``, one a line."""
     error = score.relative_l2
-    parts = [f"v{c} {_percent(getattr(error, c))}" for c in "xyz"]
+    parts = [f"v{name} {_percent(value)}" for name, value in (("x", error.x), ("y", error.y), ("z", error.z))]
     lines = [
         f"{name}, relative errors",
         f"velocity (L2)  {_percent(error.total)}",
