@@ -186,7 +186,7 @@ def first_changed_stage(reference: LatentRecipe, variant: LatentRecipe) -> Stage
     if (reference.seed, reference.samples) != (variant.seed, variant.samples) or model - DENOISER_OPTIONS - PREDICTION_OPTIONS:
         return STAGES[0]
     for stage in STAGES:
-        before, after = (recipe.options(stage).model_dump(exclude=MACHINE_OPTIONS) for recipe in (reference, variant))
+        before, after = (recipe.options(stage).model_dump(exclude=set(MACHINE_OPTIONS)) for recipe in (reference, variant))
         if before != after or (stage == STAGES[-1] and model & DENOISER_OPTIONS):
             return stage
     return None
