@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from resinflow.data.mirror import turn_x_onto_y, turn_y_onto_x
+from resinflow.data.published.layout import turn_x_onto_y, turn_y_onto_x
 from resinflow.data.published.read import import_published
 from resinflow.data.published.tensors import open_tensor, write_tensor
 from resinflow.data.published.write import export_published

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resinflow.data.check_flow import check_flows, check_medium
 from resinflow.data.division import SPLITS, Division, canonical_fingerprint, draw_division
 from resinflow.data.schema import ALL_FIELDS, FIELDS, REQUIRED
+from resinflow.data.source import Watch, watched
 from resinflow.data.store import FlowStore
 from resinflow.flow import InvalidInputError
 
@@ -25,7 +26,7 @@ class Fault:
         return f"{where}: {self.cause}: {self.detail}"
 
 
-def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = None) -> list[Fault]:
+def check_store(store: FlowStore, *, watch: Watch | None = None) -> list[Fault]:
     """Return all faults of a data set; an empty list is a clean bill.
 
     Checked: the schema; of every sample that it is there and readable, that all numbers are finite, that mask and spacing are
@@ -43,7 +44,7 @@ def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = 
         return faults
     complete = store.complete
     prints: list[str | None] = []
-    for index in range(len(store)):
+    for index in watched(range(len(store)), watch, len(store)):
         fingerprint = None
         if complete[index]:
             in_sample, fingerprint = _sample_faults(store, index)
@@ -51,8 +52,6 @@ def check_store(store: FlowStore, *, watch: Callable[[int, int], None] | None = 
         else:
             faults.append(Fault(index, "missing", "the sample was never finished; run the command that makes it again"))
         prints.append(fingerprint)
-        if watch:
-            watch(index + 1, len(store))
     return faults + _duplicate_faults(store, prints) + _split_faults(store, prints)
 
 

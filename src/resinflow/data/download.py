@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -36,6 +37,8 @@ _PAUSE = 1.0
 _PIECE = 1 << 16
 _PARTIAL = 206
 _OUT_OF_RANGE = 416
+_DIGESTS = ("md5", "sha1", "sha256", "sha512")
+"""Kinds of checksums that a record may give."""
 
 Watch = Callable[[int, int], None]
 """Called with the numbers of bytes that are there and of all bytes."""
@@ -47,13 +50,13 @@ class DownloadError(ResinflowError, OSError):
 
 @dataclass(frozen=True)
 class Record:
-    """A published record and which of its files are wanted.
+    """A published record, and which of its files are downloaded.
 
     Attributes:
         number: of the record.
-        include: pattern of file names.
-        exclude: pattern of file names that are left out.
-        content: what it holds, in a few words.
+        include: pattern of the names of the files that are downloaded.
+        exclude: pattern of names that are left out all the same.
+        content: what the record holds, in a few words.
     """
 
     number: str
@@ -67,7 +70,7 @@ class Record:
         return f"10.5281/zenodo.{self.number}"
 
     def wants(self, name: str) -> bool:
-        """Return whether the file ``name`` is one of the wanted."""
+        """Return whether the file ``name`` is to be downloaded."""
         return fnmatch(name, self.include) and not fnmatch(name, self.exclude)
 
 
@@ -88,7 +91,7 @@ def named_record(records: Mapping[str, Record], name: str) -> Record:
         InvalidInputError: another name; the message lists those that there are.
     """
     if name not in records:
-        names = "; ".join(f"{known} ({record.content})" for known, record in records.items())
+        names = "; ".join(f"{other} ({record.content})" for other, record in records.items())
         raise InvalidInputError(f"{name!r} is no known record; known: {names}.")
     return records[name]
 
@@ -109,8 +112,8 @@ class Download:
 
     Attributes:
         files: the files of the record.
-        folders: what zip archives were unpacked to.
-        verified: False if the record could not be reached and files put there by hand were taken as they are.
+        folders: the folders that zip archives were unpacked to.
+        verified: False if the record could not be reached, so that files put there by hand were taken without a check.
     """
 
     files: tuple[Path, ...]
@@ -121,10 +124,10 @@ class Download:
 def download_record(
     record: Record, folder: str | Path, *, base_url: str = BASE_URL, unpack: bool = True, watch: Watch | None = None
 ) -> Download:
-    """Download the wanted files of a record into ``folder`` and unpack zip archives beside them.
+    """Download files of a record into ``folder`` and unpack zip archives beside them.
 
-    A file appears under its name only when it is whole and has the record's checksum; one that is there already with this
-    checksum is kept. A broken connection is taken up again where it broke, within a call and by the next call.
+    A file appears under its name only when it is whole and has the record's checksum. A file that is there already with this
+    checksum stays. A broken connection is taken up again where it broke, within a call and by the next call.
 
     Raises:
         DownloadError: no connection, no such record, or a server that gives up; the message says where to put
@@ -144,7 +147,7 @@ def download_record(
         check_free_space(folder, sum(_remaining(file, folder) for file in remote), f"download {record.doi}")
         files, before = [], 0
         for file in remote:
-            files.append(_fetch(file, folder, lambda done, before=before: watch(before + done, total) if watch else None))
+            files.append(_fetch(file, folder, lambda size, before=before: watch(before + size, total) if watch else None))
             before += file.size
             if watch:
                 watch(before, total)
@@ -152,7 +155,7 @@ def download_record(
 
 
 def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
-    """Return the wanted files of a record, by name, as its server lists them.
+    """Return the files to download, ordered by name, as the record's server lists them.
 
     Raises:
         DownloadError: no connection, no such record, or an answer that is no file list.
@@ -177,7 +180,8 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
     for file in files:
         if not is_safe_name(file.name) or "/" in file.name:
             raise InvalidInputError(f"{url} names a file {file.name!r}, which lies outside the folder; needed: plain names.")
-        if not file.checksum.partition(":")[2]:
+        kind, _, digest = file.checksum.partition(":")
+        if kind not in _DIGESTS or not digest:
             raise InvalidInputError(f"{url} gives no checksum for {file.name}; needed: one, to know what arrived.")
     if not files:
         raise DownloadError(f"{url} lists no file {record.include}")
@@ -185,26 +189,26 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
 
 
 def _fetch(file: RemoteFile, folder: Path, watch: Callable[[int], None]) -> Path:
-    """Bring one file to the folder; pooch compares checksums and puts it in place in one step."""
-    import pooch
-
-    def download(url: str, output: str, _: Any) -> None:
-        part = _part(file, folder)
-        _resume(url, part, file.size, watch)
-        os.replace(part, output)
-
-    pooch.get_logger().setLevel("ERROR")
-    try:
-        downloader: Any = download  # pooch's own annotation describes its processors
-        pooch.retrieve(file.url, file.checksum, fname=file.name, path=folder, downloader=downloader)
-        return folder / file.name
-    except ValueError as error:
-        if isinstance(error, ResinflowError):
-            raise
+    """Bring one file to the folder, whole and with the record's checksum."""
+    place, part = folder / file.name, _part(file, folder)
+    if place.is_file() and _has_checksum(place, file.checksum):
+        return place
+    folder.mkdir(parents=True, exist_ok=True)
+    _resume(file.url, part, file.size, watch)
+    if not _has_checksum(part, file.checksum):
+        part.unlink()
         raise InvalidInputError(
             f"{file.name} arrived damaged: its checksum is not the record's {file.checksum}; nothing was kept. "
             "Run the command again."
-        ) from None
+        )
+    os.replace(part, place)
+    return place
+
+
+def _has_checksum(path: Path, checksum: str) -> bool:
+    kind, _, digest = checksum.partition(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest() == digest.lower()
 
 
 def _resume(url: str, part: Path, size: int, watch: Callable[[int], None]) -> None:
@@ -214,7 +218,8 @@ def _resume(url: str, part: Path, size: int, watch: Callable[[int], None]) -> No
     reason = ""
     for attempt in range(_ATTEMPTS):
         time.sleep(_PAUSE if attempt else 0)
-        there = part.stat().st_size if part.exists() else 0
+        part.touch()
+        there = part.stat().st_size
         if there == size:
             return
         if there > size:
@@ -296,13 +301,13 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _explained(record: Record, folder: Path, base_url: str) -> Iterator[None]:
-    """Add to a failed download where the files can be put by hand."""
-    wanted = record.include if not record.exclude else f"all files but {record.exclude}"
+    """Add to the error of a failed download where the files can be put by hand."""
+    files = f"all files but {record.exclude}" if record.exclude else record.include
     try:
         yield
     except DownloadError as error:
         raise DownloadError(
-            f"{error}. Without network: fetch {wanted if wanted != '*' else 'its files'} of {base_url}/records/{record.number} "
+            f"{error}. Without network: fetch {files if files != '*' else 'its files'} of {base_url}/records/{record.number} "
             f"(doi {record.doi}) elsewhere, put them into {folder.absolute()} and run the same command again."
         ) from None
 
@@ -310,7 +315,7 @@ def _explained(record: Record, folder: Path, base_url: str) -> Iterator[None]:
 def unpack_zip(archive: Path, target: Path) -> Path:
     """Unpack a zip archive into the folder ``target``, whole or not at all, and return the folder.
 
-    Checksums of all members are verified by the way.
+    The checksum of every member is verified.
 
     Raises:
         InvalidInputError: no zip archive, a damaged one, one whose members would land outside the folder or are links, one
@@ -347,16 +352,16 @@ def check_free_space(target: Path, needed: int, what: str) -> None:
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for member in members:
         name = member.filename
         if not is_safe_name(name):
             raise InvalidInputError(f"{archive} holds {name!r}, which lies outside its folder; needed: plain relative names.")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             raise InvalidInputError(f"{archive} holds {name!r}, a link or device; needed: plain files.")
-        if name in seen:
+        if name in names:
             raise InvalidInputError(f"{archive} holds {name!r} twice; needed: every name once.")
-        seen.add(name)
+        names.add(name)
 
 
 def is_safe_name(name: str) -> bool:

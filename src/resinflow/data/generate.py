@@ -18,6 +18,7 @@ import numpy as np
 from resinflow.data.recipe import DataRecipe, completed_recipe
 from resinflow.data.sample import Sample
 from resinflow.data.schema import FIELDS, GRID_FIELDS
+from resinflow.data.source import Watch, watched
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.flow import ConvergenceError, InvalidInputError, Microstructure, MissingDependencyError
 from resinflow.media import BundleSettings, Fibres, draw_fibres, provenance_of
@@ -38,7 +39,7 @@ def generate(
     workers: int | None = None,
     scheduler: str | None = None,
     dashboard: str | None = None,
-    watch: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
 ) -> FlowStore:
     """Write the data set that ``recipe`` describes, then draw its splits and statistics.
 
@@ -60,14 +61,10 @@ def generate(
     """
     store = _open_or_create(recipe, Path(path))
     missing = np.flatnonzero(~store.complete).tolist()
-    done = len(store) - len(missing)
-    if watch:
-        watch(done, len(store))
     make = partial(_make_and_write, recipe, Path(store.path).absolute())
-    for _ in run_on_workers(make, missing, workers=workers, scheduler=scheduler, dashboard=dashboard):
-        done += 1
-        if watch:
-            watch(done, len(store))
+    samples = run_on_workers(make, missing, workers=workers, scheduler=scheduler, dashboard=dashboard)
+    for _ in watched(samples, watch, len(store), len(store) - len(missing)):
+        pass
     if "splits" not in store.attributes:
         draw_splits(store)
     if "statistics" not in store.attributes:

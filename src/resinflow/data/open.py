@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from resinflow.data.division import Fold
 from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.layout import is_published
-from resinflow.data.source import FlowSource, SourceRecipe, fold_division
+from resinflow.data.source import FlowSource, FlowUnits, SourceRecipe, fold_division
 from resinflow.data.store import FlowStore, locate
 from resinflow.flow import InvalidInputError, read_recipe
 
@@ -15,19 +16,16 @@ from resinflow.flow import InvalidInputError, read_recipe
 def open_flows(
     path: str | Path,
     *,
-    pressure_drop: float | None = None,
-    viscosity: float | None = None,
-    density: float | None = None,
     cache: str | Path | None = None,
+    **units: Unpack[FlowUnits],
 ) -> FlowSource:
     """Open a store (folder or URL), a folder in the published layout, or what a YAML file (:class:`SourceRecipe`) names.
 
     Args:
         path: the data set.
-        pressure_drop: Pa; needed for a published folder that resinflow did not write, and for nothing else.
-        viscosity: Pa s, likewise.
-        density: kg/m^3, likewise, if its pressure is kinematic.
         cache: folder for flows that a published folder lacks and the solver adds; None: memory alone.
+        units: ``pressure_drop`` (Pa), ``viscosity`` (Pa s) and, where the pressure is kinematic, ``density`` (kg/m^3). A
+            published folder that resinflow did not write needs them, and nothing else does.
 
     Raises:
         InvalidInputError: neither layout, a damaged data set or YAML file, or options that contradict the data set.
@@ -43,18 +41,14 @@ def open_flows(
     place = locate(path)
     if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):
         recipe = read_recipe(place, SourceRecipe)
-        named = locate(recipe.path)
-        return open_flows(
-            named if isinstance(named, str) else place.parent / named,
-            pressure_drop=recipe.pressure_drop if pressure_drop is None else pressure_drop,
-            viscosity=recipe.viscosity if viscosity is None else viscosity,
-            density=recipe.density if density is None else density,
-            cache=place.parent / recipe.cache if cache is None and recipe.cache is not None else cache,
-        )
+        target = locate(recipe.path)
+        if cache is None and recipe.cache is not None:
+            cache = place.parent / recipe.cache
+        return open_flows(place.parent / target if isinstance(target, Path) else target, cache=cache, **recipe.units(**units))
     if isinstance(place, Path) and is_published(place):
-        return PublishedFlows(place, pressure_drop=pressure_drop, viscosity=viscosity, density=density, cache=cache)
+        return PublishedFlows(place, cache=cache, **units)
     store = FlowStore.open(place)
-    for name, value in (("pressure_drop", pressure_drop), ("viscosity", viscosity), ("density", density)):
+    for name, value in units.items():
         if value is not None and value != store.attributes.get(name):
             raise InvalidInputError(
                 f"{path} says {name} {store.attributes.get(name)}, the call {value}; needed: the same, or leave it out."

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypedDict, TypeVar, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,39 @@ from pydantic import BaseModel, ConfigDict, Field
 from resinflow.data.division import Division, Fold, canonical_fingerprint, divide_again
 from resinflow.data.info import DataInfo
 from resinflow.data.sample import Sample
-from resinflow.data.statistics import measure_statistics
 from resinflow.flow import InvalidInputError, Microstructure
+
+Item = TypeVar("Item")
+Watch = Callable[[int, int], None]
+"""Called with the numbers of finished and of all items."""
+
+
+def watched(items: Iterable[Item], watch: Watch | None, total: int, finished: int = 0) -> Iterator[Item]:
+    """Yield the items; ``watch`` is called at the start and as soon as the work on an item is finished.
+
+    Args:
+        items: what the caller works on, one after the other.
+        watch: None: nobody watches.
+        total: number of all items, those that were finished before included.
+        finished: number of items that were finished before.
+    """
+    if watch:
+        watch(finished, total)
+    for number, item in enumerate(items, start=finished + 1):
+        yield item
+        if watch:
+            watch(number, total)
+
+
+class FlowUnits(TypedDict, total=False):
+    """Physical numbers that a folder in the published layout does not say of itself, and stores and our own folders do."""
+
+    pressure_drop: float | None
+    """Pa along the flow axis."""
+    viscosity: float | None
+    """Pa s."""
+    density: float | None
+    """kg/m^3 where the stored pressure is kinematic, pressure over density, as OpenFOAM's incompressible solvers give."""
 
 
 class FlowSource(ABC):
@@ -108,7 +140,7 @@ class FlowSource(ABC):
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Statistics of the training samples (:func:`resinflow.data.statistics.measure_statistics`).
+        """Statistics of the training samples (:func:`measure_statistics`).
 
         Those of another division than the data set's own are measured on first use.
 
@@ -145,6 +177,41 @@ class FlowSource(ABC):
         indices = self.indices("train").tolist()
         permeability = np.array([float(self.read("permeability", index)) for index in indices])
         return measure_statistics((self.sample(index) for index in indices), permeability)
+
+
+def measure_statistics(samples: Iterable[Sample], permeability: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the statistics of training samples.
+
+    ``correction_rms``: root mean square over fluid voxels of the 3-D flow minus the response flow, for vx, vy, vz in units of
+    the response flow's RMS speed, and for the pressure in units of the pressure drop. ``correction_rms_grid``: the same against
+    the solver's flow on the stored grid, where the data set has it. ``permeability``: mean, minimum and maximum, m^2.
+
+    Args:
+        samples: read one after the other.
+        permeability: (samples,), m^2, as stored.
+    """
+    squares: dict[str, NDArray[np.float64]] = {}
+    voxels = 0
+    for sample in samples:
+        fluid = sample.truth.microstructure.fluid
+        voxels += int(fluid.sum())
+        for name, base in (("correction_rms", sample.response), ("correction_rms_grid", sample.grid)):
+            if base is None:
+                continue
+            speed = float(np.sqrt((base.velocity**2).sum(axis=0)[fluid].mean()))
+            velocity = (sample.truth.velocity - base.velocity)[:, fluid] / speed
+            pressure = (sample.truth.pressure - base.pressure)[None, fluid] / sample.truth.pressure_drop
+            total = (np.concatenate([velocity, pressure]).astype(np.float64) ** 2).sum(axis=1)
+            squares[name] = squares.get(name, np.zeros(4)) + total
+    return {
+        "samples": len(permeability),
+        **{name: np.sqrt(total / voxels).tolist() for name, total in squares.items()},
+        "permeability": {
+            "mean": float(permeability.mean()),
+            "min": float(permeability.min()),
+            "max": float(permeability.max()),
+        },
+    }
 
 
 def fold_division(source: FlowSource, fold: Fold) -> Division:
@@ -184,6 +251,11 @@ class SourceRecipe(BaseModel):
     viscosity: Annotated[float, Field(gt=0)] | None = None
     density: Annotated[float, Field(gt=0)] | None = None
     cache: str | None = None
+
+    def units(self, **units: Unpack[FlowUnits]) -> FlowUnits:
+        """Return the physical numbers of the file, those of a call in the place of its own where they are not None."""
+        own: FlowUnits = {"pressure_drop": self.pressure_drop, "viscosity": self.viscosity, "density": self.density}
+        return own | cast(FlowUnits, {name: value for name, value in units.items() if value is not None})
 
 
 def data_fingerprint(source: FlowSource) -> str:

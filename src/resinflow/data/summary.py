@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from resinflow.data.division import SPLITS
 from resinflow.data.sample import Sample
-from resinflow.data.source import FlowSource
+from resinflow.data.source import FlowSource, Watch, watched
 from resinflow.flow import FlowField
 
 
@@ -47,7 +46,7 @@ class DataSummary:
     parts: dict[str, NDArray[np.int64]]
 
 
-def summarise(source: FlowSource, watch: Callable[[int, int], None] | None = None) -> DataSummary:
+def summarise(source: FlowSource, watch: Watch | None = None) -> DataSummary:
     """Read all samples and return their numbers.
 
     Args:
@@ -58,11 +57,7 @@ def summarise(source: FlowSource, watch: Callable[[int, int], None] | None = Non
         InvalidInputError: no split, or a sample that is missing.
     """
     parts = {split: source.indices(split) for split in SPLITS}
-    rows = []
-    for index in range(len(source)):
-        rows.append(sample_numbers(source.sample(index)))
-        if watch:
-            watch(index + 1, len(source))
+    rows = [sample_numbers(source.sample(index)) for index in watched(range(len(source)), watch, len(source))]
     return DataSummary({name: np.array([row[name] for row in rows]) for name in QUANTITIES}, parts)
 
 

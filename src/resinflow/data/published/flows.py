@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from resinflow.data.published.layout import PublishedSet, open_published
 from resinflow.data.published.read import DERIVED, DerivedFlows, published_attributes, published_fields
 from resinflow.data.sample import Sample, medium_from_fields, sample_from_fields
 from resinflow.data.schema import ALL_FIELDS
-from resinflow.data.source import FlowSource
+from resinflow.data.source import FlowSource, FlowUnits
 from resinflow.flow import InvalidInputError, Microstructure
 
 
@@ -30,44 +30,34 @@ class PublishedFlows(FlowSource):
 
     Args:
         path: the folder.
-        pressure_drop: Pa along the flow axis. The published files do not say it; sets that resinflow wrote do.
-        viscosity: Pa s, likewise.
-        density: kg/m^3 if the stored pressure is kinematic (pressure over density).
         cache: folder that keeps solved flows between runs; None: memory alone.
+        units: pressure drop (Pa), viscosity (Pa s) and density (kg/m^3) of a folder that resinflow did not write.
 
     Raises:
         InvalidInputError: a damaged folder, or a missing pressure drop or viscosity.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        pressure_drop: float | None = None,
-        viscosity: float | None = None,
-        density: float | None = None,
-        cache: str | Path | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, *, cache: str | Path | None = None, **units: Unpack[FlowUnits]) -> None:
         super().__init__()
         self.path = Path(path)
-        self._options = {"pressure_drop": pressure_drop, "viscosity": viscosity, "density": density}
+        self._units = units
         self._cache = None if cache is None else Path(cache)
         self._published: PublishedSet = open_published(self.path)
-        self._attributes = published_attributes(self._published, **self._options)
+        self._attributes = published_attributes(self._published, **self._units)
         self._derived = DerivedFlows(self._cache)
 
     def __getstate__(self) -> dict[str, Any]:
         # mapped arrays would travel to other processes value by value: they open the files again instead
         return {
             "path": self.path,
-            "options": self._options,
+            "units": self._units,
             "cache": self._cache,
             "attributes": self._attributes,
             "division": self._division,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        PublishedFlows.__init__(self, state["path"], cache=state["cache"], **state["options"])
+        PublishedFlows.__init__(self, state["path"], cache=state["cache"], **state["units"])
         self._attributes = state["attributes"]
         self._division = state["division"]
 

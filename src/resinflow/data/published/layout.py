@@ -19,9 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.data.mirror import turn_y_onto_x
 from resinflow.data.published.tensors import open_tensor
-from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS, PLANAR_VECTOR, VECTOR
+from resinflow.data.schema import ALL_FIELDS, FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS, PLANAR_VECTOR, VECTOR
 from resinflow.flow import InvalidInputError
 
 CaseAxis = Literal["x", "y"]
@@ -257,3 +256,30 @@ def published_channels(name: str, value: NDArray[Any], components: int) -> NDArr
     else:
         value = value[None]
     return np.moveaxis(value, 0, 1)
+
+
+def turn_y_onto_x(name: str, value: NDArray) -> NDArray:
+    """Return field ``name`` of one sample with y turned onto x: the new x is the old y, the new y runs against the old x.
+
+    Arrays turn with the medium, (vx, vy, vz) becomes (vy, -vx, vz), voxel edges along x and y change places. Fields without
+    direction come back as they are.
+    """
+    return _turned(name, value, turns=1)
+
+
+def turn_x_onto_y(name: str, value: NDArray) -> NDArray:
+    """Undo :func:`turn_y_onto_x`, bit for bit; all fields but vectors have the shape of one sample, as there."""
+    return _turned(name, value, turns=-1)
+
+
+def _turned(name: str, value: NDArray, turns: int) -> NDArray:
+    dims = ALL_FIELDS[name].dims
+    if name == "spacing":
+        return np.asarray(value)[[0, 2, 1]]
+    if dims[-len(GRID) :] != GRID:
+        return value
+    turned = np.rot90(value, turns, axes=(-2, -1))
+    if dims[0] not in (VECTOR, PLANAR_VECTOR):
+        return turned
+    x, y = (turned[1], -turned[0]) if turns == 1 else (-turned[1], turned[0])
+    return np.stack([x, y, *turned[2:]])

@@ -7,7 +7,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 from resinflow.data.published.layout import PERMEABILITY_FILE, PLANAR_FILE, PublishedSet, open_published
 from resinflow.data.sample import medium_from_fields
 from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, REQUIRED
+from resinflow.data.source import FlowUnits, Watch, watched
 from resinflow.data.store import FlowStore
 from resinflow.flow import ConvergenceError, Drive, InvalidInputError, Microstructure, check_positive, replacing
 from resinflow.stokes import planar_flow, response_flow
+
+_UNITS = {"pressure_drop": "Pa", "viscosity": "Pa s", "density": "kg/m^3"}
 
 
 def import_published(
     source: str | Path,
     path: str | Path,
     *,
-    pressure_drop: float | None = None,
-    viscosity: float | None = None,
-    density: float | None = None,
     derive: bool = False,
-    watch: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
+    **units: Unpack[FlowUnits],
 ) -> FlowStore:
     """Write the data set in the folder ``source`` (published layout) as a store at ``path``.
 
@@ -38,27 +39,19 @@ def import_published(
     Args:
         source: the folder with ``x`` and ``y``.
         path: the store, made if absent.
-        pressure_drop: Pa along the flow axis. The published files do not say it; sets that resinflow wrote do.
-        viscosity: Pa s, likewise.
-        density: kg/m^3 if the stored pressure is kinematic (pressure over density), as OpenFOAM's incompressible solvers give.
         derive: add the planar pressure and the response flow, which training needs, with our own solver.
         watch: called with the numbers of complete and of all samples, after every sample.
+        units: pressure drop (Pa), viscosity (Pa s) and density (kg/m^3) of a folder that resinflow did not write.
 
     Raises:
         InvalidInputError: a damaged source, a missing pressure drop or viscosity, or a store of something else at ``path``.
     """
     published = open_published(Path(source))
-    attributes = published_attributes(published, pressure_drop=pressure_drop, viscosity=viscosity, density=density)
+    attributes = published_attributes(published, **units)
     store = _open_or_create(published, Path(path), attributes, derive)
     missing = np.flatnonzero(~store.complete).tolist()
-    done = len(store) - len(missing)
-    if watch:
-        watch(done, len(store))
-    for index in missing:
+    for index in watched(missing, watch, len(store), len(store) - len(missing)):
         store.write_fields(index, _sample_fields(published, index, store))
-        done += 1
-        if watch:
-            watch(done, len(store))
     return store
 
 
@@ -94,26 +87,17 @@ def _sample_fields(published: PublishedSet, index: int, store: FlowStore) -> dic
     return {name: value for name, value in values.items() if store.has(name)}
 
 
-def published_attributes(
-    published: PublishedSet,
-    *,
-    pressure_drop: float | None = None,
-    viscosity: float | None = None,
-    density: float | None = None,
-) -> dict[str, Any]:
+def published_attributes(published: PublishedSet, **units: Unpack[FlowUnits]) -> dict[str, Any]:
     """Return the attributes of the store that holds the same data set.
 
     Args:
         published: the opened set.
-        pressure_drop: Pa along the flow axis. The published files do not say it; sets that resinflow wrote do.
-        viscosity: Pa s, likewise.
-        density: kg/m^3 if the pressure is kinematic (pressure over density).
+        units: pressure drop (Pa), viscosity (Pa s) and density (kg/m^3) of a folder that resinflow did not write.
 
     Raises:
         InvalidInputError: a missing pressure drop or viscosity, or another than the set says.
     """
-    options = {"pressure_drop": (pressure_drop, "Pa"), "viscosity": (viscosity, "Pa s"), "density": (density, "kg/m^3")}
-    values = {name: check_positive(name, value, unit) for name, (value, unit) in options.items() if value is not None}
+    values = {name: check_positive(name, units[name], unit) for name, unit in _UNITS.items() if units.get(name) is not None}
     stored = published.attributes
     if stored is not None:
         for name, value in values.items():
@@ -126,7 +110,7 @@ def published_attributes(
         if name not in values:
             raise InvalidInputError(
                 f"{published.path} does not say its {name.replace('_', ' ')}; needed: --{name.replace('_', '-')} "
-                f"in {options[name][1]}, or {name} in a YAML file that names the folder. It is never guessed: K scales with it."
+                f"in {_UNITS[name]}, or {name} in a YAML file that names the folder. It is never guessed: K scales with it."
             )
     attributes = {**values, "recipe": {"converted_from": _identity(published), "shape": list(published.shape)}}
     attributes["layout"] = _layout(published)

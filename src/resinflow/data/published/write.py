@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.data.mirror import turn_x_onto_y
 from resinflow.data.published.layout import (
     MANIFEST,
     PERMEABILITY_FILE,
@@ -21,9 +21,11 @@ from resinflow.data.published.layout import (
     CaseAxis,
     published_channels,
     slice_count,
+    turn_x_onto_y,
 )
 from resinflow.data.published.tensors import write_tensor
 from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS
+from resinflow.data.source import Watch, watched
 from resinflow.data.store import FlowStore
 from resinflow.flow import InvalidInputError, replacing
 
@@ -32,9 +34,7 @@ _LAYOUT: dict[str, Any] = {"slice_axis": True, "components": 3, "planar": True}
 """How a generated data set is laid out."""
 
 
-def export_published(
-    store: FlowStore, path: str | Path, *, watch: Callable[[int, int], None] | None = None, plain: bool = False
-) -> Path:
+def export_published(store: FlowStore, path: str | Path, *, watch: Watch | None = None, plain: bool = False) -> Path:
     """Write a data set in the published layout, whole or not at all, and return its folder.
 
     float32 values are kept bit for bit, and samples that came from flows along y are turned back. One sample at a time is in
@@ -56,17 +56,12 @@ def export_published(
     names = [*REQUIRED_FILES, *([PLANAR_FILE] if layout["planar"] else []), PERMEABILITY_FILE]
     extras = [] if plain else [name for name in FIELDS if store.has(name) and name not in WITHOUT_OWN_FILE]
     cases: dict[CaseAxis, int] = layout.get("cases", {"x": len(store)})
-    total, done = len(cases) * (len(names) + len(extras)), 0
+    first = dict(zip(cases, itertools.accumulate(cases.values(), initial=0), strict=False))
+    files = list(itertools.product(cases, [*names, *extras]))
     with replacing(Path(path)) as folder:
-        start = 0
-        for axis, count in cases.items():
-            (folder / axis).mkdir(parents=True)
-            for name in [*names, *extras]:
-                _write_file(store, folder / axis / f"{name}.pt", name, axis, range(start, start + count), layout)
-                done += 1
-                if watch:
-                    watch(done, total)
-            start += count
+        for axis, name in watched(files, watch, len(files)):
+            samples = range(first[axis], first[axis] + cases[axis])
+            _write_file(store, folder / axis / f"{name}.pt", name, axis, samples, layout)
         _write_json(folder / STATISTICS, store.attributes.get("published_statistics") or published_statistics(store))
         if not plain:
             _write_json(folder / MANIFEST, store.attributes)
@@ -74,6 +69,7 @@ def export_published(
 
 
 def _write_file(store: FlowStore, path: Path, name: str, axis: CaseAxis, samples: range, layout: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     nz, ny, nx = store.shape
     grid = (nz, ny, nx) if axis == "x" else (nz, nx, ny)
     kind = np.dtype((layout.get("types") or {}).get(name, "float32"))
