@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from resinflow.flow.errors import InvalidInputError
-from resinflow.media.arrangement import bundle_statistics, fibre_fraction, hard_disc_nearest_neighbour
 from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle
 from resinflow.media.fibres import Fibres, Wave
+from tests.measures import bundle_statistics, fibre_fraction, hard_disc_nearest_neighbour
 
 SHAPE, EXTENT = (11, 64, 64), (50e-6, 50e-6, 50e-6)
 GAP = 0.5e-6

@@ -15,7 +15,8 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import fibre_bundle
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.micrograph import draw_micrograph, save_stack
-from resinflow.media.segment import SegmentationSettings, dice
+from resinflow.media.segment import SegmentationSettings
+from tests.measures import dice
 
 PIXEL = 50e-6 / 64
 SIZES: dict[str, Any] = {"pixel_size": PIXEL, "depth": 50e-6}

@@ -13,7 +13,8 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.images import read_stack
 from resinflow.media.micrograph import draw_micrograph
-from resinflow.media.segment import SegmentationSettings, dice, segment
+from resinflow.media.segment import SegmentationSettings, segment
+from tests.measures import dice
 
 REAL = Path(__file__).parents[1].parent / "shared" / "real"
 PIXEL = 0.5e-6

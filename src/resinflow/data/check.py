@@ -1,4 +1,4 @@
-"""The validator of data sets: what is wrong, in which sample, and why."""
+"""The validator of data sets: the faults, their samples and their causes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resinflow.flow import InvalidInputError
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the sample's number (None: the data set as a whole), its cause in a few words, what was found."""
+    """One fault: the sample's number (None: the data set as a whole), its cause in a few words, and its details."""
 
     sample: int | None
     cause: str
@@ -27,13 +27,13 @@ class Fault:
 
 
 def check_store(store: FlowStore, *, watch: Watch | None = None) -> list[Fault]:
-    """Return all faults of a data set; an empty list is a clean bill.
+    """Return all faults of a data set; the list of a sound one is empty.
 
-    Checked: the schema; of every sample that it is there and readable, that all numbers are finite, that mask and spacing are
-    those of its fingerprint and of the recipe, no flow in the fibres, divergence and flux, the level of the pressure, K; of
-    the whole that no medium is there twice, and that the splits hold every sample once and no medium in two parts. Flows that
-    resinflow solved are checked to rounding (:mod:`resinflow.flow.grid`); converted ones, which other solvers made on other
-    grids, to a few percent.
+    The schema is checked first. Every sample must be complete, readable and finite. Its mask and spacing must be those of its
+    fingerprint and of the recipe, and its fibres must be without flow. Divergence, flux, level of the pressure and K are
+    checked. No medium may be there twice. The splits must hold every sample once, and no medium in two parts. Flows that
+    resinflow solved are checked to rounding (:mod:`resinflow.flow.grid`). Converted flows, which other solvers made on other
+    grids, are checked to a few percent.
 
     Args:
         store: a data set; it is only read.

@@ -1,4 +1,4 @@
-"""What can be wrong with one sample, and how to tell the cause from the trace that it leaves in the field."""
+"""The faults of one sample. The cause of a fault is recognised by the trace that it leaves in the field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _K_ROUNDING = 1e-5
 _REACH_ROOM = 1.2
 """Surfaces bend within a voxel."""
 _LOOSE_DIVERGENCE = 0.5
-"""RMS divergence of central differences over the RMS of its three terms; 1 for terms that know nothing of each other."""
+"""RMS divergence of central differences over the RMS of its three terms; 1 for independent terms."""
 _LOOSE_FLUX = 0.05
 _PRESSURE_LEVEL = {True: 0.03, False: 0.15}
 """Offset of the pressure at inlet and outlet, in pressure drops, that extrapolation from voxel centres leaves open: 0.006
@@ -43,14 +43,14 @@ _FLIPS = {"wrong sign of vx": 0, "wrong sign of vy": 1, "wrong sign of vz": 2}
 
 
 def check_medium(values: Values, micro: Microstructure, info: DataInfo) -> Faults:
-    """Faults of mask and spacing: against the fingerprint, the recipe's box, and the signed distance."""
+    """Return the faults of mask and spacing against the fingerprint, the recipe's box, and the signed distance."""
     distance = values.get("signed_distance")
     apart = 0 if distance is None else int(((distance > 0) != micro.fluid).sum())
     box = _box_faults(micro, info)
     faults: Faults = [("changed medium", f"mask and signed distance disagree in {apart} voxels")] if apart else []
     faults += [("wrong spacing", detail) for detail in box]
     if not faults and values["fingerprint"].tobytes().hex() != micro.fingerprint:
-        # a distance that fits the mask leaves the spacing alone to blame; so does a K that is not that of the field
+        # the spacing is at fault where the distance fits the mask, or where K is not that of the field
         spacing = distance is not None or _permeability_faults(values, micro, info)
         edges = ", ".join(f"{edge:.4g}" for edge in micro.spacing)
         detail = f"mask and voxel edges (dz, dy, dx) = ({edges}) m are not those of its fingerprint"
@@ -76,7 +76,7 @@ def _box_faults(micro: Microstructure, info: DataInfo) -> list[str]:
 
 
 def check_flows(values: Values, micro: Microstructure, info: DataInfo, *, geometry_holds: bool) -> Faults:
-    """Faults of the flows of one sample. Without a trustworthy geometry only what does not depend on the voxel size."""
+    """Return the faults of the flows of one sample; without a sound geometry those that do not depend on the voxel size."""
     broken = [name for name, value in values.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
     faults: Faults = [("not finite", _where_not_finite(name, values[name])) for name in broken]
     exact = not info.converted
@@ -113,7 +113,7 @@ def _where_not_finite(name: str, value: NDArray[Any]) -> str:
 
 
 def passable_voxels(micro: Microstructure) -> NDArray[np.bool_]:
-    """Return the voxels (nz, ny, nx) that resin can pass if walls are where the fibre surfaces are: all but the wholly solid.
+    """Return the voxels (nz, ny, nx) that are not wholly solid: resin passes them where walls stand at the fibre surfaces.
 
     A voxel reaches ``(|n_x| dx + |n_y| dy + |n_z| dz) / 2`` from its centre along the surface's normal n, the gradient of the
     signed distance. Without a distance the surface is within two pixels of the mask.
@@ -143,7 +143,7 @@ def _no_slip_faults(velocity: NDArray[np.float64], passable: NDArray[np.bool_]) 
 def _velocity_faults(
     velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], *, exact: bool
 ) -> Faults:
-    """No-slip, divergence, direction and flux, with the cause where a single slip explains it all."""
+    """Faults of no-slip, divergence, direction and flux; one cause where a single error explains them all."""
     if not velocity.any():
         return []
     slip = _no_slip_faults(velocity, passable)
@@ -200,19 +200,19 @@ def _central_divergence(velocity: NDArray[np.float64], micro: Microstructure) ->
 def _cause(
     velocity: NDArray[np.float64], micro: Microstructure, passable: NDArray[np.bool_], defect: float, *, exact: bool
 ) -> str | None:
-    """The one slip that, put right, leaves a field without fault; None if there is none."""
-    candidates = {name: _flipped(velocity, component) for name, component in _FLIPS.items()}
+    """The one error whose correction leaves a field without fault; None if there is none."""
+    candidates = [(name, _flipped(velocity, component)) for name, component in _FLIPS.items()]
     if micro.shape[1] == micro.shape[2]:
         turned = np.swapaxes(velocity, 2, 3)
-        candidates |= {"swapped axes": turned, "swapped axes ": turned[[1, 0, 2]]}
-    candidates["swapped axes  "] = velocity[[1, 0, 2]]
+        candidates += [("swapped axes", turned), ("swapped axes", turned[[1, 0, 2]])]
+    candidates.append(("swapped axes", velocity[[1, 0, 2]]))
     limit = _ROUNDING if exact else 0.5 * defect
-    for name, candidate in candidates.items():
-        forward = candidate[0].mean() > 0  # turning vx round is turning all others round, and the flow
+    for name, candidate in candidates:
+        forward = candidate[0].mean() > 0  # a flipped vx is a flip of both others and of the flow
         if not forward or _no_slip_faults(candidate, passable):
             continue
         if _defect(candidate, micro, passable, exact=exact) < limit:
-            return name.strip()
+            return name
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a generated data set is asked to be, read from a YAML recipe."""
+"""The recipe of a generated data set, read from a YAML file."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def load_data_recipe(path: str | Path) -> DataRecipe:
 
 
 def completed_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored recipe with the options that came later: their defaults are what was done before them."""
+    """Return a stored recipe with the options of later versions; their defaults are the behaviour of earlier versions."""
     defaults = {name: field.default for name, field in DataRecipe.model_fields.items() if not field.is_required()}
     return {**to_jsonable_python(defaults), **recipe}

@@ -1,4 +1,4 @@
-"""A source of samples, whatever its layout on disk: what training and evaluation are written against."""
+"""A source of samples with any layout on disk; training and evaluation use nothing else."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class FlowSource(ABC):
         """Return sample ``index`` as flow fields.
 
         Raises:
-            InvalidInputError: the sample is not there, or damaged.
+            InvalidInputError: a sample that is not there or is damaged, or a medium that the solver cannot derive flows of.
         """
 
     @property

@@ -137,11 +137,7 @@ class FlowStore(FlowSource):
 
     @property
     def own_statistics(self) -> dict[str, Any]:
-        """Statistics of the training split.
-
-        Raises:
-            InvalidInputError: none computed yet.
-        """
+        """Statistics of the training split, as :func:`compute_statistics` stored them."""
         statistics = self.attributes.get("statistics")
         if statistics is None:
             raise InvalidInputError(f"{self.path} has no statistics; compute them with: resinflow data stats {self.path}.")
@@ -176,11 +172,7 @@ class FlowStore(FlowSource):
         return int(self._array("complete").size)
 
     def read(self, name: str, index: int | None = None) -> NDArray[Any]:
-        """Return field ``name`` of one sample, or of all.
-
-        Raises:
-            InvalidInputError: unknown field, or a chunk that cannot be read.
-        """
+        """Return field ``name`` of one sample, or of all, shaped as the schema says."""
         if name not in ALL_FIELDS:
             raise InvalidInputError(f"{name!r} is no field of a data set; known: {', '.join(ALL_FIELDS)}.")
         array = self._array(name)
@@ -197,11 +189,7 @@ class FlowStore(FlowSource):
 
     @property
     def own_division(self) -> Division:
-        """The division that was drawn for the data set.
-
-        Raises:
-            InvalidInputError: none drawn yet.
-        """
+        """The division that :func:`draw_splits` stored."""
         splits = self.attributes.get("splits")
         if splits is None:
             raise InvalidInputError(f"{self.path} has no split yet; draw it with: resinflow data split {self.path}.")
@@ -271,11 +259,7 @@ class FlowStore(FlowSource):
         return self._medium(self._read_all(self._medium_fields, index), index)
 
     def sample(self, index: int) -> Sample:
-        """Return sample ``index`` as flow fields.
-
-        Raises:
-            InvalidInputError: the sample is not complete.
-        """
+        """Return sample ``index`` as flow fields; it must be complete."""
         grid = GRID_SAMPLE_FIELDS if self.has(GRID_SAMPLE_FIELDS[0]) else ()
         values = self._read_all(("complete", *self._medium_fields, *SAMPLE_FIELDS, *grid), index)
         if not values["complete"]:

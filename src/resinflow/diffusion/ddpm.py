@@ -72,21 +72,21 @@ class NoiseSchedule:
 
     def noised(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Return x_t of ``clean`` (B, ...) at the integer steps ``timestep`` (B,) with this very noise."""
-        keep, add = (
-            column.to(clean.device)[timestep].view(-1, *[1] * (clean.dim() - 1))
-            for column in (self.sqrt_alphas_cumprod, self.sqrt_one_minus_alphas_cumprod)
-        )
+        keep, add = self._shares(clean, timestep)
         return keep * clean + add * noise
 
     def clean_estimate(self, latent: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Return the estimate of x_0 from x_t (B, ...) and the estimated noise, not clipped."""
-        keep, add = (
-            column.to(latent.device)[timestep].view(-1, *[1] * (latent.dim() - 1))
-            for column in (self.sqrt_alphas_cumprod, self.sqrt_one_minus_alphas_cumprod)
-        )
+        keep, add = self._shares(latent, timestep)
         return (latent - add * noise) / keep.clamp_min(_SMALLEST["root"])
 
-    def ddpm_step(self, latent: Tensor, noise: Tensor, timestep: int, fresh: Tensor | None, clip: float = CLIP) -> Tensor:
+    def _shares(self, like: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        """What x_t keeps of the clean latent and adds of the noise at steps (B,), each (B, 1, ...) to be multiplied."""
+        columns = (self.sqrt_alphas_cumprod, self.sqrt_one_minus_alphas_cumprod)
+        keep, add = (column.to(like.device)[timestep].view(-1, *[1] * (like.dim() - 1)) for column in columns)
+        return keep, add
+
+    def ddpm_step(self, latent: Tensor, noise: Tensor, timestep: int, fresh: Tensor | None) -> Tensor:
         """Return x_{t-1} of all items at one step: the posterior's mean plus its deviation times ``fresh``.
 
         Args:
@@ -94,9 +94,8 @@ class NoiseSchedule:
             noise: the network's estimate.
             timestep: t, the same for the whole batch.
             fresh: standard normal noise; not used at t = 0 and may be None there.
-            clip: bound on the estimate of x_0.
         """
-        clean = self._clipped_estimate(latent, noise, timestep, clip)
+        clean = self._clipped_estimate(latent, noise, timestep)
         mean = self.posterior_mean_coef1[timestep] * clean + self.posterior_mean_coef2[timestep] * latent
         if timestep == 0 or fresh is None:
             return mean
@@ -111,7 +110,6 @@ class NoiseSchedule:
         *,
         eta: float = 0.0,
         fresh: Tensor | None = None,
-        clip: float = CLIP,
     ) -> Tensor:
         """Return the latent at the step ``before`` (-1 is the clean end) by equation 12 of Song et al. 2021.
 
@@ -125,18 +123,17 @@ class NoiseSchedule:
             before: the step to go to.
             eta: 0 for the deterministic path, 1 for as much fresh noise as DDPM adds.
             fresh: standard normal noise, needed where eta is above 0.
-            clip: bound on the estimate of x_0.
         """
-        clean = self._clipped_estimate(latent, noise, timestep, clip)
+        clean = self._clipped_estimate(latent, noise, timestep)
         now = self.alphas_cumprod[timestep]
         then = self.alphas_cumprod[before] if before >= 0 else torch.ones(())
         sigma = eta * torch.sqrt((1 - then) / (1 - now) * (1 - now / then))
         moved = then.sqrt() * clean + torch.sqrt(1 - then - sigma**2) * noise
         return moved if fresh is None or eta == 0 else moved + sigma * fresh
 
-    def _clipped_estimate(self, latent: Tensor, noise: Tensor, timestep: int, clip: float) -> Tensor:
+    def _clipped_estimate(self, latent: Tensor, noise: Tensor, timestep: int) -> Tensor:
         keep = self.sqrt_alphas_cumprod[timestep].clamp_min(_SMALLEST["root"])
-        return ((latent - self.sqrt_one_minus_alphas_cumprod[timestep] * noise) / keep).clamp(-clip, clip)
+        return ((latent - self.sqrt_one_minus_alphas_cumprod[timestep] * noise) / keep).clamp(-CLIP, CLIP)
 
 
 def standard_normal(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

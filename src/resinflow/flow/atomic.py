@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one and never a half."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from resinflow.flow.errors import InvalidInputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` (same suffix): on success it takes the place of ``path``, on failure it goes.
+    """Yield a temporary path beside ``path`` (same suffix), which takes the place of ``path`` when the block ends.
 
-    Works for files and for directories (Zarr stores, models); a link is followed. Until the block ends without an error, what
-    stood at ``path`` stays whole. A directory is replaced only by a directory of its own kind, so that a folder of other
-    things is never lost to a mistyped name.
+    The path may be a file or a directory (a Zarr store, a model); a link is followed. An error in the block removes the
+    temporary path and leaves ``path`` as it was. A directory is replaced only by a directory of its own kind, so that a
+    mistyped name does not cost a folder of other things.
 
     Raises:
         InvalidInputError: the place cannot be written, or a folder of something else stands there.

@@ -1,4 +1,4 @@
-"""Errors that tell what was found, what is needed and what to do.
+"""Errors whose message names the fault, what is needed, and what to do.
 
 Every error that a user can cause derives from :class:`ResinflowError`; the command line prints its message as one line and
 exits with status 2.
@@ -12,7 +12,7 @@ class ResinflowError(Exception):
 
 
 class InvalidInputError(ResinflowError, ValueError):
-    """An array, file, number or option that cannot be used: the message says found versus needed."""
+    """An array, file, number or option that cannot be used; the message says what it is and what is needed."""
 
 
 class ConvergenceError(ResinflowError, RuntimeError):

@@ -14,7 +14,7 @@ from resinflow.flow.errors import InvalidInputError
 
 Model = TypeVar("Model", bound=BaseModel)
 VARIANTS, TITLE = "variants", "title"
-"""Key of a recipe file under which its variants stand: name -> dotted options; and what tables call a variant, beside those."""
+"""Keys of a recipe file: ``variants`` holds name -> dotted options, ``title`` among these is the variant's name in tables."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
@@ -59,7 +59,7 @@ def read_values(path: str | Path) -> dict[str, Any]:
 
 
 def read_variants(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Return the variants of a recipe file: name -> dotted options. Their keys and values are not looked at.
+    """Return the variants of a recipe file: name -> dotted options. Their keys and values are not checked.
 
     Raises:
         InvalidInputError: no such file, no YAML mapping, or variants that are no mapping of names to options.
@@ -68,7 +68,7 @@ def read_variants(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def read_titles(path: str | Path) -> dict[str, str]:
-    """Return what tables call the variants of a recipe file: their ``title``, else their names.
+    """Return the names of the variants in tables: their ``title``, or their own name where there is none.
 
     Raises:
         InvalidInputError: as :func:`read_variants`.
@@ -155,7 +155,7 @@ def _untitled(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any
 
 
 def _check_key(model: BaseModel, key: str, title: str) -> None:
-    """Refuse a key that leads to no option, and name the options where the way ends."""
+    """Raise InvalidInputError for a key that names no option; the message lists the options at that place."""
     place: Any = model
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -178,9 +178,9 @@ def first_fault(error: ValidationError, whole: str, *, value: bool = True) -> st
     """Return the first fault that pydantic reports as one line, ``key: message (found value)``.
 
     Args:
-        error: of a model.
-        whole: what stands in the place of the key where the fault is one of the whole model.
-        value: whether the value is told.
+        error: pydantic's error.
+        whole: a word in the place of the key, for a fault of the whole model.
+        value: whether the line holds the value.
     """
     fault = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in fault["loc"]) or whole

@@ -1,6 +1,5 @@
 """Microstructures: random fibre bundles, images and stacks, known media, and what is plausible for them."""
 
-from resinflow.media.arrangement import BundleStatistics, bundle_statistics, hard_disc_nearest_neighbour
 from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, provenance_of
 from resinflow.media.cases import (
     Arrangement,
@@ -11,28 +10,24 @@ from resinflow.media.cases import (
     rectangular_duct,
     table_fractions,
 )
-from resinflow.media.example import example_path
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.images import from_image, read_stack
-from resinflow.media.medium import is_extruded, read_medium
+from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
 from resinflow.media.sections import estimate_fibre_diameter
-from resinflow.media.segment import Segmentation, SegmentationSettings, dice, segment
+from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 
 __all__ = [
     "Arrangement",
     "BoxBoundary",
     "BundleSettings",
-    "BundleStatistics",
     "Direction",
     "Fibres",
     "ReferenceCase",
     "Segmentation",
     "SegmentationSettings",
     "Wave",
-    "bundle_statistics",
-    "dice",
     "draw_fibres",
     "draw_micrograph",
     "estimate_fibre_diameter",
@@ -43,7 +38,6 @@ __all__ = [
     "from_image",
     "gebart_permeability",
     "gebart_warning",
-    "hard_disc_nearest_neighbour",
     "is_extruded",
     "plane_channel",
     "provenance_of",

@@ -283,5 +283,5 @@ def _growth(distance: NDArray[np.float64], settings: BundleSettings, room: float
     The cut-out box never holds exactly its share of the wider cell.
     """
     place = int(np.clip(round(settings.volume_fraction * distance.size), 1, distance.size - 1))
-    wanted = float(np.partition(distance, place, axis=None)[place])
-    return wanted if -_LARGEST_SHRINKAGE * settings.diameter <= wanted <= room else None
+    growth = float(np.partition(distance, place, axis=None)[place])
+    return growth if -_LARGEST_SHRINKAGE * settings.diameter <= growth <= room else None

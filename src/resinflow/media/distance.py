@@ -42,28 +42,6 @@ def distance_to_fibres(
     return distance
 
 
-def distance_to_axes(
-    offset: NDArray[np.float64], slope: NDArray[np.float64], height: float, wave: tuple[float, float, float, float]
-) -> NDArray[np.float64]:
-    """Return the distances (n,) of points at one height to an axis each, m.
-
-    Args:
-        offset: (n, 2), from the straight part of the axis at that height to the point, m.
-        slope: (n, 2), of the straight part.
-        height: m.
-        wave: as :func:`distance_to_fibres`.
-    """
-    apart = np.empty(len(offset))
-    _to_axes(apart, offset, slope, height, *wave)
-    return apart
-
-
-@_compiled
-def _to_axes(apart, offset, slope, z, wx, wy, wavenumber, phase):
-    for n in range(len(apart)):
-        apart[n] = _to_wavy(offset[n, 0], offset[n, 1], slope[n, 0], slope[n, 1], z, wx, wy, wavenumber, phase)
-
-
 @_compiled
 def _nearest_first(apart, radius, half, nearer, near):
     """Write the fibres that can be the nearest to some point of a tile, the nearest to its middle first; return their number.
@@ -222,8 +200,8 @@ def _crossings(mask: Mask, grey: Floats, axis: int) -> Floats:
     """Where the outline crosses between neighbouring centres along an axis, (..., 2) as (y, x); NaN where it does not."""
     before, after = (np.delete(grey, end, axis) for end in (-1, 0))
     crossed = np.delete(mask, -1, axis) != np.delete(mask, 0, axis)
-    told = crossed & ((before > 0) != (after > 0))
-    part = np.where(told, before / np.where(told, before - after, 1.0), 0.5)
+    by_grey = crossed & ((before > 0) != (after > 0))
+    part = np.where(by_grey, before / np.where(by_grey, before - after, 1.0), 0.5)
     places = np.stack(np.indices(crossed.shape, dtype=np.float64), axis=-1)
     places[..., axis] += part
     places[~crossed] = np.nan

@@ -1,13 +1,15 @@
-"""A medium from whatever file the user has: an image, a stack, or a flow field saved before."""
+"""The medium in a file: an image, a stack, or a saved flow field; and the example that the package brings."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from resinflow.flow import FlowField, InvalidInputError, Microstructure
 from resinflow.media.images import from_image
 
+EXAMPLE = "tilted_bundle.tif"
 _FLOW_SUFFIXES = (".zarr", ".nc", ".npz", ".vti")
 
 
@@ -47,5 +49,10 @@ def read_medium(
 
 
 def is_extruded(micro: Microstructure) -> bool:
-    """Whether all slices of a medium are alike, so that its planar flow is its 3-D flow."""
+    """Return whether all slices of a medium are alike, so that its planar flow is its 3-D flow."""
     return bool((micro.fluid == micro.fluid[:1]).all())
+
+
+def example_path() -> Path:
+    """Return where the package keeps its example, an 11-page TIFF of 64 x 64 pixels: micrographs of a tilted bundle."""
+    return Path(str(files("resinflow"))) / "examples" / EXAMPLE

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from math import pi, sqrt
-from typing import Literal
 
 import numpy as np
 
 from resinflow.flow import InvalidInputError, format_length
-
-Arrangement = Literal["hexagonal", "square"]
+from resinflow.media.cases import Arrangement
 
 _COEFFICIENT: dict[Arrangement, float] = {"hexagonal": 16 / (9 * pi * sqrt(6)), "square": 16 / (9 * pi * sqrt(2))}
 _LARGEST_FRACTION: dict[Arrangement, float] = {"hexagonal": pi / (2 * sqrt(3)), "square": pi / 4}
@@ -56,9 +54,9 @@ def gebart_warning(permeability: float, fibre_fraction: float, fibre_diameter: f
     factor = permeability / expected
     if 1.0 / _LARGEST_FACTOR <= factor <= _LARGEST_FACTOR:
         return None
-    told = f"{factor:.3g} times" if factor > 1.0 else f"1/{1 / factor:.3g} of"
+    times = f"{factor:.3g} times" if factor > 1.0 else f"1/{1 / factor:.3g} of"
     return (
-        f"the permeability {permeability:.3g} m^2 is {told} Gebart's {expected:.3g} m^2 for fibre fraction "
+        f"the permeability {permeability:.3g} m^2 is {times} Gebart's {expected:.3g} m^2 for fibre fraction "
         f"{fibre_fraction:.3f} and diameter {format_length(fibre_diameter)}; check the units of spacing (m), "
         "viscosity (Pa s) and pressure (Pa)."
     )

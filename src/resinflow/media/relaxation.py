@@ -61,8 +61,8 @@ def relax(
     moved = np.array(ends, dtype=np.float64)
     parallel = tolerance**2
     skin = _SKIN * reach.min()
-    done = _relax(moved, reach, cell, depth, lever, tolerance, parallel, steps, images, swing[0], swing[1], strict, skin)
-    return moved if done else None
+    is_relaxed = _relax(moved, reach, cell, depth, lever, tolerance, parallel, steps, images, swing[0], swing[1], strict, skin)
+    return moved if is_relaxed else None
 
 
 @_compiled

@@ -139,19 +139,6 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
     return Segmentation(fibre, excess, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
 
 
-def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Return the Dice overlap 2 |A and B| / (|A| + |B|) of two masks: 1 for equal masks (two empty ones too), 0 for disjoint.
-
-    Raises:
-        InvalidInputError: masks of different shapes.
-    """
-    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    if a.shape != b.shape:
-        raise InvalidInputError(f"the masks have shapes {a.shape} and {b.shape}; needed: equal shapes.")
-    total = int(a.sum()) + int(b.sum())
-    return 2.0 * int((a & b).sum()) / total if total else 1.0
-
-
 def _checked(grey: NDArray) -> Floats:
     stack = np.asarray(grey)
     if stack.ndim not in (2, 3) or min(stack.shape[-2:], default=0) < _SMALLEST_IMAGE or 0 in stack.shape:

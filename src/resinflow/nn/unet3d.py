@@ -57,16 +57,16 @@ class UNet3d(nn.Module):
         ``latent``: (B, latent_channels, D, h, w), h and w those of the second level.
         """
         h = self.conv_in(nn.functional.pixel_unshuffle(x.transpose(1, 2), self.block).transpose(1, 2))
-        kept = []
+        skips = []
         for depth, (level, coarsen) in enumerate(zip(self.down, self.coarsen, strict=True)):
             h = level(h)
-            kept.append(h)
+            skips.append(h)
             h = coarsen(h)
             if depth == 0 and self.inject is not None and latent is not None:
                 h = h + self.inject(latent)
         h = self.middle(h)
         for level, refine in zip(_backwards(self.up), _backwards(self.refine), strict=True):
-            h = level(refine(h) + kept.pop())
+            h = level(refine(h) + skips.pop())
         h = self.conv_out(nn.functional.silu(self.norm_out(h)))
         return nn.functional.pixel_shuffle(h.transpose(1, 2), self.block).transpose(1, 2)
 

@@ -1,4 +1,4 @@
-"""The dual-branch variational autoencoder: a 3-D branch for the flow's correction and a 2-D branch for what is known before."""
+"""The dual-branch variational autoencoder: a 3-D branch for the correction, a 2-D branch for the start flows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Posterior:
     log_variance: Tensor
 
     def sample(self, noise: Tensor | None = None) -> Tensor:
-        """Draw a latent (reparameterised), by standard normal ``noise`` like the mean where it is given."""
+        """Return ``mean + deviation * noise``, shaped like the mean; standard normal noise is drawn where none is passed."""
         return self.mean + torch.exp(0.5 * self.log_variance) * (torch.randn_like(self.mean) if noise is None else noise)
 
     def kl(self) -> Tensor:
@@ -96,16 +96,16 @@ class DualBranchVAE(nn.Module):
 
     def decode_3d(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Return the target (B, T, D, H, W) of a latent under the conditions."""
-        seen, latent = conditions[:, : self.decoder_sees], latent.to(conditions.dtype)
+        first, latent = conditions[:, : self.decoder_sees], latent.to(conditions.dtype)
         if isinstance(self.decoder_3d, UNet3d):
-            return self.decoder_3d(seen, latent).float()
-        return unfold(self.decoder_3d(torch.cat([latent, fold(seen)], dim=1))).float()
+            return self.decoder_3d(first, latent).float()
+        return unfold(self.decoder_3d(torch.cat([latent, fold(first)], dim=1))).float()
 
     def encode_2d(self, conditions: Tensor) -> Tensor:
-        """Return the latent that the conditions alone suggest; it is deterministic."""
+        """Return the latent (B, latent, D, H/4, W/4) of the conditions (B, C, D, H, W) alone; it is deterministic."""
         return self.encoder_2d(fold(conditions)).float()
 
     def decode_2d(self, latent: Tensor, conditions: Tensor) -> Tensor:
-        """Return the planar fields of a latent under the geometry, the first channels of the conditions."""
+        """Return the planar fields (B, P, D, H, W) of a latent under the geometry, the first channels of the conditions."""
         geometry = conditions[:, : self.geometry_channels]
         return unfold(self.decoder_2d(torch.cat([latent.to(conditions.dtype), fold(geometry)], dim=1))).float()

@@ -51,7 +51,7 @@ def solve_refined(
     The field has the means over the voxels, conserves mass, and its K is that of the finer grid.
 
     Args:
-        fibres: what the medium is made of.
+        fibres: the fibres of the medium.
         micro: the same fibres on the grid of the result.
         refinement: finer voxels per voxel along (z, y, x).
         drive: as :func:`resinflow.solve`.
@@ -129,7 +129,7 @@ _LARGEST_TOLERANCE = 0.5
 
 @dataclass(frozen=True)
 class Work:
-    """What a solve on the finer grid took, without its set-up.
+    """The work of a solve on the finer grid, without its set-up.
 
     Attributes:
         iterations: Krylov steps.
@@ -143,7 +143,7 @@ class Work:
 
     @classmethod
     def of(cls, flow: FlowField) -> Work:
-        """Read it from a solver's report; a flow at rest took none."""
+        """Return the work that a solver's report states; a flow at rest took none."""
         report = flow.report
         if not isinstance(report, SolverReport):
             return cls(0, 0.0, 0.0)
@@ -152,15 +152,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Refinement:
-    """A flow that the solver took from a start to a wanted accuracy on a finer grid.
+    """A flow that the solver improved, from a start, to a wanted accuracy on a finer grid.
 
     Attributes:
         flow: averages on the grid of the start; K is the finer grid's.
         shape: voxels (nz, ny, nx) of the finer grid.
-        setup_seconds: wall time of the fibre surfaces, the discrete system and its preconditioner, whatever the start.
-        work: from the start on.
-        cold: from the solver's own start, where it was run.
-        truth: the flow at :data:`TRUTH_TOLERANCE` or better on the grid of the start, where the cold start was run.
+        setup_seconds: wall time of the fibre surfaces, the discrete system and its preconditioner; no start changes it.
+        work: of the solve from the start.
+        cold: work of a solve from the solver's own start; None where there was no such solve.
+        truth: the flow at :data:`TRUTH_TOLERANCE` or better on the grid of the start; None without the cold solve.
     """
 
     flow: FlowField
@@ -209,9 +209,9 @@ def refine_flow(
     (:func:`resinflow.flow.surface.refined_medium`), and walls there. The error is estimated from above.
 
     Args:
-        flow: where to start: a model's flow, or any other of the medium.
+        flow: the start: a model's flow, or any other flow of the medium.
         tolerance: relative error of K, above 0 and below 0.5.
-        compare: also solve from the solver's own start, to measure what the given one saves, and to the truth.
+        compare: also solve from the solver's own start, which measures what ``flow`` saves, and on to the truth.
         factors: finer voxels per voxel along (z, y, x).
         threads: as :func:`resinflow.solve`.
 
@@ -279,14 +279,14 @@ def solve_finer(
 
 def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowField:
     """The flow at a tighter tolerance: itself if it meets it, else solved on; its report counts all of the work."""
-    done = Work.of(flow)
-    if done.permeability_error <= tolerance:
+    work = Work.of(flow)
+    if work.permeability_error <= tolerance:
         return flow
     further = posed.solve(tolerance, initial=flow)
     if not isinstance(further.report, SolverReport):
         return further
     report = further.report
-    total = replace(report, iterations=report.iterations + done.iterations, wall_time=report.wall_time + done.seconds)
+    total = replace(report, iterations=report.iterations + work.iterations, wall_time=report.wall_time + work.seconds)
     return replace(further, report=total)
 
 

@@ -1,4 +1,4 @@
-"""Flows that know the fibre surface: the solver's best on a medium's own grid, and how to rid a mask's fibres of flow."""
+"""The flow on a medium's own grid with walls at the fibre surfaces, and the nearest flow without any in the mask's fibres."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def grid_flow(
     wall_rule: WallRule = "surface",
     **conditions: Unpack[DriveOptions],
 ) -> FlowField:
-    """Return the best that the solver can say on the medium's own grid.
+    """Return the most accurate flow that the solver gives on the medium's own grid.
 
-    With ``surface`` fibre voxels that the surface cuts carry the resin of their open part, as the means over the voxels of the
-    true flow do.
+    With the wall rule ``surface``, a fibre voxel that the surface cuts carries the resin of its open part. So do the means
+    over the voxels of the true flow.
 
     Args:
         micro: the medium; with ``surface`` its signed distance is used, or estimated from the mask.

@@ -1,4 +1,4 @@
-"""The solver against known answers: what ``resinflow verify`` shows, as pure functions.
+"""The solver against known answers: the rows that ``resinflow verify`` shows.
 
 Every check gives rows with a permeability, the right one, their relative distance, and the limit it must keep; rows without a
 limit state what a method does. Reference problems and their answers are those of :mod:`resinflow.media.cases`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import get_args
 
 import numpy as np
@@ -59,9 +60,9 @@ class Check:
     Attributes:
         name: what was solved.
         method: wall rule.
-        value: what came out: K in m^2, or a number that the name explains.
-        expected: what is right; NaN where the name says it all.
-        error: relative distance, or what must stay within the limit.
+        value: the solver's K, m^2, or a number that the name explains.
+        expected: the right K or number; NaN where the name says it all.
+        error: relative distance of the two, or another number that must stay within the limit.
         limit: largest magnitude of the error, None where the row only states a fact.
     """
 
@@ -82,20 +83,13 @@ def verify(*, quick: bool = False, watch: Callable[[Check], None] | None = None)
     """Run all checks and return their rows; ``all(row.passed for row in rows)`` is the verdict.
 
     Args:
-        quick: leaves out the finest grids and the tilted bundle on its fine grid (seconds instead of minutes).
-        watch: called with every row as it is known.
+        quick: leave out the finest grids and the tilted bundle on its fine grid (seconds instead of minutes).
+        watch: called with every row at once.
     """
     diameters = DIAMETERS[:2] if quick else DIAMETERS
     rows: list[Check] = []
-    parts: list[Iterable[Check]] = [channels(), ducts(), arrays(diameters), tensor()]
-    if not quick:
-        parts.append(tilted_bundle())
-    for part in parts:
-        for row in part:
-            rows.append(row)
-            if watch is not None:
-                watch(row)
-    for row in orders(rows):
+    # the orders come last: they are those of the rows before them
+    for row in chain(channels(), ducts(), arrays(diameters), tensor(), () if quick else tilted_bundle(), orders(rows)):
         rows.append(row)
         if watch is not None:
             watch(row)

@@ -99,11 +99,7 @@ class PublishedFlows(FlowSource):
         return medium_from_fields(self._published.fields(index))
 
     def read(self, name: str, index: int | None = None) -> NDArray[Any]:
-        """Return field ``name`` of one sample, or of all, typed as a store keeps it.
-
-        Raises:
-            InvalidInputError: a field that neither the files nor the solver give.
-        """
+        """Return field ``name`` of one sample, or of all, shaped and typed as a store keeps it; the solver adds what lacks."""
         if index is None:
             return self._fingerprints if name == "fingerprint" else np.stack([self._field(name, k) for k in range(len(self))])
         return self._field(name, index)
@@ -121,11 +117,7 @@ class PublishedFlows(FlowSource):
         return _typed(name, values[name])
 
     def sample(self, index: int) -> Sample:
-        """Return sample ``index`` as flow fields, flows along y turned onto x.
-
-        Raises:
-            InvalidInputError: values that cannot be, or a medium that the solver cannot derive flows of.
-        """
+        """Return sample ``index`` as flow fields, flows along y turned onto x."""
         values, micro = published_fields(self._published, index, self._info.drive)
         if not all(name in values for name in DERIVED):
             values |= self._solved(micro, index)

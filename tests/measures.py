@@ -1,4 +1,4 @@
-"""What a bundle came out as: fractions, distances, tilts and diameters, from its list of fibres alone."""
+"""Measures of media that tests compare: bundles in numbers, from their fibres alone, and the overlap of two masks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from resinflow.flow import InvalidInputError
+from resinflow.media.distance import distance_to_fibres
 from resinflow.media.fibres import Fibres
 
 Array = NDArray[np.float64]
@@ -98,8 +100,6 @@ def fibre_fraction(fibres: Fibres, resolution: int = 256) -> float:
 
 def nearest_neighbour_distances(fibres: Fibres, heights: Array) -> Array:
     """Return the distances (m) from the centres in the box to the nearest other ones in the slice plane, at all heights."""
-    from scipy.spatial import KDTree
-
     size = np.array([fibres.extent[2], fibres.extent[1]])
     distances = []
     for own, all_centres in zip(fibres.points_at(heights), _with_images(fibres, heights), strict=True):
@@ -140,10 +140,6 @@ def _with_images(fibres: Fibres, heights: Array) -> Array:
 
 def _smallest_gap(fibres: Fibres, height: float) -> float:
     """Smallest clear distance (m) between the axis points at a height and all other axes, less both radii."""
-    from scipy.spatial import KDTree
-
-    from resinflow.media.distance import distance_to_axes
-
     z = np.array([height])
     own, all_centres = fibres.points_at(z)[0], _with_images(fibres, z)[0]
     if len(all_centres) < 2:
@@ -162,7 +158,22 @@ def _smallest_gap(fibres: Fibres, height: float) -> float:
     first, second = np.array(pairs).T
     other = number[second]
     wave = (*fibres.wave.amplitude, fibres.wave.wavenumber, fibres.wave.phase)
-    # offsets from the straight part of the other axis
-    offset = own[first] - all_centres[second] + fibres.wave.shift(z)
-    apart = distance_to_axes(offset, fibres.slopes[other], height, wave)
+    starts = all_centres[second] - fibres.wave.shift(z) - height * fibres.slopes[other]  # of the straight axes, at z = 0
+    apart = [
+        distance_to_fibres((start[None], fibres.slopes[[axis]], np.zeros(1)), wave, (z, point[1:], point[:1])).item()
+        for start, axis, point in zip(starts, other, own[first], strict=True)
+    ]
     return float((apart - radii[first] - radii[other]).min())
+
+
+def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the Dice overlap 2 |A and B| / (|A| + |B|) of two masks: 1 for equal masks (two empty ones too), 0 for disjoint.
+
+    Raises:
+        InvalidInputError: masks of different shapes.
+    """
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if a.shape != b.shape:
+        raise InvalidInputError(f"the masks have shapes {a.shape} and {b.shape}; needed: equal shapes.")
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else 1.0
