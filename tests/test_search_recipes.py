@@ -55,7 +55,7 @@ def test_the_option_decides_whether_a_range_is_of_whole_numbers(key: str, kind: 
     ("changes", "message"),
     [
         ({"space": {"diffusion.lr": {"values": [1]}}}, "known under diffusion: epochs, batch_size, .*learning_rate"),
-        ({"space": {"latent.width": {"values": [1]}}}, "known under the training recipe: name, seed, samples, model.*"),
+        ({"space": {"latent.width": {"values": [1]}}}, "known under the training recipe: preset, name, seed, samples, model.*"),
         ({"space": {"model": {"values": [1]}}}, "model is a group of options; needed: one of model.\\w+, "),
         ({"space": {"model.width.x": {"values": [1]}}}, "known under model.width: none"),
         ({"space": {"diffusion.learning_rate": {"values": [1e-3, -1.0]}}}, "greater than 0 .found -1.0"),

@@ -9,7 +9,7 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.view.training_figure import compose_training
 from resinflow.view.training_log import Series, TrainingLog, best_epoch, read_training_log
 
-SHIPPED = Path(__file__).parents[1] / "src" / "resinflow" / "model" / "weights" / "small"
+SHIPPED = Path(__file__).parents[1] / "src" / "resinflow" / "presets" / "weights" / "small"
 
 
 def written(folder, content, name="log.json"):
