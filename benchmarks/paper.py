@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.networks.unet import Block, DoubleBlock, Down, SelfAttention, UNet, Up, sinusoid
 from resinflow.presets.paper.networks.vae import Decoder, Encoder, ResidualBlock
-from resinflow.presets.paper.recipe import PaperConfig
+from resinflow.presets.paper.recipe import PaperArchitecture
 
 DDIM_STEPS = 50
 
@@ -105,7 +105,7 @@ def random_system() -> PaperSystem:
     """A published model of full size with random weights of unit gain."""
     torch.manual_seed(0)
     with torch.device("meta"):
-        system = PaperSystem(PaperConfig())
+        system = PaperSystem(PaperArchitecture())
     system = system.to_empty(device="cpu").eval()
     for name, weight in system.named_parameters():
         gain = 0.1 if weight.dim() == 1 else weight[0].numel() ** -0.5

@@ -26,12 +26,12 @@ def run_step(size: int, slices: int, checkpointing: bool) -> dict[str, float]:
     from resinflow.presets.paper.data import PaperBatch
     from resinflow.presets.paper.networks.system import PaperSystem
     from resinflow.presets.paper.networks.vae import ResidualBlock
-    from resinflow.presets.paper.recipe import PaperModelConfig, PaperVae3dOptions
+    from resinflow.presets.paper.recipe import PaperModel, PaperVae3dOptions
     from resinflow.presets.paper.stages import PaperVae3dStage
     from resinflow.train.fit import checkpoint_activations
 
     torch.manual_seed(0)
-    system = PaperSystem(PaperModelConfig().config(unet=None))
+    system = PaperSystem(PaperModel().architecture(unet=None))
     if checkpointing:
         checkpoint_activations(system, ResidualBlock)
     stage = PaperVae3dStage(system, PaperVae3dOptions(), seed=0)

@@ -176,7 +176,7 @@ def measure_paper(size: int, options: argparse.Namespace) -> Row:
         raise SystemExit("the preset has a denoiser; none was built")
     watch.watch(system.model, "denoiser")
     planar_flow(bundle(SMALL_CASE)[1])
-    model = PaperPredictor("paper, random weights", system.config, system)
+    model = PaperPredictor("paper, random weights", system.architecture, system)
     micro = bundle(size)[1]
     _, whole = timed(lambda: model.predict(micro, sampler="ddim", steps=options.paper_calls))
     call = watch.total["denoiser"] * (1 / watch.calls["denoiser"])

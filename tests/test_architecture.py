@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "diffusion": set(),
     "models": {"flow", "stokes", "nn", "diffusion"},
     "train": {"flow", "data", "models"},
-    "presets": {"flow", "media", "stokes", "data", "nn", "diffusion", "models", "train"},
+    "presets": {"flow", "media", "data", "nn", "diffusion", "models", "train"},
     "search": {"flow", "data", "train", "presets"},
     "evaluate": {"flow", "media", "stokes", "data", "models", "presets"},
     "view": {"flow", "evaluate"},

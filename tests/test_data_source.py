@@ -78,11 +78,11 @@ def test_a_medium_with_flow_along_both_axes_stands_in_one_split(published: Publi
 
 
 def test_training_reads_the_published_layout_as_its_store(published: PublishedFlows, converted: FlowStore) -> None:
-    from resinflow.presets.latent.recipe import LatentRecipe, ModelConfig
+    from resinflow.presets.latent.recipe import LatentArchitecture, LatentRecipe
     from resinflow.presets.latent.stages import LatentPreset
     from resinflow.train.data import FlowDataset
 
-    recipe = LatentRecipe(model=ModelConfig(base="response"))
+    recipe = LatentRecipe(model=LatentArchitecture(base="response"))
     here, there = (FlowDataset(source, "train", LatentPreset(), recipe) for source in (published, converted))
     assert len(here) == len(there) > 0
     for place in range(len(here)):

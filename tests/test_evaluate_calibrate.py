@@ -21,7 +21,7 @@ from resinflow.evaluate.records import save_scores
 from resinflow.evaluate.tables import spread_rows, summary
 from resinflow.models.calibration import FEATURES, load_calibration
 from resinflow.models.directory import CALIBRATION
-from resinflow.presets.load import load_model
+from resinflow.presets.families import load_model
 from resinflow.view.page import compose_report, markdown_page
 from resinflow.view.uncertainty import compose_calibration
 from tests.commands import refusal, run

@@ -22,17 +22,19 @@ from resinflow.evaluate.evaluation import evaluate_model, summarised
 from resinflow.evaluate.methods import choice_name, draw, sampler_choices, start_of
 from resinflow.flow.microstructure import Microstructure
 from resinflow.models.predictor import Sampling
-from resinflow.presets.load import load_model
+from resinflow.presets.families import load_model
 from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.predictor import PaperPredictor
-from resinflow.presets.paper.recipe import PaperConfig, UNetConfig, VaeConfig
+from resinflow.presets.paper.recipe import DenoiserSizes, PaperArchitecture, VaeSizes
 from resinflow.stokes.stored import grid_flow
 from tests.commands import refusal, run
 from tests.conftest import TINY_RECIPE
 
 STEPS = 6
 PNG = b"\x89PNG"
-SMALL = PaperConfig(vae=VaeConfig(widths=(32, 32, 32)), unet=UNetConfig(features=(8, 16), attention_from=2), timesteps=STEPS)
+SMALL = PaperArchitecture(
+    vae=VaeSizes(widths=(32, 32, 32)), unet=DenoiserSizes(features=(8, 16), attention_from=2), timesteps=STEPS
+)
 """Small, of the published structure; slices of 16 x 16 pixels fit."""
 
 

@@ -19,10 +19,10 @@ from resinflow.evaluate.reconstruct import examples, reconstruct_samples, recons
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import PLANAR
 from resinflow.models.predictor import branched
-from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.networks import DirectNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
-from resinflow.presets.direct.recipe import VoxelConfig
-from resinflow.presets.load import load_model
+from resinflow.presets.direct.recipe import DirectArchitecture
+from resinflow.presets.families import load_model
 from resinflow.view.reconstruction import compose_diagnosis, compose_latents, compose_reconstruction, compose_slices
 from tests.test_evaluate_model import PNG, refusal, run, save_paper_model
 
@@ -177,6 +177,6 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_computed(
 
 
 def test_a_model_without_branches_is_refused() -> None:
-    config = VoxelConfig.model_validate({"network": {"kind": "unet", "widths": [4], "blocks": [1]}})
+    config = DirectArchitecture.model_validate({"network": {"kind": "unet", "widths": [4], "blocks": [1]}})
     with pytest.raises(InvalidInputError, match="bare has no dual-branch VAE"):
-        branched(DirectPredictor("bare", config, VoxelNetwork(config)))
+        branched(DirectPredictor("bare", config, DirectNetwork(config)))

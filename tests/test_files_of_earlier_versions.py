@@ -24,8 +24,7 @@ from resinflow.data.source import FlowSource
 from resinflow.data.store import FlowStore
 from resinflow.flow.field import FlowField
 from resinflow.models.start import StartFlows
-from resinflow.presets.load import load_model
-from resinflow.presets.recipes import load_recipe
+from resinflow.presets.families import load_model, load_recipe
 from resinflow.search import load_search
 from resinflow.view.training_log import read_training_log
 
@@ -147,7 +146,7 @@ def model_values(earlier: Path, name: str) -> dict[str, Any]:
     return {
         "name": model.name,
         "base": base,
-        "config": model.config.model_dump(mode="json"),
+        "config": model.architecture.model_dump(mode="json"),
         "log": digest(np.frombuffer(json.dumps(model.log, sort_keys=True).encode(), dtype=np.uint8)),
         "from flows": prediction_values(model.predict(micro, start=start, **drive, **drawn)),
         "from the medium": prediction_values(model.predict(micro, **drawn)),

@@ -18,17 +18,17 @@ from resinflow.models.start import StartFlows, start_flows
 from resinflow.nn.blocks import FOLD
 from resinflow.presets.latent.networks import LatentDiffusion
 from resinflow.presets.latent.predictor import LatentPredictor
-from resinflow.presets.latent.recipe import ModelConfig
+from resinflow.presets.latent.recipe import LatentArchitecture
 
 VOXEL = 50e-6 / 64
 DEPTH_VOXEL = 50e-6 / 11
-TOY = ModelConfig(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1, sampler_steps=1, samples=2)
+TOY = LatentArchitecture(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1, sampler_steps=1, samples=2)
 REACH = 25
 """Rows that a voxel of the toy sees to each side: six 3 x 3 x 3 convolutions on the folded grid (encoder_2d, denoiser and
 decoder_3d have two each), and the neighbour beside it when velocities go over the faces."""
 
 
-def toy(config: ModelConfig = TOY) -> LatentPredictor:
+def toy(config: LatentArchitecture = TOY) -> LatentPredictor:
     """A model with random weights: what it predicts is wrong, but reacts to all that it sees."""
     networks = LatentDiffusion(config)
     generator = torch.Generator().manual_seed(3)

@@ -16,7 +16,7 @@ from resinflow.models.features import (
     CHANNELS,
     GEOMETRY_CHANNELS,
     TARGETS,
-    InputConfig,
+    Inputs,
     Learns,
     Mirror,
     build_conditions,
@@ -99,7 +99,7 @@ def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstr
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_networks_that_learn_the_flow_leave_the_base_flow_out_of_it(micro: Microstructure, axis: Axis) -> None:
     start = start_flows(micro, base="response", axis=axis, pressure_drop=1e5, viscosity=0.1)
-    correction, flow = (conditions_of(start, InputConfig(base="response", learns=learns)) for learns in get_args(Learns))
+    correction, flow = (conditions_of(start, Inputs(base="response", learns=learns)) for learns in get_args(Learns))
     assert np.array_equal(flow.fields, correction.fields)
     found = [dimensional(start, told, np.zeros((1, 4, *told.fields.shape[1:])))[0] for told in (correction, flow)]
     assert not found[0].any()
@@ -116,7 +116,7 @@ def test_the_target_of_the_flow_gives_the_flow_back(micro: Microstructure) -> No
     start = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
     truth = solve(micro)
     for learns in get_args(Learns):
-        conditions = conditions_of(start, InputConfig(base="response", learns=learns))
+        conditions = conditions_of(start, Inputs(base="response", learns=learns))
         changes = dimensional(start, conditions, build_target(truth, start.base, conditions)[None])[0]
         error = start.base.velocity + changes[:3] - truth.velocity * start.base.open_voxels
         assert np.abs(error).max() < 1e-5 * truth.speed.max()

@@ -13,16 +13,16 @@ from resinflow.diffusion.ddpm import standard_normal
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.device import arithmetic, resolve_device
 from resinflow.models.features import CHANNELS
-from resinflow.models.predictor import Way
-from resinflow.presets.direct.networks import VoxelNetwork
-from resinflow.presets.direct.recipe import VoxelConfig
+from resinflow.models.predictor import ResolvedSampling
+from resinflow.presets.direct.networks import DirectNetwork
+from resinflow.presets.direct.recipe import DirectArchitecture
+from resinflow.presets.families import load_model
 from resinflow.presets.latent.networks import LatentDiffusion
 from resinflow.presets.latent.predictor import LatentPredictor
-from resinflow.presets.latent.recipe import ModelConfig
-from resinflow.presets.load import load_model
+from resinflow.presets.latent.recipe import LatentArchitecture
 from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.predictor import PaperPredictor
-from resinflow.presets.paper.recipe import PaperConfig, UNetConfig, VaeConfig
+from resinflow.presets.paper.recipe import DenoiserSizes, PaperArchitecture, VaeSizes
 
 META = torch.device("meta")
 """A device of its own, without numbers: an operation between it and the CPU is refused, as between the GPU and the CPU."""
@@ -48,7 +48,7 @@ def test_a_model_on_a_device_that_is_not_there_is_refused(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("process", ["bridge", "ddpm"])
 def test_every_tensor_of_a_latent_prediction_is_on_the_networks_device(process: Literal["bridge", "ddpm"]) -> None:
-    config = ModelConfig(latent_channels=2, width=4, blocks=(1, 1, 1, 1), denoiser_blocks=1, process=process)
+    config = LatentArchitecture(latent_channels=2, width=4, blocks=(1, 1, 1, 1), denoiser_blocks=1, process=process)
     model = LatentPredictor("tiny", config, LatentDiffusion(config).to(META))
     fields = torch.zeros(2, len(CHANNELS), 3, 8, 12, device=model.device)
     outputs = model.sampled(fields, [1, 2], steps=3)
@@ -56,22 +56,22 @@ def test_every_tensor_of_a_latent_prediction_is_on_the_networks_device(process: 
 
 
 def test_every_tensor_of_a_direct_prediction_is_on_the_networks_device() -> None:
-    config = VoxelConfig.model_validate({"network": {"kind": "unet", "widths": [4, 4], "blocks": [1, 1]}})
-    outputs = VoxelNetwork(config).to(META)(torch.zeros(1, len(CHANNELS), 3, 8, 12, device=META))
+    config = DirectArchitecture.model_validate({"network": {"kind": "unet", "widths": [4, 4], "blocks": [1, 1]}})
+    outputs = DirectNetwork(config).to(META)(torch.zeros(1, len(CHANNELS), 3, 8, 12, device=META))
     assert (outputs.device, outputs.shape) == (META, (1, 4, 3, 8, 12))
 
 
-@pytest.mark.parametrize("way", [Way(sampler="ddim", steps=2, eta=1.0), Way(sampler="ddpm", steps=4)])
-def test_every_tensor_of_a_published_prediction_is_on_the_networks_device(way: Way) -> None:
-    config = PaperConfig(
-        vae=VaeConfig(widths=(32, 32, 32)),
-        unet=UNetConfig(features=(8, 16), attention_from=None),
+@pytest.mark.parametrize("sampling", [ResolvedSampling(1, 2, "ddim", eta=1.0), ResolvedSampling(1, 4, "ddpm")])
+def test_every_tensor_of_a_published_prediction_is_on_the_networks_device(sampling: ResolvedSampling) -> None:
+    config = PaperArchitecture(
+        vae=VaeSizes(widths=(32, 32, 32)),
+        unet=DenoiserSizes(features=(8, 16), attention_from=None),
         timesteps=4,
         distance_transform=False,
     )
     model = PaperPredictor("tiny", config, PaperSystem(config).to(META))
     fluid, planar = (torch.zeros(1, 2, channels, 16, 16, device=META) for channels in (1, 3))
-    velocity = model.sampled(fluid, planar, torch.Generator().manual_seed(0), way)
+    velocity = model.sampled(fluid, planar, torch.Generator().manual_seed(0), sampling)
     assert (velocity.device, velocity.shape) == (META, (1, 2, 3, 16, 16))
 
 

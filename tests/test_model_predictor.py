@@ -14,8 +14,8 @@ from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.start import start_flows
+from resinflow.presets.families import load_model
 from resinflow.presets.latent.predictor import LatentPredictor
-from resinflow.presets.load import load_model
 
 
 @pytest.fixture(scope="module")

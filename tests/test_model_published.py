@@ -23,19 +23,19 @@ from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.start import StartFlows
-from resinflow.presets.load import load_model
+from resinflow.presets.families import load_model
 from resinflow.presets.paper.convert import convert_published
 from resinflow.presets.paper.networks.system import PaperSystem, slice_distance
 from resinflow.presets.paper.predictor import PaperPredictor
-from resinflow.presets.paper.recipe import PaperConfig, UNetConfig, VaeConfig
+from resinflow.presets.paper.recipe import DenoiserSizes, PaperArchitecture, VaeSizes
 from resinflow.stokes.planar import planar_flow
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 STEPS = 40
 FACTORS = (3e-3, 2e-3, 1e-3)
-SMALL = PaperConfig(
-    vae=VaeConfig(widths=(32, 32, 64)),
-    unet=UNetConfig(features=(8, 16), attention_from=2, padding_mode="replicate"),
+SMALL = PaperArchitecture(
+    vae=VaeSizes(widths=(32, 32, 64)),
+    unet=DenoiserSizes(features=(8, 16), attention_from=2, padding_mode="replicate"),
     timesteps=STEPS,
 )
 """Small, of the published structure; height and width must be multiples of 16."""
@@ -54,7 +54,7 @@ def system() -> PaperSystem:
 
 def predictor_state(system: PaperSystem) -> dict[str, torch.Tensor]:
     """What the published diffusion program saves."""
-    schedule = NoiseSchedule.linear(system.config.timesteps)
+    schedule = NoiseSchedule.linear(system.architecture.timesteps)
     return {
         "distance_transform": torch.ones(1),
         "normalizer.input.scale_factors": torch.ones(1),
@@ -133,7 +133,7 @@ def flows(planar: FlowField) -> StartFlows:
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the names of the published weights are not here")
 def test_our_names_and_shapes_are_the_published_ones_but_for_what_is_computed() -> None:
     with torch.device("meta"):
-        whole = PaperSystem(PaperConfig())
+        whole = PaperSystem(PaperArchitecture())
     ours = {name: list(value.shape) for name, value in whole.state_dict().items()}
     published = json.loads((REFERENCE / "predictor_state_dict.json").read_text())
     assert ours.pop("norm_factors") == published["normalizer.output.scale_factors"]
@@ -151,12 +151,12 @@ def test_a_converted_diffusion_checkpoint_holds_the_same_weights_and_sizes(syste
     expected, found = system.state_dict(), loaded.networks.state_dict()
     assert set(expected) == set(found)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert loaded.config.vae == SMALL.vae
-    assert loaded.config.unet is not None
-    assert loaded.config.unet.model_copy(update={"dropout": 0.0}) == SMALL.unet
-    assert loaded.config.unet.dropout == 0.1
-    assert loaded.config.timesteps == STEPS
-    assert loaded.config.sampling.steps == 3
+    assert loaded.architecture.vae == SMALL.vae
+    assert loaded.architecture.unet is not None
+    assert loaded.architecture.unet.model_copy(update={"dropout": 0.0}) == SMALL.unet
+    assert loaded.architecture.unet.dropout == 0.1
+    assert loaded.architecture.timesteps == STEPS
+    assert loaded.architecture.sampling.steps == 3
 
 
 def test_nothing_of_another_machine_is_kept(model: Path) -> None:
@@ -189,7 +189,7 @@ def test_vae_checkpoints_keep_their_factors_and_say_what_is_trained(
 ) -> None:
     folder = write(tmp_path / "vae", file, vae_state(system), log, "vae_log.json")
     loaded = PaperPredictor.load(convert_published(folder, tmp_path / "model"))
-    assert set(loaded.config.trained) == trained
+    assert set(loaded.architecture.trained) == trained
     assert torch.equal(loaded.networks.norm_factors, torch.tensor(FACTORS))
     assert all(torch.equal(value, loaded.networks.vae.state_dict()[name]) for name, value in vae_state(system).items())
 
@@ -399,9 +399,9 @@ def test_sizes_that_the_networks_do_not_divide_are_padded_cropped_and_told(model
 
 
 def test_reflecting_convolutions_get_enough_pixels_to_reflect(micro: Microstructure, planar: FlowField) -> None:
-    reflecting = UNetConfig(features=(8, 16), attention_from=None, padding_mode="reflect")
+    reflecting = DenoiserSizes(features=(8, 16), attention_from=None, padding_mode="reflect")
     built = PaperSystem(SMALL.model_copy(update={"unet": reflecting}))
-    flow = PaperPredictor("paper", built.config, built).predict(micro, start=flows(planar), steps=1)
+    flow = PaperPredictor("paper", built.architecture, built).predict(micro, start=flows(planar), steps=1)
     assert flow.report is not None
     assert "32 x 16 pixels were padded with fibre to 32 x 32" in flow.report.warnings[1]
 
@@ -444,7 +444,7 @@ def test_bfloat16_networks_stay_close_and_their_weights_whole_on_disk(
 def test_the_encoder_runs_once_for_all_steps(system: PaperSystem, micro: Microstructure, planar: FlowField) -> None:
     calls = []
     handle = system.vae.encoder_2d.register_forward_hook(lambda *_: calls.append(1))
-    PaperPredictor("paper", system.config, system).predict(micro, start=flows(planar), steps=5)
+    PaperPredictor("paper", system.architecture, system).predict(micro, start=flows(planar), steps=5)
     handle.remove()
     assert len(calls) == 1
 
@@ -485,7 +485,7 @@ def test_options_that_cannot_be_are_refused(model: Path, micro: Microstructure, 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "unknown key"])
 def test_a_damaged_model_directory_is_refused_in_one_line(system: PaperSystem, tmp_path: Path, damage: str) -> None:
-    directory = PaperPredictor("paper", system.config, system).save(tmp_path / "model")
+    directory = PaperPredictor("paper", system.architecture, system).save(tmp_path / "model")
     weights, config = directory / "model.safetensors", directory / "config.json"
     if damage == "truncated":
         weights.write_bytes(weights.read_bytes()[:1000])

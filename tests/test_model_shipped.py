@@ -11,10 +11,9 @@ from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.evaluate.metrics import compare
 from resinflow.media.bundles import BundleSettings, draw_fibres
 from resinflow.models.start import start_flows
+from resinflow.presets.families import load_model, load_recipe
 from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import LatentRecipe, StageName
-from resinflow.presets.load import load_model
-from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import on_machine
 from resinflow.stokes.certify import certify
 from resinflow.stokes.finer import solve_refined
@@ -76,4 +75,4 @@ def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_vo
 def test_the_shipped_model_is_calibrated_and_knows_its_media(small: LatentPredictor) -> None:
     assert small.calibration is not None
     assert small.novelty is not None
-    assert small.calibration.samples == small.config.samples
+    assert small.calibration.samples == small.architecture.samples

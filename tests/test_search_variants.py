@@ -19,8 +19,8 @@ from resinflow.data.store import FlowStore
 from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.recipe_file import option
-from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
-from resinflow.presets.recipes import load_recipe
+from resinflow.presets.families import load_recipe
+from resinflow.presets.latent.recipe import STAGES, LatentArchitecture, LatentRecipe
 from resinflow.presets.training import train
 from resinflow.search.objective import TrialSetup
 from resinflow.search.variants import DENOISER_OPTIONS, PREDICTION_OPTIONS, first_changed_stage, plan_variants, run_variants
@@ -101,7 +101,7 @@ def test_the_first_stage_that_a_variant_changes_is_found(study: Any) -> None:
 
 
 def test_an_option_of_the_model_that_no_list_names_is_trained_from_the_start() -> None:
-    assert set(ModelConfig.model_fields) > DENOISER_OPTIONS | PREDICTION_OPTIONS
+    assert set(LatentArchitecture.model_fields) > DENOISER_OPTIONS | PREDICTION_OPTIONS
     reference = LatentRecipe()
     wider = reference.model_copy(update={"model": reference.model.model_copy(update={"latent_channels": 4})})
     assert first_changed_stage(reference, wider) == "vae3d"
@@ -204,8 +204,8 @@ def test_scores_in_the_table_are_those_of_the_saved_models(tiny_store: FlowStore
     from resinflow.evaluate.metrics import compare
     from resinflow.models.predictor import Sampling
     from resinflow.models.start import StartFlows
+    from resinflow.presets.families import load_model
     from resinflow.presets.latent.predictor import LatentPredictor
-    from resinflow.presets.load import load_model
 
     out, _ = finished
     sample = tiny_store.sample(int(tiny_store.indices("test")[0]))

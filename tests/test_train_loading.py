@@ -26,7 +26,7 @@ from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.features import CHANNELS, MIRRORS, build_conditions, build_target
-from resinflow.presets.latent.recipe import LatentRecipe, ModelConfig
+from resinflow.presets.latent.recipe import LatentArchitecture, LatentRecipe
 from resinflow.presets.latent.stages import LatentPreset
 from resinflow.stokes.algebra.outer import momentum_residual
 from resinflow.stokes.algebra.pool import Pool
@@ -40,7 +40,7 @@ from resinflow.train.preset import Visit
 
 PRESSURE_GAIN = 10.0
 LATENT = LatentPreset()
-RECIPE = LatentRecipe(model=ModelConfig(base="response"))
+RECIPE = LatentRecipe(model=LatentArchitecture(base="response"))
 COMBINATIONS = [chosen for count in range(4) for chosen in itertools.combinations(MIRRORS, count)]
 
 

@@ -21,14 +21,13 @@ from resinflow.diffusion.ddpm import NoiseSchedule
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.physics import dimensionless, physics_losses, rms_speed
 from resinflow.models.start import StartFlows
+from resinflow.presets.families import load_model, load_recipe
 from resinflow.presets.latent.recipe import STAGES
-from resinflow.presets.load import load_model
 from resinflow.presets.paper.data import PaperBatch, mirrored, read_sample, velocity_factors
 from resinflow.presets.paper.networks.system import PaperSystem, flattened
 from resinflow.presets.paper.predictor import PaperPredictor
-from resinflow.presets.paper.recipe import PaperModelConfig, PaperRecipe
+from resinflow.presets.paper.recipe import PaperModel, PaperRecipe
 from resinflow.presets.paper.stages import PaperDiffusionStage, PaperVae2dStage, PaperVae3dStage
-from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import train
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -74,7 +73,7 @@ def batch_of(store: FlowStore, *indices: int) -> PaperBatch:
 
 def system_of(store: FlowStore, **stages: Any) -> PaperSystem:
     torch.manual_seed(0)
-    system = PaperSystem(CONFIG.model.config(**stages))
+    system = PaperSystem(CONFIG.model.architecture(**stages))
     system.norm_factors.copy_(torch.from_numpy(velocity_factors(store, "max")[0]))
     return system
 
@@ -93,7 +92,7 @@ def test_stage_3_leaves_the_vae_as_it_was_and_trains_the_denoiser(run: Path) -> 
 
 def test_stage_1_trains_the_3d_branch_alone(run: Path) -> None:
     torch.manual_seed(CONFIG.seed)
-    fresh = PaperSystem(CONFIG.model.config(unet=None)).state_dict()
+    fresh = PaperSystem(CONFIG.model.architecture(unet=None)).state_dict()
     fresh.pop("norm_factors")
     assert changed(fresh, weights(run, "vae3d")) == {"vae.encoder_3d", "vae.decoder_3d"}
 
@@ -190,7 +189,7 @@ def test_stages_copied_from_another_run_serve_as_start(run: Path, tiny_store: Fl
     later = PaperRecipe.model_validate({**TINY, "vae2d": {"cross_weight": 3}, "diffusion": other})
     model = PaperPredictor.load(train("diffusion", tiny_store.path, start, later))
     assert model.log["recipe"]["vae2d"] == CONFIG.model_dump(mode="json")["vae2d"]
-    assert model.config.trained == ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
+    assert model.architecture.trained == ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
 
 
 def test_a_planar_decoder_without_a_loss_is_not_trained(tiny_store: FlowStore) -> None:
@@ -205,7 +204,7 @@ def test_the_mean_normalisation_remembers_the_largest_velocity(run: Path, tiny_s
     system = system_of(tiny_store, largest_velocity=largest)
     system.norm_factors.copy_(torch.from_numpy(factors))
     sample = tiny_store.sample(0)
-    flow = PaperPredictor("mean", system.config, system).mean_latent(StartFlows(sample.planar, sample.response))
+    flow = PaperPredictor("mean", system.architecture, system).mean_latent(StartFlows(sample.planar, sample.response))
     assert flow.report is not None
     assert not any("training data" in warning for warning in flow.report.warnings)
 
@@ -222,7 +221,7 @@ def test_the_published_recipes_are_one_recipe_and_the_defaults() -> None:
 
 
 def test_the_toy_recipe_takes_32_and_64_pixels_without_padding() -> None:
-    config = load_recipe(RECIPES / "paper-toy.yaml").model.config()
+    config = load_recipe(RECIPES / "paper-toy.yaml").model.architecture()
     assert [config.padded_size(pixels) for pixels in (32, 64)] == [32, 64]
 
 
@@ -236,7 +235,7 @@ def test_the_toy_recipe_takes_32_and_64_pixels_without_padding() -> None:
 )
 def test_sizes_that_do_not_fit_are_refused_in_one_line(model: dict[str, Any], found: str) -> None:
     with pytest.raises(ValueError, match=found):
-        PaperModelConfig.model_validate(model)
+        PaperModel.model_validate(model)
 
 
 def test_beta_is_annealed_in_training_and_final_in_validation(tiny_store: FlowStore) -> None:

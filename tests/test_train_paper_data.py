@@ -15,7 +15,7 @@ from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.presets.paper.data import mirrored, padded, read_sample, velocity_factors
-from resinflow.presets.paper.recipe import PaperConfig, PaperRecipe, UNetConfig
+from resinflow.presets.paper.recipe import DenoiserSizes, PaperArchitecture, PaperRecipe
 from resinflow.presets.paper.stages import PaperPreset
 from resinflow.stokes.planar import planar_flow
 from resinflow.train.data import FlowDataset
@@ -51,7 +51,7 @@ def test_validation_samples_are_never_mirrored_and_training_ones_are(tiny_store:
 
 
 def test_samples_are_padded_with_fibre_as_in_prediction(tiny_store: FlowStore) -> None:
-    config = PaperConfig(unet=UNetConfig(features=(8, 8, 8)))
+    config = PaperArchitecture(unet=DenoiserSizes(features=(8, 8, 8)))
     size = config.padded_size(16)
     assert size == 32
     sample = read_sample(tiny_store, 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
@@ -15,12 +16,13 @@ from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import fibre_bundle
-from resinflow.presets import load
-from resinflow.presets.training import PRESETS, on_machine, stage_options, train
-from tests.toy_preset import ToyPredictor, ToyPreset, ToyRecipe
+from resinflow.presets.families import FAMILIES, Family, load_model, load_recipe
+from resinflow.presets.training import on_machine, stage_options, train
+from tests.toy_preset import ToyPredictor, ToyRecipe
 
 OPTIONS = {"epochs": 3, "batch_size": 2, "precision": "32-true", "learning_rate": 0.05}
-RECIPE = ToyRecipe.model_validate({"factor": OPTIONS, "shift": OPTIONS})
+VALUES = {"preset": "toy", "factor": OPTIONS, "shift": OPTIONS}
+RECIPE = ToyRecipe.model_validate(VALUES)
 
 
 class Interrupt(Callback):
@@ -34,7 +36,7 @@ class Interrupt(Callback):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one line of the table."""
-    monkeypatch.setitem(PRESETS, "toy", ToyPreset())
+    monkeypatch.setitem(FAMILIES, "toy", Family(ToyRecipe, ToyPredictor, "tests.toy_preset"))
 
 
 def trained(run: Path, data: Path | str, *, interrupted: bool) -> Path:
@@ -48,9 +50,7 @@ def trained(run: Path, data: Path | str, *, interrupted: bool) -> Path:
     return result
 
 
-def test_a_fourth_family_is_trained_through_every_stage_and_predicts(
-    tiny_store: FlowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fourth_family_is_trained_through_every_stage_and_predicts(tiny_store: FlowStore, tmp_path: Path) -> None:
     model = trained(tmp_path, tiny_store.path, interrupted=False)
     first, second = (load_file(tmp_path / stage / "networks.safetensors") for stage in RECIPE.stages)
     assert {name for name in first if not torch.equal(first[name], second[name])} == {"shift.weight", "shift.bias"}
@@ -58,8 +58,7 @@ def test_a_fourth_family_is_trained_through_every_stage_and_predicts(
     assert log["recipe"] == RECIPE.model_dump(mode="json")
     assert list(log["history"]) == ["factor", "shift"]
     assert min(log["history"]["shift"]["validation_loss"]) < log["history"]["factor"]["validation_loss"][0]
-    monkeypatch.setattr(load, "PREDICTORS", (*load.PREDICTORS, ToyPredictor))
-    flow = load.load_model(model).predict(fibre_bundle((2, 16, 16), (8e-6, 25e-6, 25e-6), seed=2, volume_fraction=0.4))
+    flow = load_model(model).predict(fibre_bundle((2, 16, 16), (8e-6, 25e-6, 25e-6), seed=2, volume_fraction=0.4))
     assert flow.velocity.shape == (3, 2, 16, 16)
     assert flow.permeability > 0
     assert isinstance(flow.report, ModelReport)
@@ -73,6 +72,25 @@ def test_its_stages_go_on_after_an_interruption_to_the_same_weights(tiny_store: 
     assert all(torch.equal(weights[name], again[name]) for name in weights)
     logs = [json.loads((model / "log.json").read_text()) for model in (whole, broken)]
     assert logs[0]["history"] == logs[1]["history"]
+
+
+def test_its_recipe_is_a_file_like_the_others_and_trains_by_it(tiny_store: FlowStore, tmp_path: Path) -> None:
+    path, run = tmp_path / "toy.yaml", tmp_path / "run"
+    path.write_text(yaml.safe_dump(VALUES))
+    assert load_recipe(path) == RECIPE
+    path.write_text(yaml.safe_dump({**VALUES, "preset": "toys"}))
+    with pytest.raises(InvalidInputError, match="there is no preset 'toys'; needed: one of latent, direct, paper, toy"):
+        load_recipe(path)
+    path.write_text(yaml.safe_dump({**VALUES, "shift": {"rate": 1}}))
+    with pytest.raises(InvalidInputError, match="rate"):
+        load_recipe(path)
+    path.write_text(yaml.safe_dump(VALUES))
+    train("factor", tiny_store.path, run, load_recipe(path))
+    with pytest.raises(KeyboardInterrupt):
+        train("shift", tiny_store.path, run, load_recipe(path), callbacks=(Interrupt(),))
+    model = load_model(train("shift", tiny_store.path, run, load_recipe(path)))
+    assert isinstance(model, ToyPredictor)
+    assert model.log["recipe"] == RECIPE.model_dump(mode="json")
 
 
 def test_it_is_refused_what_the_others_are_refused(tiny_store: FlowStore, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from safetensors.torch import load_file
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import fibre_bundle
+from resinflow.presets.families import load_model, load_recipe
 from resinflow.presets.flow_stage import masked_rmse, velocity_error
 from resinflow.presets.latent.recipe import STAGES, LatentRecipe
 from resinflow.presets.latent.stages import Vae3dStage
-from resinflow.presets.load import load_model
-from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import train
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 from tests.tamper import without_attribute

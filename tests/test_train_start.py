@@ -13,9 +13,8 @@ from safetensors.torch import load_file
 
 from resinflow.data.store import FlowStore
 from resinflow.flow.errors import InvalidInputError
+from resinflow.presets.families import load_model, load_recipe, model_directory
 from resinflow.presets.latent.recipe import LatentRecipe
-from resinflow.presets.load import load_model, model_directory
-from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import train
 from tests.conftest import TINY_STAGE, TINY_TRAINING
 

@@ -31,7 +31,7 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import CHANNELS
 from resinflow.nn.blocks import ResidualBlock
 from resinflow.presets.latent.networks import LatentDiffusion
-from resinflow.presets.latent.recipe import STAGES, LatentRecipe, ModelConfig
+from resinflow.presets.latent.recipe import STAGES, LatentArchitecture, LatentRecipe
 from resinflow.presets.training import train
 from resinflow.train.data import Place, Share, SharedSampler, StageData
 from resinflow.train.fit import checkpoint_activations, compile_networks, explained_compiler_errors, fit_stage
@@ -251,7 +251,7 @@ def test_accumulated_batches_are_clipped_once(tmp_path: Path) -> None:
 
 def test_checkpointed_activations_give_the_same_gradients() -> None:
     torch.manual_seed(0)
-    networks = LatentDiffusion(ModelConfig(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1))
+    networks = LatentDiffusion(LatentArchitecture(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1))
     for parameter in networks.parameters():
         nn.init.normal_(parameter, std=0.1)
     conditions = torch.randn(1, len(CHANNELS), 3, 8, 8)
@@ -459,7 +459,7 @@ def test_a_compiler_that_fails_is_explained_in_one_line() -> None:
 
 
 def test_the_outermost_networks_with_a_forward_are_compiled() -> None:
-    networks = LatentDiffusion(ModelConfig(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1))
+    networks = LatentDiffusion(LatentArchitecture(latent_channels=2, width=8, blocks=(1, 1, 1, 1), denoiser_blocks=1))
     names = list(networks.state_dict())
     compile_networks(networks)
     compiled = {name for name, module in networks.named_modules() if module._compiled_call_impl is not None}

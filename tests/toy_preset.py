@@ -1,4 +1,4 @@
-"""A fourth family of models, as a folder of presets/ would hold it: the planar flow, times a factor, plus a shift."""
+"""A fourth family of models, as a folder of presets/ would hold it: the planar flow times a factor plus a shift."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from resinflow.models import (
     Ensemble,
     Mirror,
     Predictor,
+    ResolvedSampling,
     StartFlows,
-    Way,
     load_weights,
     mirror_fields,
     read_document,
@@ -91,8 +91,8 @@ class ToyPredictor(Predictor[ToySizes, ToyNetworks]):
         return None
 
     @property
-    def own(self) -> Way:
-        return Way(samples=1, steps=1)
+    def defaults(self) -> ResolvedSampling:
+        return ResolvedSampling(samples=1, steps=1)
 
     @classmethod
     def restored(cls, directory: Path) -> Self:
@@ -101,12 +101,12 @@ class ToyPredictor(Predictor[ToySizes, ToyNetworks]):
         load_weights(networks, directory / WEIGHTS)
         return cls(name, sizes, networks, log)
 
-    def draw(self, start: StartFlows, way: Way) -> NDArray[np.floating]:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:
         planar, unit = start.planar.velocity, np.abs(start.planar.velocity).max()
         with torch.inference_mode():
             return self.networks(torch.from_numpy(np.asarray(planar / unit, dtype=np.float32))[None]).numpy() * unit
 
-    def mean(self, start: StartFlows, members: NDArray[np.floating], way: Way) -> Ensemble:
+    def mean(self, start: StartFlows, members: NDArray[np.floating], sampling: ResolvedSampling) -> Ensemble:
         return Ensemble(replace(start.planar, velocity=members[0], face_velocity=None), members)
 
     def warnings(self, start: StartFlows) -> tuple[str, ...]:
@@ -116,7 +116,6 @@ class ToyPredictor(Predictor[ToySizes, ToyNetworks]):
 class ToyPreset(Preset[ToyNetworks, ToyRecipe, Pair]):
     """The family, as the engine sees it."""
 
-    Recipe = ToyRecipe
     block = nn.Conv3d
 
     def networks(self, stage: str, recipe: ToyRecipe, source: FlowSource) -> ToyNetworks:
@@ -137,3 +136,6 @@ class ToyPreset(Preset[ToyNetworks, ToyRecipe, Pair]):
 
     def predictor(self, recipe: ToyRecipe, networks: ToyNetworks, log: dict[str, Any]) -> ToyPredictor:
         return ToyPredictor(recipe.name, recipe.model, networks, log)
+
+
+PRESET = ToyPreset()

@@ -89,7 +89,7 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     drive = options.drive
     sampling = Sampling(options.samples, options.steps, options.seed, options.sampler, options.eta)
     predictor = load_model(options.model, options.device)
-    predictor.way(sampling)  # what the model refuses, it refuses before any flow is solved
+    predictor.resolve(sampling)  # what the model refuses, it refuses before any flow is solved
     base_name = BASE_NAMES[predictor.base or "planar"]
     with working(console, "planar flow of every slice" if base_name == "planar" else f"planar and {base_name} flow"):
         start = start_flows(micro, drive, predictor.base)

@@ -187,12 +187,12 @@ def _is_model(hint: Any) -> bool:
 def _recipe_blocks() -> dict[str, str]:
     """The keys of every recipe, with the groups of keys inside it once each."""
     from resinflow.data import DataRecipe
-    from resinflow.presets import RECIPES
+    from resinflow.presets import FAMILIES
     from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
         "recipe-data": DataRecipe,
-        **{f"recipe-{preset}": recipe for preset, recipe in RECIPES.items()},
+        **{f"recipe-{preset}": family.recipe for preset, family in FAMILIES.items()},
         "recipe-search": SearchRecipe,
     }
     written: set[type[BaseModel]] = set()

@@ -142,7 +142,7 @@ def _choice(sampler: Sampler | None, steps: int | None, eta: float | None) -> Sa
 def _diffusion_methods(predictor: Predictor, options: EvaluationOptions) -> list[Method]:
     def method(choice: SamplingOptions) -> Method:
         sampling = replace(Sampling(samples=options.samples, seed=options.seed), **choice)
-        predictor.way(sampling)  # what the model refuses, it refuses before anything is computed
+        predictor.resolve(sampling)  # what the model refuses, it refuses before anything is computed
         return Method(choice_name(choice), lambda sample: draw(predictor, sample, sampling))
 
     return [method(choice) for choice in sampler_choices(options)]

@@ -83,10 +83,10 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
     if not calibration.fits(flow):
         return flow
     fluid = flow.microstructure.fluid
-    drawn = np.zeros(flow.velocity.shape) if flow.velocity_std is None else flow.velocity_std
+    spread = np.zeros(flow.velocity.shape) if flow.velocity_std is None else flow.velocity_std
     speed = flow.rms_speed
     laws = calibration.of_components(flow.axis)
-    velocity_std = np.stack([law.deviation(values, speed) for law, values in zip(laws, drawn, strict=True)])
+    velocity_std = np.stack([law.deviation(values, speed) for law, values in zip(laws, spread, strict=True)])
     pressure_std = None
     if flow.pressure_std is not None or calibration.samples == 1:
         between = np.zeros(fluid.shape) if flow.pressure_std is None else flow.pressure_std
@@ -141,12 +141,12 @@ def _with_deviation(samples: NDArray[np.floating] | None, deviation: float) -> N
     """Move samples about their mean to a standard deviation; samples without any stay."""
     if samples is None or len(samples) < 2:
         return samples
-    mean, found = samples.mean(), samples.std(ddof=1)
-    return mean + (samples - mean) * (deviation / found) if found > 0.0 else samples
+    mean, spread = samples.mean(), samples.std(ddof=1)
+    return mean + (samples - mean) * (deviation / spread) if spread > 0.0 else samples
 
 
 class CalibrationDocument(BaseModel):
-    """What ``resinflow model calibrate`` found.
+    """The content of ``calibration.json``, which ``resinflow model calibrate`` writes.
 
     Attributes:
         schema_name: of this document.

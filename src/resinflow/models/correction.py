@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import AXES, Axis, FlowField, InvalidInputError, Microstructure
-from resinflow.models.features import Conditions, InputConfig, build_conditions, defined_voxels
+from resinflow.models.features import Conditions, Inputs, build_conditions, defined_voxels
 from resinflow.models.start import StartFlows
 from resinflow.stokes import project as projected
 
@@ -21,7 +21,7 @@ PROJECTION_TOLERANCE = 1e-8
 """Largest difference of the flow rate between two planes that a correction may leave; the base flow's own are 1e-5 at most."""
 
 
-def conditions_of(start: StartFlows, inputs: InputConfig) -> Conditions:
+def conditions_of(start: StartFlows, inputs: Inputs) -> Conditions:
     """Return what the networks see, with the flow along x.
 
     Raises:

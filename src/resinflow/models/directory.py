@@ -39,7 +39,7 @@ def read_log(directory: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-Config = TypeVar("Config", bound=BaseModel)
+Architecture = TypeVar("Architecture", bound=BaseModel)
 
 
 def schema_of(directory: Path) -> str | None:
@@ -51,7 +51,7 @@ def schema_of(directory: Path) -> str | None:
     return document.get("schema") if isinstance(document, dict) else None
 
 
-def read_document(directory: Path, schema: str, kind: type[Config]) -> tuple[str, Config, dict[str, Any]]:
+def read_document(directory: Path, schema: str, kind: type[Architecture]) -> tuple[str, Architecture, dict[str, Any]]:
     """Return the name, the configuration and the log of the model in ``directory``.
 
     Raises:

@@ -240,7 +240,7 @@ def padding_warning(shape: tuple[int, int, int], multiple: int) -> tuple[str, ..
     return (f"{nx} x {ny} pixels were continued by their edge to {target} for the networks and cropped back",)
 
 
-class InputConfig(BaseModel):
+class Inputs(BaseModel):
     """What networks are given and in which units, whatever they are.
 
     Attributes:

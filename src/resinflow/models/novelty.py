@@ -121,13 +121,13 @@ class Novelty:
 
     def assess(self, conditions: Conditions) -> tuple[float, str | None]:
         """Return :meth:`score` and :meth:`warning` of a medium, which is described once."""
-        found = describe_conditions(conditions)[None]
-        distance = float(self.distances(found)[0])
-        return distance, None if distance <= self.threshold else self._warning(found, distance)
+        descriptors = describe_conditions(conditions)[None]
+        distance = float(self.distances(descriptors)[0])
+        return distance, None if distance <= self.threshold else self._warning(descriptors, distance)
 
-    def _warning(self, found: NDArray[np.float64], distance: float) -> str:
-        place = int(np.argmax(np.abs(self.normal_scores(found)[0])))
-        value, low, high = float(found[0, place]), self.knots[place][0], self.knots[place][-1]
+    def _warning(self, descriptors: NDArray[np.float64], distance: float) -> str:
+        place = int(np.argmax(np.abs(self.normal_scores(descriptors)[0])))
+        value, low, high = float(descriptors[0, place]), self.knots[place][0], self.knots[place][-1]
         what = DESCRIPTORS[self.names[place]].removesuffix(",")
         kind = "each number may occur but not all together; the most unusual" if low <= value <= high else "farthest out"
         return (
@@ -207,13 +207,13 @@ def _fitted(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _normal_scores(table: NDArray[np.float64], knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = np.empty_like(table)
+    normal = np.empty_like(table)
     for column, places in enumerate(knots):
         values = table[:, column]
         slopes = np.diff(scores)[[0, -1]] / np.diff(places)[[0, -1]]
         below, above = np.minimum(values - places[0], 0.0) * slopes[0], np.maximum(values - places[-1], 0.0) * slopes[1]
-        found[:, column] = np.interp(values, places, scores) + below + above
-    return found
+        normal[:, column] = np.interp(values, places, scores) + below + above
+    return normal
 
 
 def _shrunk(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,8 +235,8 @@ def _distances(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 
     A slice without the other phase has no distances.
     """
-    found = [np.asarray(ndimage.distance_transform_edt(layer))[layer] for layer in inside if not layer.all()]
-    return np.concatenate(found) if found else np.zeros(0)
+    distances = [np.asarray(ndimage.distance_transform_edt(layer))[layer] for layer in inside if not layer.all()]
+    return np.concatenate(distances) if distances else np.zeros(0)
 
 
 def _shift(fluid: NDArray[np.bool_]) -> float:

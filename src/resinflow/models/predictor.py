@@ -1,4 +1,4 @@
-"""What every model of a flow is: a medium in, a flow field out; how it samples, where it computes, how it is stored."""
+"""The base classes of all models: a medium in, a flow field out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from torch import nn
 
 from resinflow.flow import Base, Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, ModelReport
 from resinflow.models.calibration import Calibration, calibrated, load_calibration
-from resinflow.models.correction import check_axis, conditions_of
+from resinflow.models.correction import check_axis, conditions_of, corrected_flow
 from resinflow.models.device import Device, resolve_device
 from resinflow.models.directory import write_model
-from resinflow.models.features import InputConfig
+from resinflow.models.features import Inputs, padding_warning
 from resinflow.models.novelty import Novelty, with_novelty
 from resinflow.models.start import StartFlows, start_flows
 
@@ -28,7 +28,7 @@ Latents = dict[str, Array]
 """``E2D`` and ``E3D`` to a latent (channels, nz, h, w)."""
 Sampler = Literal["ddim", "ddpm"]
 Choice = Literal["samples", "steps", "sampler", "eta"]
-"""Values of a :class:`Sampling` that a model may leave to its user."""
+"""Values of a :class:`Sampling` that a user may choose."""
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -48,7 +48,7 @@ class PredictionOptions(DriveOptions, SamplingOptions, total=False):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a prediction is drawn. None: as the model itself says.
+    """How a user wants a prediction sampled. None stands for the model's default.
 
     Attributes:
         samples: members of the prediction, whose mean it is.
@@ -68,13 +68,13 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a model samples, with a value for everything.
+class ResolvedSampling:
+    """A :class:`Sampling` with the model's defaults in the place of None.
 
     Attributes:
         samples: members of a prediction.
-        steps: network calls a member; 0: nothing is drawn.
-        sampler: what draws them, in words of the report.
+        steps: network calls a member; 0 where nothing is sampled.
+        sampler: its name in the report.
         eta: fresh noise of a sampler that adds some.
         seed: member i depends on (seed, i) alone.
         project: whether a correction is made to conserve mass.
@@ -93,7 +93,7 @@ class Ensemble:
     """The members of a prediction and their mean.
 
     Attributes:
-        flow: the mean, with the spread between the members as drawn and their permeabilities.
+        flow: the mean, with the uncalibrated spread between the members and their permeabilities.
         members: (samples, 3, nz, ny, nx), m/s, the velocity of every member before projection.
     """
 
@@ -101,19 +101,20 @@ class Ensemble:
     members: Array
 
 
-Config = TypeVar("Config", bound=BaseModel)
+Architecture = TypeVar("Architecture", bound=BaseModel)
+Correcting = TypeVar("Correcting", bound=Inputs)
 Networks = TypeVar("Networks", bound=nn.Module)
 
 
-class Predictor(ABC, Generic[Config, Networks]):
-    """A trained model: networks, configuration, scaling and the record of its training.
+class Predictor(ABC, Generic[Architecture, Networks]):
+    """A trained model: networks, architecture, scaling and the record of its training.
 
     Attributes:
         schema: of its directory.
         preset: as its directory names it; None: the directory names none.
-        choices: what of the sampling a user may choose.
-        name: what the model is called in tables.
-        config: sizes of the networks and defaults of the sampler.
+        choices: values of the sampling that a user may choose.
+        name: of the model in tables.
+        architecture: sizes of the networks and defaults of the sampler; ``config`` in ``config.json``.
         networks: the networks with their weights.
         log: how it was trained (recipe, data fingerprint, history), or where its weights come from.
         calibration: from the spread of the members to the size of the error; None where none was measured.
@@ -124,9 +125,9 @@ class Predictor(ABC, Generic[Config, Networks]):
     preset: ClassVar[str | None] = None
     choices: ClassVar[frozenset[Choice]]
 
-    def __init__(self, name: str, config: Config, networks: Networks, log: dict[str, Any] | None = None) -> None:
+    def __init__(self, name: str, architecture: Architecture, networks: Networks, log: dict[str, Any] | None = None) -> None:
         self.name = name
-        self.config = config
+        self.architecture = architecture
         self.networks = networks.eval()
         self.log = log or {}
         self.calibration: Calibration | None = None
@@ -144,20 +145,20 @@ class Predictor(ABC, Generic[Config, Networks]):
 
     @property
     @abstractmethod
-    def own(self) -> Way:
-        """How the model samples where its user does not say otherwise."""
+    def defaults(self) -> ResolvedSampling:
+        """The sampling of a user who chooses nothing."""
 
     @abstractmethod
-    def draw(self, start: StartFlows, way: Way) -> Array:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
         """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them."""
 
     @abstractmethod
-    def mean(self, start: StartFlows, members: Array, way: Way) -> Ensemble:
+    def mean(self, start: StartFlows, members: Array, sampling: ResolvedSampling) -> Ensemble:
         """Return the mean flow of members that :meth:`draw` gave, without a report, and the velocity of each."""
 
     @abstractmethod
     def warnings(self, start: StartFlows) -> tuple[str, ...]:
-        """Return what a user of a prediction from these flows should know."""
+        """Return the warnings of a prediction from these flows, one sentence each."""
 
     @classmethod
     @abstractmethod
@@ -168,7 +169,7 @@ class Predictor(ABC, Generic[Config, Networks]):
     def load(cls, directory: str | Path, device: Device = "auto") -> Self:
         """Rebuild a model from its directory (``config.json``, ``model.safetensors``, ``log.json``, ``calibration.json``).
 
-        A calibration is relative to the base flow; a model without one has none.
+        A calibration is relative to the base flow, so that a model without a base flow has no calibration.
 
         Raises:
             InvalidInputError: not such a directory, damaged files, or a device that is not there.
@@ -185,7 +186,7 @@ class Predictor(ABC, Generic[Config, Networks]):
         """Write the model to ``directory``, whole or not at all."""
         head = {"schema": self.schema} if self.preset is None else {"schema": self.schema, "preset": self.preset}
         return write_model(
-            directory, self.networks, {**head, "name": self.name, "config": self.config.model_dump(mode="json")}, self.log
+            directory, self.networks, {**head, "name": self.name, "config": self.architecture.model_dump(mode="json")}, self.log
         )
 
     def predict(
@@ -199,16 +200,16 @@ class Predictor(ABC, Generic[Config, Networks]):
     ) -> FlowField:
         """Return the predicted 3-D flow: the mean of the members, with their spread and their permeabilities.
 
-        With a calibration the spread is that of the error, and the report has a 90 % interval of K; a medium unlike the
-        training media is warned of.
+        With a calibration the spread is that of the error, and the report has a 90 % interval of K and warns of a medium
+        that is unlike the training media.
 
         Args:
             micro: the medium; fibres run roughly along z, voxels square in the slice plane. A model without base flow knows
                 the voxel size of its training data alone.
             drive: what drives the flow, along x or y; a model whose report warns of it knows one drive alone.
-            sampling: how the members are drawn.
-            start: the flows that the prediction starts from where they are solved already; their drive is that of the flow.
-            options: single values of the drive and of the sampling, in the place of their own.
+            sampling: how the members are sampled.
+            start: start flows of the medium, if they are solved already; the prediction has their drive.
+            options: values of the drive and of the sampling by name; they replace those of ``drive`` and ``sampling``.
 
         Raises:
             InvalidInputError: an axis, a medium or options that the model does not know.
@@ -217,39 +218,36 @@ class Predictor(ABC, Generic[Config, Networks]):
         values: dict[str, Any] = {**options}
         drive = Drive.of(drive, **{name: value for name, value in values.items() if name not in names})
         sampling = replace(sampling or Sampling(), **{name: value for name, value in values.items() if name in names})
-        self.way(sampling)
+        self.resolve(sampling)
         check_axis(drive.axis)
         if start is None:
             start = start_flows(micro, drive, self.base)
         flow = self.ensemble(start, sampling).flow
         if self.calibration is not None:
             flow = calibrated(flow, self.calibration, start.base)
-        if self.novelty is not None:  # it is told from all conditions, in each medium's own unit
-            flow = with_novelty(flow, self.novelty, conditions_of(start, InputConfig()))
+        if self.novelty is not None:  # it is measured in all conditions, in the medium's own units
+            flow = with_novelty(flow, self.novelty, conditions_of(start, Inputs()))
         return flow
 
     def ensemble(self, start: StartFlows, sampling: Sampling | None = None) -> Ensemble:
-        """Return the mean of the members with their spread as drawn, uncalibrated, and the velocity of every member.
+        """Return the mean of the members with their uncalibrated spread, and the velocity of every member.
 
         Raises:
             InvalidInputError: as :meth:`predict`.
         """
-        way, started_at = self.way(sampling or Sampling()), time.perf_counter()
+        resolved, started_at = self.resolve(sampling or Sampling()), time.perf_counter()
         check_axis(start.planar.axis)
-        return self._reported(start, self.draw(start, way), way, started_at)
+        return self._reported(start, self.draw(start, resolved), resolved, started_at)
 
-    def way(self, sampling: Sampling) -> Way:
-        """Return how the model samples if ``sampling`` is asked for.
+    def resolve(self, sampling: Sampling) -> ResolvedSampling:
+        """Return ``sampling`` with the model's defaults in the place of None.
 
         Raises:
             InvalidInputError: a choice that the model does not have, fewer than one sample or step, or a seed below 0.
         """
-        own = self.own
-        values = {"samples": sampling.samples, "steps": sampling.steps, "sampler": sampling.sampler, "eta": sampling.eta}
-        asked: dict[str, Any] = {
-            name: value for name, value in values.items() if value is not None and value != asdict(own)[name]
-        }
-        foreign = [name for name in asked if name not in self.choices]
+        defaults, values = asdict(self.defaults), asdict(sampling)
+        choices = {name: values[name] for name in get_args(Choice) if values[name] not in (None, defaults[name])}
+        foreign = [name for name in choices if name not in self.choices]
         if foreign and not self.choices and {"samples", "steps"}.issuperset(foreign):
             raise InvalidInputError(
                 f"{self.name} is deterministic: samples is {sampling.samples} and steps is {sampling.steps}; "
@@ -260,20 +258,20 @@ class Predictor(ABC, Generic[Config, Networks]):
                 f"{' and '.join(f'--{name}' for name in foreign)} {'was' if len(foreign) == 1 else 'were'} given, but "
                 f"{self.name} has no choice of it; needed: leave it out, or a model that has."
             )
-        way = replace(own, **asked, seed=sampling.seed, project=sampling.project)
-        if way.samples < 1 or way.steps < 1:
-            raise InvalidInputError(f"samples is {way.samples} and steps is {way.steps}; needed: at least 1 each.")
-        if way.seed < 0:
-            raise InvalidInputError(f"the seed is {way.seed}; needed: 0 or more.")
-        return way
+        resolved = replace(self.defaults, **choices, seed=sampling.seed, project=sampling.project)
+        if resolved.samples < 1 or resolved.steps < 1:
+            raise InvalidInputError(f"samples is {resolved.samples} and steps is {resolved.steps}; needed: at least 1 each.")
+        if resolved.seed < 0:
+            raise InvalidInputError(f"the seed is {resolved.seed}; needed: 0 or more.")
+        return resolved
 
-    def _reported(self, start: StartFlows, members: Array, way: Way, started_at: float) -> Ensemble:
-        ensemble = self.mean(start, members, way)
+    def _reported(self, start: StartFlows, members: Array, sampling: ResolvedSampling, started_at: float) -> Ensemble:
+        ensemble = self.mean(start, members, sampling)
         report = ModelReport(
             model=self.name,
-            sampler=way.sampler,
-            steps=way.steps,
-            seed=way.seed,
+            sampler=sampling.sampler,
+            steps=sampling.steps,
+            seed=sampling.seed,
             samples=len(members),
             wall_time=time.perf_counter() - started_at,
             warnings=self.warnings(start),
@@ -281,7 +279,30 @@ class Predictor(ABC, Generic[Config, Networks]):
         return replace(ensemble, flow=replace(ensemble.flow, report=report))
 
 
-class BranchedPredictor(Predictor[Config, Networks]):
+class CorrectingPredictor(Predictor[Correcting, Networks]):
+    """A model whose networks correct a base flow."""
+
+    @property
+    @abstractmethod
+    def stride(self) -> int:
+        """Height and width that the networks take are multiples of it."""
+
+    @property
+    def base(self) -> Base:
+        """The flow that the networks correct."""
+        return self.architecture.base
+
+    def mean(self, start: StartFlows, members: Array, sampling: ResolvedSampling) -> Ensemble:
+        """Return the base flow plus the mean of the corrections (samples, 4, nz, ny, nx), and the velocity of every member."""
+        flow = corrected_flow(start, members, project=sampling.project)
+        return Ensemble(flow, start.base.velocity + members[:, :3])
+
+    def warnings(self, start: StartFlows) -> tuple[str, ...]:
+        """Return a warning where a medium is padded for the networks."""
+        return padding_warning(start.planar.microstructure.shape, self.stride)
+
+
+class BranchedPredictor(Predictor[Architecture, Networks]):
     """A model with a dual-branch VAE: E2D and E3D encode the planar flow and the flow, D2D and D3D decode them."""
 
     @abstractmethod
@@ -303,12 +324,12 @@ class BranchedPredictor(Predictor[Config, Networks]):
     def mean_latent(self, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E2D): the deterministic cross-reconstruction without the diffusion."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_planar_latent(start), Way(project=project), started_at).flow
+        return self._reported(start, self.decoded_planar_latent(start), ResolvedSampling(project=project), started_at).flow
 
     def reconstruct(self, truth: FlowField, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E3D) of a flow: the ceiling that the VAE sets to any prediction."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_latent(truth, start), Way(project=project), started_at).flow
+        return self._reported(start, self.decoded_latent(truth, start), ResolvedSampling(project=project), started_at).flow
 
 
 def branched(model: Predictor) -> BranchedPredictor:

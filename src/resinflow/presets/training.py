@@ -1,9 +1,10 @@
-"""The one door to training: every preset behind one table."""
+"""The one door to training of every family of models."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,23 +15,14 @@ from pydantic import ValidationError
 from resinflow.data import FlowSource, Fold
 from resinflow.flow import InvalidInputError, first_fault, replacing
 from resinflow.models import Device, resolve_device, save_weights
-from resinflow.presets.direct.stages import DirectPreset
-from resinflow.presets.latent.stages import LatentPreset
-from resinflow.presets.load import load_model
-from resinflow.presets.paper.stages import PaperPreset
+from resinflow.presets.families import FAMILIES, load_model
 from resinflow.train import BaseRecipe, StageOptions
 from resinflow.train.engine import train as train_stage
 from resinflow.train.history import METRICS
 from resinflow.train.preset import Preset
 from resinflow.train.record import MODEL, weights_of
 
-__all__ = ["PRESETS", "Device", "adopt_model", "adopt_stage", "on_machine", "resolve_device", "stage_options", "train"]
-
-PRESETS: dict[str, Preset[Any, Any, Any]] = {
-    "latent": LatentPreset(),
-    "direct": DirectPreset(),
-    "paper": PaperPreset(),
-}
+__all__ = ["Device", "adopt_model", "adopt_stage", "on_machine", "resolve_device", "stage_options", "train"]
 
 Recipe = TypeVar("Recipe", bound=BaseRecipe)
 
@@ -59,9 +51,8 @@ def train(
         True
     """
     stage_options(recipe, stage)
-    return train_stage(
-        PRESETS[recipe.preset], stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device
-    )
+    preset: Preset[Any, Any, Any] = import_module(FAMILIES[recipe.preset].stages).PRESET
+    return train_stage(preset, stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device)
 
 
 def stage_options(recipe: BaseRecipe, stage: str) -> StageOptions:
@@ -71,7 +62,7 @@ def stage_options(recipe: BaseRecipe, stage: str) -> StageOptions:
         InvalidInputError: a stage that the recipe's preset does not have.
     """
     if stage not in recipe.stages:
-        owners = [name for name, preset in PRESETS.items() if stage in preset.Recipe.stages]
+        owners = [name for name, family in FAMILIES.items() if stage in family.recipe.stages]
         fitting = f"preset: {owners[0]}" if len(owners) == 1 else "another preset"
         raise InvalidInputError(
             f"the recipe {recipe.name!r} has no stage {stage}; needed: {', '.join(recipe.stages)}, or a recipe with {fitting}."

@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import Callback
 
 from resinflow.data import Fold
 from resinflow.flow import InvalidInputError, replacing
-from resinflow.presets import STAGES, Recipe, StageName
+from resinflow.presets import STAGES, StageName
 from resinflow.presets.training import Device, train
+from resinflow.train import BaseRecipe
 from resinflow.train.history import best_validation_loss
 from resinflow.train.record import weights_of
 
@@ -33,7 +34,7 @@ class TrialSetup:
         report: takes an epoch, counted from 0, and its validation loss; raises where the trial is to be stopped.
     """
 
-    recipe: Recipe
+    recipe: BaseRecipe
     stage: StageName
     folder: Path
     fold: tuple[int, int] | None

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resinflow.flow import InvalidInputError, option, read_recipe, with_options
-from resinflow.presets import STAGES, Recipe, StageName, load_recipe
+from resinflow.presets import STAGES, StageName, load_recipe
 from resinflow.presets.training import stage_options
-from resinflow.train import MACHINE_OPTIONS, Positive
+from resinflow.train import MACHINE_OPTIONS, BaseRecipe, Positive
 
 _TITLE = "the training recipe"
 
@@ -123,7 +123,7 @@ class SearchPlan:
     """
 
     recipe: SearchRecipe
-    base: Recipe
+    base: BaseRecipe
     axes: Mapping[str, SearchAxis]
     folder: Path = Path()
 
@@ -145,7 +145,7 @@ class SearchPlan:
         """Run directory of the earlier stages."""
         return None if self.recipe.start is None else self.folder / self.recipe.start
 
-    def training(self, values: Mapping[str, Any]) -> Recipe:
+    def training(self, values: Mapping[str, Any]) -> BaseRecipe:
         """Return the training recipe of a trial.
 
         Raises:
@@ -168,7 +168,7 @@ def load_search(path: str | Path) -> SearchPlan:
     return plan_search(recipe, load_recipe(Path(path).parent / recipe.base), Path(path).parent)
 
 
-def plan_search(recipe: SearchRecipe, base: Recipe, folder: Path = Path()) -> SearchPlan:
+def plan_search(recipe: SearchRecipe, base: BaseRecipe, folder: Path = Path()) -> SearchPlan:
     """Return the plan of a search over the training recipe ``base``.
 
     Every key and every value is tried on the training recipe, so that a mistake shows before the first trial.
@@ -213,7 +213,7 @@ def _check_effects(recipe: SearchRecipe) -> None:
             )
 
 
-def _resolved(base: Recipe, key: str, axis: SearchAxis) -> SearchAxis:
+def _resolved(base: BaseRecipe, key: str, axis: SearchAxis) -> SearchAxis:
     """Return the axis with its values as the training recipe reads them ("1e-4", text in YAML, is a number there)."""
     values = tuple(option(with_options(base, {key: value}, _TITLE), key) for value in (axis.values or axis.ends))
     if axis.values is not None:

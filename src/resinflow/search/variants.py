@@ -20,13 +20,13 @@ from typing import Any
 
 from resinflow.data import open_flows
 from resinflow.flow import InvalidInputError, replacing, with_options
-from resinflow.presets import STAGES, LatentRecipe, ModelConfig, Recipe, StageName
+from resinflow.presets import STAGES, LatentArchitecture, LatentRecipe, StageName
 from resinflow.presets.training import adopt_model, adopt_stage, train
 from resinflow.search.objective import Objective, TrialSetup, check_start, logged
 from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
 from resinflow.search.results import TrialRow
 from resinflow.search.trials import RowWatch, Search
-from resinflow.train import MACHINE_OPTIONS
+from resinflow.train import MACHINE_OPTIONS, BaseRecipe
 from resinflow.train.record import MODEL, record_run, result_of, weights_of
 
 REFERENCE = "reference"
@@ -52,7 +52,7 @@ class VariantPlan(SearchPlan):
 
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def training(self, values: Mapping[str, Any]) -> Recipe:
+    def training(self, values: Mapping[str, Any]) -> BaseRecipe:
         """Return the training recipe of a variant, with the variant's name.
 
         Raises:
@@ -154,7 +154,7 @@ class VariantObjective:
                 self.score(setup.folder / MODEL, result)
         return self.value(result)
 
-    def _train(self, run: Path, recipe: Recipe) -> None:
+    def _train(self, run: Path, recipe: BaseRecipe) -> None:
         if not isinstance(recipe, LatentRecipe):
             raise InvalidInputError(f"the recipe has preset {recipe.preset!r}; needed: a recipe without preset for variants.")
         variant, *seed = run.relative_to(self.folder).parts
@@ -182,7 +182,7 @@ def first_changed_stage(reference: LatentRecipe, variant: LatentRecipe) -> Stage
     Options of the machine count as equal. An option of the model that is not listed as one of the denoiser or the prediction
     alone concerns all stages.
     """
-    model = {name for name in ModelConfig.model_fields if getattr(reference.model, name) != getattr(variant.model, name)}
+    model = {name for name in LatentArchitecture.model_fields if getattr(reference.model, name) != getattr(variant.model, name)}
     if (reference.seed, reference.samples) != (variant.seed, variant.samples) or model - DENOISER_OPTIONS - PREDICTION_OPTIONS:
         return STAGES[0]
     for stage in STAGES:

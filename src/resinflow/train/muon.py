@@ -10,7 +10,7 @@ take AdamW (Loshchilov and Hutter 2019). torch.optim.Muon knows matrices only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +44,9 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        known = list(parameters)
-        matrices = [parameter for parameter in known if parameter.ndim >= 2 and not parameter.is_complex()]
-        others = [parameter for parameter in known if parameter.ndim < 2 or parameter.is_complex()]
+        everything = list(parameters)
+        matrices = [parameter for parameter in everything if parameter.ndim >= 2 and not parameter.is_complex()]
+        others = [parameter for parameter in everything if parameter.ndim < 2 or parameter.is_complex()]
         groups = [{"params": part, "matrices": part is matrices} for part in (matrices, others) if part]
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas})
 
@@ -58,11 +58,12 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            known = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if known:
+            pairs = [(parameter, parameter.grad) for parameter in group["params"] if parameter.grad is not None]
+            if pairs:
                 update = self._orthogonal if group["matrices"] else self._adam
-                real = [_as_real(parameter) for parameter in known]
-                updates = update(known, [_as_real(cast(Tensor, parameter.grad)) for parameter in known], group)
+                real = [_as_real(parameter) for parameter, _ in pairs]
+                gradients = [_as_real(gradient) for _, gradient in pairs]
+                updates = update([parameter for parameter, _ in pairs], gradients, group)
                 _LISTS._foreach_mul_(real, 1.0 - group["lr"] * group["weight_decay"])
                 _LISTS._foreach_sub_(real, updates, alpha=group["lr"])
         return loss
@@ -76,8 +77,8 @@ class Muon(torch.optim.Optimizer):
             alike.setdefault((len(matrix), matrix[0].numel()), []).append(place)
         updates = list(ahead)
         for shape, places in alike.items():  # matrices of one shape together: few large products instead of many small ones
-            found = _SIZE * max(shape) ** 0.5 * orthogonalised(torch.stack([ahead[place].reshape(shape) for place in places]))
-            for place, update in zip(places, found, strict=True):
+            stack = torch.stack([ahead[place].reshape(shape) for place in places])
+            for place, update in zip(places, _SIZE * max(shape) ** 0.5 * orthogonalised(stack), strict=True):
                 updates[place] = update.reshape(ahead[place].shape)
         return updates
 

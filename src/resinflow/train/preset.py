@@ -56,16 +56,14 @@ class Start:
 
 
 class Preset(ABC, Generic[Networks, Recipe, Batch]):
-    """A family of models: its recipe, its networks, what its stages learn from a sample, and the model that they end in.
+    """How a family of models trains: its networks, what its stages learn from a sample, and the model that they end in.
 
     Attributes:
-        Recipe: type of the recipes.
         block: modules of this type compute their activations again where ``gradient_checkpointing`` asks for it.
         recipe_per_stage: whether the options of a stage belong to its own folder, so that a run may go on with another recipe
             for its later stages; otherwise the run directory has one recipe for all stages.
     """
 
-    Recipe: type[Recipe]
     block: ClassVar[type[nn.Module]]
     recipe_per_stage: ClassVar[bool] = False
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from resinflow.models import InputConfig, PhysicsLoss
+from resinflow.models import Inputs, PhysicsLoss
 
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -71,7 +71,7 @@ class FlowStageOptions(StageOptions, frozen=True, extra="forbid"):
     flow_rate_weight: Weight = 1.0
     physics: dict[PhysicsLoss, Weight] = {}
 
-    def check_physics(self, model: InputConfig) -> None:
+    def check_physics(self, model: Inputs) -> None:
         """Raise ValueError if there are physics losses and the networks do not see the whole flow that these ask for."""
         if self.physics and (model.learns == "flow" or any(name.startswith("base_v") for name in model.hidden)):
             raise ValueError(
@@ -112,7 +112,7 @@ class BaseRecipe(BaseModel, frozen=True, extra="forbid"):
 class FlowRecipe(BaseRecipe, frozen=True, extra="forbid"):
     """A recipe of a preset that corrects a base flow."""
 
-    model: InputConfig
+    model: Inputs
 
     @abstractmethod
     def options(self, stage: str) -> FlowStageOptions:

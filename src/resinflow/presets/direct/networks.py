@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from resinflow.flow import MissingDependencyError
 from resinflow.models import CHANNELS, TARGETS, open_mask
 from resinflow.nn import ScaledTargets, UNet3d, as_staggered
-from resinflow.presets.direct.recipe import FourierSizes, VoxelConfig
+from resinflow.presets.direct.recipe import DirectArchitecture, FourierSizes
 
 
-class VoxelNetwork(ScaledTargets):
+class DirectNetwork(ScaledTargets):
     """One network from the conditions to the correction, with the scaling of the latter.
 
     Attributes:
@@ -25,9 +25,9 @@ class VoxelNetwork(ScaledTargets):
         MissingDependencyError: a Fourier neural operator without the package that has it.
     """
 
-    def __init__(self, config: VoxelConfig) -> None:
+    def __init__(self, architecture: DirectArchitecture) -> None:
         super().__init__()
-        sizes = config.network
+        sizes = architecture.network
         if isinstance(sizes, FourierSizes):
             self.network, self.stride = _fourier_operator(sizes), 1
         else:

@@ -9,44 +9,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from resinflow.flow import Base
 from resinflow.models import (
     WEIGHTS,
     Choice,
-    Ensemble,
-    Predictor,
+    CorrectingPredictor,
+    ResolvedSampling,
     StartFlows,
-    Way,
     arithmetic,
     conditions_of,
-    corrected_flow,
     cropped,
     dimensional,
     load_weights,
     padded,
-    padding_warning,
     read_document,
 )
-from resinflow.presets.direct.networks import VoxelNetwork
-from resinflow.presets.direct.recipe import PRESET, SCHEMA, VoxelConfig
+from resinflow.presets.direct.networks import DirectNetwork
+from resinflow.presets.direct.recipe import NAME, SCHEMA, DirectArchitecture
 
 
-class DirectPredictor(Predictor[VoxelConfig, VoxelNetwork]):
+class DirectPredictor(CorrectingPredictor[DirectArchitecture, DirectNetwork]):
     """A deterministic network that corrects a base flow; its prediction has one permeability sample: its own."""
 
     schema = SCHEMA
-    preset = PRESET
+    preset = NAME
     choices: ClassVar[frozenset[Choice]] = frozenset()
 
     @property
-    def base(self) -> Base:
-        """The flow that the network corrects."""
-        return self.config.base
+    def stride(self) -> int:
+        """Height and width that the networks take are multiples of it."""
+        return self.networks.stride
 
     @property
-    def own(self) -> Way:
-        """One call of the network; nothing is drawn."""
-        return Way(samples=1, steps=1)
+    def defaults(self) -> ResolvedSampling:
+        """One call of the network; nothing is sampled."""
+        return ResolvedSampling(samples=1, steps=1)
 
     @classmethod
     def restored(cls, directory: Path) -> Self:
@@ -55,24 +51,16 @@ class DirectPredictor(Predictor[VoxelConfig, VoxelNetwork]):
         Raises:
             MissingDependencyError: a Fourier neural operator without the package that has it.
         """
-        name, config, log = read_document(directory, cls.schema, VoxelConfig)
-        network = VoxelNetwork(config)
+        name, architecture, log = read_document(directory, cls.schema, DirectArchitecture)
+        network = DirectNetwork(architecture)
         load_weights(network, directory / WEIGHTS)
-        return cls(name, config, network, log)
+        return cls(name, architecture, network, log)
 
-    def draw(self, start: StartFlows, way: Way) -> NDArray[np.floating]:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:
         """Return the correction (1, 4, nz, ny, nx)."""
-        conditions = conditions_of(start, self.config)
-        precision = "auto" if self.config.network.kind == "unet" else "float32"  # no Fourier transforms in bfloat16
+        conditions = conditions_of(start, self.architecture)
+        precision = "auto" if self.architecture.network.kind == "unet" else "float32"  # no Fourier transforms in bfloat16
         with torch.inference_mode(), arithmetic(self.device, precision):
-            fields = padded(conditions.fields, self.networks.stride).to(self.device)
+            fields = padded(conditions.fields, self.stride).to(self.device)
             output = self.networks.unscaled(self.networks(fields))
         return dimensional(start, conditions, cropped(output, conditions.shape))
-
-    def mean(self, start: StartFlows, members: NDArray[np.floating], way: Way) -> Ensemble:
-        """Return the base flow plus the correction, and its velocity."""
-        return Ensemble(corrected_flow(start, members, project=way.project), start.base.velocity + members[:, :3])
-
-    def warnings(self, start: StartFlows) -> tuple[str, ...]:
-        """Say where a medium is padded for the network."""
-        return padding_warning(start.planar.microstructure.shape, self.networks.stride)

@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resinflow.models import InputConfig
+from resinflow.models import Inputs
 from resinflow.train import FlowRecipe, FlowStageOptions, Positive
 
 SCHEMA = "resinflow-voxel-1"
-PRESET = "direct"
+NAME = "direct"
 EARLIER = "voxel"
 """What the preset was called before, in recipes and run directories."""
 
@@ -59,7 +59,7 @@ class FourierSizes(BaseModel):
     layers: Positive = 4
 
 
-class VoxelConfig(InputConfig):
+class DirectArchitecture(Inputs):
     """Conditions and network of a deterministic model.
 
     Attributes:
@@ -79,20 +79,20 @@ class DirectRecipe(FlowRecipe, frozen=True, extra="forbid"):
         direct: options of the stage.
     """
 
-    stages: ClassVar[tuple[str, ...]] = (PRESET,)
+    stages: ClassVar[tuple[str, ...]] = (NAME,)
 
-    preset: Literal["direct"] = PRESET
-    name: str = PRESET
-    model: VoxelConfig = VoxelConfig()
+    preset: Literal["direct"] = NAME
+    name: str = NAME
+    model: DirectArchitecture = DirectArchitecture()
     direct: FlowStageOptions = FlowStageOptions()
 
     @model_validator(mode="before")
     @classmethod
     def _of_its_earlier_name(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("preset") == EARLIER:
-            return {"name": EARLIER, **values, "preset": PRESET}
+            return {"name": EARLIER, **values, "preset": NAME}
         return values
 
     def options(self, stage: str) -> FlowStageOptions:
         """Return the options of the stage."""
-        return {PRESET: self.direct}[stage]
+        return {NAME: self.direct}[stage]

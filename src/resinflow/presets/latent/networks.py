@@ -7,7 +7,7 @@ import torch
 from resinflow.diffusion import Bridge, Noising
 from resinflow.models import CHANNELS, GEOMETRY_CHANNELS, PLANAR, TARGETS, open_mask
 from resinflow.nn import Denoiser, DualBranchVAE, ScaledTargets, as_staggered
-from resinflow.presets.latent.recipe import ModelConfig
+from resinflow.presets.latent.recipe import LatentArchitecture
 
 
 class LatentDiffusion(ScaledTargets):
@@ -22,28 +22,28 @@ class LatentDiffusion(ScaledTargets):
 
     latent_scale: torch.Tensor
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, architecture: LatentArchitecture) -> None:
         super().__init__()
         self.vae = DualBranchVAE(
             target_channels=len(TARGETS),
             condition_channels=len(CHANNELS),
             geometry_channels=GEOMETRY_CHANNELS,
             planar_channels=PLANAR.stop - PLANAR.start,
-            latent_channels=config.latent_channels,
-            width=config.width,
-            blocks=config.blocks,
-            decoder_levels=config.decoder_levels,
-            decoder_sees={"all": len(CHANNELS), "geometry": GEOMETRY_CHANNELS, "nothing": 0}[config.decoder_sees],
+            latent_channels=architecture.latent_channels,
+            width=architecture.width,
+            blocks=architecture.blocks,
+            decoder_levels=architecture.decoder_levels,
+            decoder_sees={"all": len(CHANNELS), "geometry": GEOMETRY_CHANNELS, "nothing": 0}[architecture.decoder_sees],
         )
         self.denoiser = Denoiser(
-            latent_channels=config.latent_channels,
+            latent_channels=architecture.latent_channels,
             condition_channels=len(CHANNELS),
-            width=config.width,
-            blocks=config.denoiser_blocks,
-            couple_slices=config.denoiser_couples_slices,
+            width=architecture.width,
+            blocks=architecture.denoiser_blocks,
+            couple_slices=architecture.denoiser_couples_slices,
         )
         self.register_buffer("target_scale", torch.ones(len(TARGETS)))
-        self.register_buffer("latent_scale", torch.ones(config.latent_channels))
+        self.register_buffer("latent_scale", torch.ones(architecture.latent_channels))
 
     def decode(self, latent: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
         """Return the target (B, 4, D, H, W), in units of its RMS, that ``decoder_3d`` makes of a latent.
@@ -65,6 +65,6 @@ class LatentDiffusion(ScaledTargets):
 Process = Bridge | Noising
 
 
-def process_of(config: ModelConfig) -> Process:
+def process_of(architecture: LatentArchitecture) -> Process:
     """Return the process that the denoiser is trained for, and sampled by."""
-    return Bridge(config.bridge_noise) if config.process == "bridge" else Noising()
+    return Bridge(architecture.bridge_noise) if architecture.process == "bridge" else Noising()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from resinflow.flow import Base, FlowField
+from resinflow.flow import FlowField
 from resinflow.models import (
     CHANNELS,
     PRESSURE_GAIN,
@@ -21,26 +21,24 @@ from resinflow.models import (
     BranchedPredictor,
     Choice,
     Conditions,
-    Ensemble,
+    CorrectingPredictor,
     Latents,
     Mirror,
+    ResolvedSampling,
     StartFlows,
-    Way,
     arithmetic,
     build_target,
     conditions_of,
-    corrected_flow,
     cropped,
     dimensional,
     load_weights,
     mirror_fields,
     padded,
-    padding_warning,
     read_document,
     sample_seed,
 )
 from resinflow.presets.latent.networks import LatentDiffusion, process_of
-from resinflow.presets.latent.recipe import ModelConfig
+from resinflow.presets.latent.recipe import LatentArchitecture
 
 Array = NDArray[np.floating]
 
@@ -62,60 +60,55 @@ _AT_ONCE = 2
 gain nothing and take memory."""
 
 
-class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
+class LatentPredictor(
+    CorrectingPredictor[LatentArchitecture, LatentDiffusion], BranchedPredictor[LatentArchitecture, LatentDiffusion]
+):
     """A latent diffusion model over a dual-branch VAE, which corrects a base flow."""
 
     schema = SCHEMA
     choices: ClassVar[frozenset[Choice]] = frozenset({"samples", "steps"})
 
     @property
-    def base(self) -> Base:
-        """The flow that the networks correct."""
-        return self.config.base
+    def stride(self) -> int:
+        """Height and width that the networks take are multiples of it."""
+        return self.networks.vae.stride
 
     @property
-    def own(self) -> Way:
-        """How the model samples where its user does not say otherwise."""
-        return Way(samples=self.config.samples, steps=self.config.sampler_steps, sampler=self.config.process)
+    def defaults(self) -> ResolvedSampling:
+        """The sampling of a user who chooses nothing."""
+        own = self.architecture
+        return ResolvedSampling(samples=own.samples, steps=own.sampler_steps, sampler=own.process)
 
     @classmethod
     def restored(cls, directory: Path) -> Self:
         """Return the model in ``directory`` on the CPU, without calibration."""
-        name, config, log = read_document(directory, cls.schema, ModelConfig)
-        networks = LatentDiffusion(config)
+        name, architecture, log = read_document(directory, cls.schema, LatentArchitecture)
+        networks = LatentDiffusion(architecture)
         load_weights(networks, directory / WEIGHTS)
-        return cls(name, config, networks, log)
+        return cls(name, architecture, networks, log)
 
-    def draw(self, start: StartFlows, way: Way) -> Array:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
         """Return corrections (samples, 4, nz, ny, nx): latents drawn along the process, and decoded."""
-        conditions = conditions_of(start, self.config)
+        conditions = conditions_of(start, self.architecture)
         # an odd last member is drawn with a companion that is dropped: two are as quick as one where the latter is slow
-        size = min(way.samples, _AT_ONCE)
-        groups = [range(first, first + size) for first in range(0, way.samples, size)]
-        members = [self._group(conditions, group, way) for group in groups]
-        return dimensional(start, conditions, np.concatenate(members)[: way.samples])
-
-    def mean(self, start: StartFlows, members: Array, way: Way) -> Ensemble:
-        """Return the base flow plus the mean correction, and the velocity of every member."""
-        return Ensemble(corrected_flow(start, members, project=way.project), start.base.velocity + members[:, :3])
-
-    def warnings(self, start: StartFlows) -> tuple[str, ...]:
-        """Say where a medium is padded for the networks."""
-        return padding_warning(start.planar.microstructure.shape, self.networks.vae.stride)
+        size = min(sampling.samples, _AT_ONCE)
+        groups = [range(first, first + size) for first in range(0, sampling.samples, size)]
+        members = [self._group(conditions, group, sampling) for group in groups]
+        return dimensional(start, conditions, np.concatenate(members)[: sampling.samples])
 
     def decoded_planar_latent(self, start: StartFlows) -> Array:
         """Return D3D(E2D) as a correction (1, 4, nz, ny, nx)."""
-        conditions = conditions_of(start, self.config)
-        with torch.inference_mode(), arithmetic(self.device, self.config.precision):
+        conditions = conditions_of(start, self.architecture)
+        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
             fields = self._tensor(conditions.fields)
             output = self.decoded(self.networks.vae.encode_2d(fields), fields)
         return dimensional(start, conditions, cropped(output, conditions.shape))
 
     def decoded_latent(self, truth: FlowField, start: StartFlows) -> Array:
         """Return D3D(E3D) of a flow as a correction (1, 4, nz, ny, nx)."""
-        conditions = conditions_of(start, self.config)
+        conditions = conditions_of(start, self.architecture)
         target = build_target(truth, start.base, conditions)
-        with torch.inference_mode(), arithmetic(self.device, self.config.precision):
+        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
             fields = self._tensor(conditions.fields)
             latent = self.networks.vae.encode_3d(self.networks.scaled(self._tensor(target)), fields).mean
             output = self.decoded(latent, fields)
@@ -123,7 +116,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
 
     def reconstruct_planar(self, start: StartFlows) -> FlowField:
         """Return D2D(E2D): velocity and pressure of the planar flow (along x)."""
-        conditions = conditions_of(start, self.config)
+        conditions = conditions_of(start, self.architecture)
         fields = self._tensor(conditions.fields)
         with torch.inference_mode():
             output = self.networks.vae.decode_2d(self.networks.vae.encode_2d(fields), fields)
@@ -136,7 +129,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
 
     def latents(self, truth: FlowField, start: StartFlows) -> Latents:
         """Return the mean latents of both encoders (flow along x)."""
-        conditions = conditions_of(start, self.config)
+        conditions = conditions_of(start, self.architecture)
         fields = self._tensor(conditions.fields)
         target = self._tensor(build_target(truth, start.base, conditions))
         with torch.inference_mode():
@@ -154,7 +147,7 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
         """
         networks = self.networks
         start = networks.scaled_latent(networks.vae.encode_2d(fields))
-        latent = process_of(self.config).sample(
+        latent = process_of(self.architecture).sample(
             lambda noisy, level: networks.denoiser(noisy, start, fields, level),
             start,
             steps=steps,
@@ -166,17 +159,17 @@ class LatentPredictor(BranchedPredictor[ModelConfig, LatentDiffusion]):
         """Return the outputs (B, 4, nz, h, w), dimensionless, of latents under conditions (B, channels, nz, h, w)."""
         return self.networks.unscaled(self.networks.decode(latent, fields))
 
-    def _group(self, conditions: Conditions, group: range, way: Way) -> Array:
+    def _group(self, conditions: Conditions, group: range, sampling: ResolvedSampling) -> Array:
         """Some of the members (members, 4, nz, ny, nx), drawn and decoded at once, dimensionless."""
-        images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.config.mirror_images else () for i in group]
+        images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.architecture.mirror_images else () for i in group]
         fields = torch.cat([self._tensor(_mirrored(conditions.fields, CHANNELS, image)) for image in images])
-        with torch.inference_mode(), arithmetic(self.device, self.config.precision):
-            outputs = self.sampled(fields, [sample_seed(way.seed, index) for index in group], way.steps)
+        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
+            outputs = self.sampled(fields, [sample_seed(sampling.seed, index) for index in group], sampling.steps)
         members = cropped(outputs, conditions.shape)
         return np.stack([_mirrored(member, TARGETS, image) for member, image in zip(members, images, strict=True)])
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:
-        return padded(fields, self.networks.vae.stride).to(self.device)
+        return padded(fields, self.stride).to(self.device)
 
 
 def _mirrored(fields: Array, names: tuple[str, ...], image: tuple[Mirror, ...]) -> Array:

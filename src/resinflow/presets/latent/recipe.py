@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from resinflow.models import InputConfig
+from resinflow.models import Inputs
 from resinflow.train import FlowRecipe, FlowStageOptions, Positive, Weight
 
 StageName = Literal["vae3d", "vae2d", "diffusion"]
@@ -14,7 +14,7 @@ STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
 """The stages in their order."""
 
 
-class ModelConfig(InputConfig):
+class LatentArchitecture(Inputs):
     """Sizes of the dual-branch VAE and of the latent diffusion model.
 
     Attributes:
@@ -120,7 +120,7 @@ class LatentRecipe(FlowRecipe, frozen=True, extra="forbid"):
 
     preset: Literal["latent"] = "latent"
     name: str = "small"
-    model: ModelConfig = ModelConfig()
+    model: LatentArchitecture = LatentArchitecture()
     vae3d: Vae3dOptions = Vae3dOptions()
     vae2d: Vae2dOptions = Vae2dOptions()
     diffusion: DiffusionOptions = DiffusionOptions()

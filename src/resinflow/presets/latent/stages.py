@@ -36,8 +36,8 @@ class Vae3dStage(FlowStage[LatentDiffusion, Vae3dOptions]):
         posterior = networks.vae.encode_3d(networks.scaled(target), conditions)
         latent = posterior.mean
         if part == "train":
-            seen = torch.rand(len(target), device=target.device) >= self.options.latent_dropout
-            latent = posterior.sample() * seen.view(-1, 1, 1, 1, 1)
+            present = torch.rand(len(target), device=target.device) >= self.options.latent_dropout
+            latent = posterior.sample() * present.view(-1, 1, 1, 1, 1)
         reconstruction, logged = self.decoding(networks.decode(latent, conditions), target, conditions)
         kl = posterior.kl()
         weight = self.options.kl_weight * min(1.0, (self.current_epoch + 1) / max(self.options.kl_epochs, 1))
@@ -107,8 +107,6 @@ class DiffusionStage(FlowStage[LatentDiffusion, DiffusionOptions]):
 class LatentPreset(FlowPreset[LatentDiffusion, LatentRecipe]):
     """A dual-branch VAE and a diffusion model in its latent."""
 
-    Recipe = LatentRecipe
-
     def networks(self, stage: str, recipe: LatentRecipe, source: FlowSource) -> LatentDiffusion:
         """Return all networks, whatever the stage."""
         return LatentDiffusion(recipe.model)
@@ -167,3 +165,6 @@ def _latent_scale(networks: LatentDiffusion, batches: Iterable[FlowBatch], preci
             count += latent[:, 0].numel()
     networks.cpu()
     return (squares / count).sqrt().clamp_min(1e-3).cpu()
+
+
+PRESET = LatentPreset()

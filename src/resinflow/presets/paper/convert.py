@@ -20,7 +20,15 @@ from torch import Tensor
 from resinflow.diffusion import NoiseSchedule
 from resinflow.flow import InvalidInputError, first_fault
 from resinflow.presets.paper.predictor import PaperPredictor, assembled
-from resinflow.presets.paper.recipe import PRESET, Network, PaperConfig, Precision, SamplingConfig, UNetConfig, VaeConfig
+from resinflow.presets.paper.recipe import (
+    NAME,
+    DenoiserSizes,
+    Network,
+    PaperArchitecture,
+    Precision,
+    SamplingDefaults,
+    VaeSizes,
+)
 
 __all__ = ["WEIGHT_FILES", "convert_published"]
 
@@ -82,18 +90,18 @@ def convert_published(
             written.
     """
     try:
-        sampling = SamplingConfig(sampler=sampler, steps=steps, eta=eta, precision=precision)
+        sampling = SamplingDefaults(sampler=sampler, steps=steps, eta=eta, precision=precision)
     except ValidationError as error:
         raise InvalidInputError(f"{first_fault(error, 'the sampler')}.") from None
     file = _find(Path(path))
     raw = _present_names(_load(file))
     if any(name.startswith("model.") for name in raw):
-        config, state, published, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
+        architecture, state, published, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
     else:
-        config, state, published, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
-    config = config.model_copy(update={"trained": _TRAINED[stage], "sampling": sampling})
+        architecture, state, published, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
+    architecture = architecture.model_copy(update={"trained": _TRAINED[stage], "sampling": sampling})
     log = {"converted_from": {"file": file.name, "stage": stage}, "published_log": _without_places(published)}
-    return PaperPredictor(PRESET, config, assembled(config, state, str(file)), log).save(output)
+    return PaperPredictor(NAME, architecture, assembled(architecture, state, str(file)), log).save(output)
 
 
 def _find(path: Path) -> Path:
@@ -155,7 +163,7 @@ def _without_places(log: Any) -> Any:
     return log
 
 
-def _vae(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+def _vae(checkpoint: _Checkpoint) -> tuple[PaperArchitecture, dict[str, Tensor], dict[str, Any], str]:
     state = {f"vae.{name}": value for name, value in checkpoint.state.items()}
     sizes = _vae_sizes(state, checkpoint.path)
     factors = checkpoint.log.get("norm_factors")
@@ -166,10 +174,10 @@ def _vae(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[
         )
     state["norm_factors"] = _factors(factors, sizes.channels, log_file)
     second = "lambda_cross" in checkpoint.log or "stage1_checkpoint" in checkpoint.log
-    return PaperConfig(vae=sizes, unet=None), state, checkpoint.log, "VAE stage 2" if second else "VAE stage 1"
+    return PaperArchitecture(vae=sizes, unet=None), state, checkpoint.log, "VAE stage 2" if second else "VAE stage 1"
 
 
-def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor], dict[str, Any], str]:
+def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperArchitecture, dict[str, Tensor], dict[str, Any], str]:
     state = {name: value for name, value in checkpoint.state.items() if name.startswith(("model.", "vae."))}
     rest = {name: value for name, value in checkpoint.state.items() if name not in state}
     sizes = _vae_sizes(state, checkpoint.path)
@@ -184,14 +192,14 @@ def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperConfig, dict[str, Tensor],
         ) from None
     _check_schedule({name.removeprefix("scheduler."): value for name, value in rest.items()}, timesteps, checkpoint.path)
     state["norm_factors"] = _factors(factors.tolist(), sizes.channels, checkpoint.path)
-    config = PaperConfig(
+    architecture = PaperArchitecture(
         vae=sizes,
         unet=_unet_sizes(state, checkpoint),
         timesteps=timesteps,
         distance_transform=distance,
         feature_scale=feature_scale,
     )
-    return config, state, checkpoint.log, "diffusion"
+    return architecture, state, checkpoint.log, "diffusion"
 
 
 def _factors(values: Any, channels: int, source: Path) -> Tensor:
@@ -215,7 +223,7 @@ def _check_schedule(buffers: dict[str, Tensor], timesteps: int, path: Path) -> N
             )
 
 
-def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeConfig:
+def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeSizes:
     try:
         inputs = state["vae.encoder_3d.conv_in.weight"]
         widths = [state[f"vae.encoder_3d.{name}.conv1.weight"].shape[0] for name in ("res1_1", "res2_1", "res3_1")]
@@ -225,10 +233,10 @@ def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeConfig:
         raise InvalidInputError(
             f"{path} is no checkpoint of the published VAE or diffusion model: it lacks {error.args[0]} and holds {some}, ..."
         ) from None
-    return VaeConfig(channels=inputs.shape[1], widths=(widths[0], widths[1], widths[2]), latent_channels=latent)
+    return VaeSizes(channels=inputs.shape[1], widths=(widths[0], widths[1], widths[2]), latent_channels=latent)
 
 
-def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> UNetConfig:
+def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> DenoiserSizes:
     """Sizes as the weights have them; what weights do not tell (heads, padding) from the log or the published defaults."""
     kwargs = checkpoint.log
     for key in ("params", "training", "predictor", "model_kwargs"):
@@ -241,7 +249,7 @@ def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> UNetConfig
     try:
         first = [state[f"model.encoder.{level}.0.block1.conv.weight"] for level in range(depth)]
         times, last = state["model.time_mlp.0.weight"], state["model.final_conv.weight"]
-        return UNetConfig(
+        return DenoiserSizes(
             in_channels=first[0].shape[1],
             out_channels=last.shape[0],
             features=tuple(weight.shape[0] for weight in first),
@@ -267,7 +275,9 @@ def _check_options(kwargs: dict[str, Any], levels: list[int], depth: int, path: 
         raise InvalidInputError(
             f"the U-Net of {path} has attention at levels {levels}; needed: from one level down to the last."
         )
-    for name, known in (("activation", ("silu",)), ("final_activation", ("none", "identity", "linear", ""))):
+    for name, values in (("activation", ("silu",)), ("final_activation", ("none", "identity", "linear", ""))):
         value = kwargs.get(name)
-        if value is not None and str(value).lower() not in known:
-            raise InvalidInputError(f"the log beside {path} names the {name} {value!r}; needed: {known[0]}, the published one.")
+        if value is not None and str(value).lower() not in values:
+            raise InvalidInputError(
+                f"the log beside {path} names the {name} {value!r}; needed: {values[0]}, the published one."
+            )

@@ -112,12 +112,12 @@ class LatentSource:
 
     Args:
         system: the networks; the encoders must not change.
-        kept: keep the latents of every sample and mirror image in memory (float32).
+        in_memory: keep the latents of every sample and mirror image in memory (float32).
     """
 
-    def __init__(self, system: PaperSystem, *, kept: bool) -> None:
+    def __init__(self, system: PaperSystem, *, in_memory: bool) -> None:
         self._system = system
-        self._memory: dict[tuple[int, ...], Latents] | None = {} if kept else None
+        self._memory: dict[tuple[int, ...], Latents] | None = {} if in_memory else None
 
     def encode(self, batch: PaperBatch) -> Latents:
         """Return the latents of a batch, without gradients, on its device."""

@@ -20,16 +20,16 @@ from resinflow.models import (
     Choice,
     Ensemble,
     Latents,
+    ResolvedSampling,
     Sampling,
     StartFlows,
-    Way,
     cropped,
     read_document,
     sample_seed,
 )
 from resinflow.presets.paper.networks.system import PaperSystem
 from resinflow.presets.paper.networks.vae import STRIDE
-from resinflow.presets.paper.recipe import PRESET, SCHEMA, Network, PaperConfig
+from resinflow.presets.paper.recipe import NAME, SCHEMA, Network, PaperArchitecture
 
 Array = NDArray[np.floating]
 
@@ -37,14 +37,14 @@ _FAMILIAR = (0.05, 1.2)
 """Largest planar velocity over the training data's largest: outside of it the networks extrapolate."""
 
 
-class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
+class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
     """A published model: it sees the planar velocity alone and returns velocity (its pressure is the planar one).
 
     The networks know the voxel size and the drive of their training data alone; the report warns of another drive.
     """
 
     schema = SCHEMA
-    preset = PRESET
+    preset = NAME
     choices: ClassVar[frozenset[Choice]] = frozenset({"samples", "steps", "sampler", "eta"})
 
     @property
@@ -52,44 +52,44 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
         """None: the networks see the planar flow alone."""
 
     @property
-    def own(self) -> Way:
-        """How the model samples where its user does not say otherwise."""
-        own = self.config.sampling
-        return Way(samples=own.samples, steps=own.steps, sampler=own.sampler, eta=own.eta)
+    def defaults(self) -> ResolvedSampling:
+        """The sampling of a user who chooses nothing."""
+        own = self.architecture.sampling
+        return ResolvedSampling(samples=own.samples, steps=own.steps, sampler=own.sampler, eta=own.eta)
 
     @classmethod
     def restored(cls, directory: Path) -> Self:
         """Return the model in ``directory`` on the CPU."""
-        name, config, log = read_document(directory, cls.schema, PaperConfig)
-        system = assembled(config, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
-        return cls(name, config, system.with_precision(config.sampling.precision), log)
+        name, architecture, log = read_document(directory, cls.schema, PaperArchitecture)
+        system = assembled(architecture, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
+        return cls(name, architecture, system.with_precision(architecture.sampling.precision), log)
 
-    def way(self, sampling: Sampling) -> Way:
-        """Return how the model samples if ``sampling`` is asked for.
+    def resolve(self, sampling: Sampling) -> ResolvedSampling:
+        """Return ``sampling`` with the model's defaults in the place of None.
 
         Raises:
             InvalidInputError: options that cannot be, or a model without denoiser.
         """
         self._require("encoder_2d", "decoder_3d", "unet")
-        way = super().way(sampling)
-        if way.sampler not in ("ddim", "ddpm") or not 0 <= way.eta <= 1:
+        resolved = super().resolve(sampling)
+        if resolved.sampler not in ("ddim", "ddpm") or not 0 <= resolved.eta <= 1:
             raise InvalidInputError(
-                f"the sampler is {way.sampler!r} with eta {way.eta:g}; needed: ddim or ddpm, and eta from 0 to 1."
+                f"the sampler is {resolved.sampler!r} with eta {resolved.eta:g}; needed: ddim or ddpm, and eta from 0 to 1."
             )
         # no other number of steps is defined for ddpm
-        return replace(way, steps=self.config.timesteps) if way.sampler == "ddpm" else way
+        return replace(resolved, steps=self.architecture.timesteps) if resolved.sampler == "ddpm" else resolved
 
-    def draw(self, start: StartFlows, way: Way) -> Array:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
         """Return velocities (samples, 3, nz, ny, nx); member 0 has the noise of torch's CPU generator seeded with the seed."""
         fluid, planar = self._inputs(start.planar)
         fields = []
-        for index in range(way.samples):  # one at a time: memory stays that of one member
+        for index in range(sampling.samples):  # one at a time: memory stays that of one member
             # the first seed is the seed itself, as in the published program
-            seed = way.seed if index == 0 else sample_seed(way.seed, index)
-            fields.append(self.sampled(fluid, planar, torch.Generator().manual_seed(seed), way))
+            seed = sampling.seed if index == 0 else sample_seed(sampling.seed, index)
+            fields.append(self.sampled(fluid, planar, torch.Generator().manual_seed(seed), sampling))
         return self._velocities(torch.cat(fields), start.planar)
 
-    def mean(self, start: StartFlows, members: Array, way: Way) -> Ensemble:
+    def mean(self, start: StartFlows, members: Array, sampling: ResolvedSampling) -> Ensemble:
         """Return the mean velocity with the pressure of the planar flow, and the velocity of every member."""
         planar = start.planar
         rates = members[:, AXES[::-1].index(planar.axis)].mean(axis=(1, 2, 3), dtype=np.float64)
@@ -116,7 +116,7 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
                 f"{width} x {height} pixels were padded with fibre to {padded[1]} x {padded[0]} for the networks "
                 "and cropped back"
             )
-        largest = self.config.largest_velocity or float(self.networks.norm_factors.max())
+        largest = self.architecture.largest_velocity or float(self.networks.norm_factors.max())
         ratio = float(np.abs(start.planar.velocity).max()) / largest
         if not _FAMILIAR[0] <= ratio <= _FAMILIAR[1]:
             warnings.append(
@@ -170,14 +170,14 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
                 latents["E3D"] = self.networks.encode_3d(self._tensor(truth))[0].cpu().numpy()
         return latents
 
-    def sampled(self, fluid: Tensor, planar: Tensor, generator: torch.Generator, way: Way) -> Tensor:
+    def sampled(self, fluid: Tensor, planar: Tensor, generator: torch.Generator, sampling: ResolvedSampling) -> Tensor:
         """Return one sample (1, S, 3, H, W) on the device of the networks.
 
         Args:
             fluid: mask (1, S, 1, H, W) on that device.
             planar: velocity (1, S, 3, H, W) on that device.
             generator: of the CPU, so that its noise is the same on every device.
-            way: the sampler with its steps.
+            sampling: the sampler with its steps.
         """
         shape = self.networks.latent_shape(planar)
 
@@ -186,9 +186,9 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
 
         noise = normal()
         with torch.inference_mode():
-            if way.sampler == "ddpm":
+            if sampling.sampler == "ddpm":
                 return self.networks.predict(fluid, planar, noise=noise, draw=normal)
-            return self.networks.predict_ddim(fluid, planar, noise=noise, steps=way.steps, eta=way.eta, draw=normal)
+            return self.networks.predict_ddim(fluid, planar, noise=noise, steps=sampling.steps, eta=sampling.eta, draw=normal)
 
     def _require(self, *networks: Network) -> None:
         missing = self._untrained(*networks)
@@ -199,7 +199,7 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
             )
 
     def _untrained(self, *networks: Network) -> list[Network]:
-        return [name for name in networks if name not in self.config.trained]
+        return [name for name in networks if name not in self.architecture.trained]
 
     def _inputs(self, flow: FlowField) -> tuple[Tensor, Tensor]:
         """Mask (1, S, 1, H, W) and velocity (1, S, 3, H, W), flow along x, padded with fibre to what the networks divide."""
@@ -228,14 +228,14 @@ class PaperPredictor(BranchedPredictor[PaperConfig, PaperSystem]):
         return velocity * flow.microstructure.fluid
 
 
-def assembled(config: PaperConfig, state: dict[str, Tensor], source: str) -> PaperSystem:
-    """Return the networks of ``config`` with the weights ``state``, which they take without a copy.
+def assembled(architecture: PaperArchitecture, state: dict[str, Tensor], source: str) -> PaperSystem:
+    """Return the networks of ``architecture`` with the weights ``state``, which they take without a copy.
 
     Raises:
         InvalidInputError: names or shapes that do not fit.
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        system = PaperSystem(config)
+        system = PaperSystem(architecture)
     try:
         system.load_state_dict(state, assign=True)
     except RuntimeError as error:

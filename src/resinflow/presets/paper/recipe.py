@@ -12,7 +12,7 @@ from resinflow.presets.paper.networks.vae import GROUPS, STRIDE
 from resinflow.train import BaseRecipe, Positive, StageOptions, Weight
 
 SCHEMA = "resinflow-paper-1"
-PRESET = "paper"
+NAME = "paper"
 
 Network = Literal["encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet"]
 Precision = Literal["float32", "bfloat16"]
@@ -23,7 +23,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class VaeConfig(_Frozen):
+class VaeSizes(_Frozen):
     """Sizes of the dual-branch VAE.
 
     Attributes:
@@ -37,7 +37,7 @@ class VaeConfig(_Frozen):
     latent_channels: Positive = 8
 
 
-class UNetConfig(_Frozen):
+class DenoiserSizes(_Frozen):
     """Sizes of the slice-wise denoiser.
 
     Attributes:
@@ -65,7 +65,7 @@ class UNetConfig(_Frozen):
     time_width: Positive = 256
 
 
-class SamplingConfig(_Frozen):
+class SamplingDefaults(_Frozen):
     """How a prediction samples where the caller does not say otherwise.
 
     Attributes:
@@ -83,7 +83,7 @@ class SamplingConfig(_Frozen):
     precision: Precision = "float32"
 
 
-class PaperConfig(_Frozen):
+class PaperArchitecture(_Frozen):
     """A published model.
 
     Attributes:
@@ -97,13 +97,13 @@ class PaperConfig(_Frozen):
         largest_velocity: largest |component| in the training data, m/s, where velocities are divided by something else.
     """
 
-    vae: VaeConfig = VaeConfig()
-    unet: UNetConfig | None = UNetConfig()
+    vae: VaeSizes = VaeSizes()
+    unet: DenoiserSizes | None = DenoiserSizes()
     timesteps: Positive = 1000
     distance_transform: bool = True
     feature_scale: Annotated[float, Field(gt=0)] = 1.0
     trained: tuple[Network, ...] = ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: SamplingDefaults = SamplingDefaults()
     largest_velocity: Annotated[float, Field(gt=0)] | None = None
 
     @property
@@ -244,8 +244,8 @@ class PaperDiffusionOptions(PaperStageOptions, frozen=True, extra="forbid"):
         return self
 
 
-class PaperModelConfig(BaseModel):
-    """Sizes of the networks and how the finished model samples; see :class:`~resinflow.presets.paper.recipe.PaperConfig`.
+class PaperModel(BaseModel):
+    """Sizes of the networks and how the finished model samples; see :class:`~resinflow.presets.paper.recipe.PaperArchitecture`.
 
     Raises:
         ValueError: sizes of which no networks can be built.
@@ -253,12 +253,12 @@ class PaperModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vae: VaeConfig = VaeConfig()
-    unet: UNetConfig = UNetConfig()
+    vae: VaeSizes = VaeSizes()
+    unet: DenoiserSizes = DenoiserSizes()
     timesteps: Positive = 1000
     distance_transform: bool = True
     feature_scale: Annotated[float, Field(gt=0)] = 1.0
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: SamplingDefaults = SamplingDefaults()
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -279,9 +279,9 @@ class PaperModelConfig(BaseModel):
             raise ValueError("time_embedding_dim must be even and above 2, kernel_size odd")
         return self
 
-    def config(self, **details: object) -> PaperConfig:
+    def architecture(self, **details: object) -> PaperArchitecture:
         """Return the model's configuration with what only training knows: ``unet=None``, ``trained``, ``largest_velocity``."""
-        return PaperConfig.model_validate({**self.model_dump(), **details})
+        return PaperArchitecture.model_validate({**self.model_dump(), **details})
 
 
 class PaperRecipe(BaseRecipe, frozen=True, extra="forbid"):
@@ -300,10 +300,10 @@ class PaperRecipe(BaseRecipe, frozen=True, extra="forbid"):
 
     stages: ClassVar[tuple[str, ...]] = ("vae3d", "vae2d", "diffusion")
 
-    preset: Literal["paper"] = PRESET
-    name: str = PRESET
+    preset: Literal["paper"] = NAME
+    name: str = NAME
     normalisation: Normalisation = "max"
-    model: PaperModelConfig = PaperModelConfig()
+    model: PaperModel = PaperModel()
     vae3d: PaperVae3dOptions = PaperVae3dOptions()
     vae2d: PaperVae2dOptions = PaperVae2dOptions()
     diffusion: PaperDiffusionOptions = PaperDiffusionOptions()
@@ -314,5 +314,5 @@ class PaperRecipe(BaseRecipe, frozen=True, extra="forbid"):
 
     def largest_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Return the height and width that slices of (nz, ny, nx) voxels are padded to: all stages see that of prediction."""
-        whole = self.model.config()
+        whole = self.model.architecture()
         return whole.padded_size(shape[1]), whole.padded_size(shape[2])

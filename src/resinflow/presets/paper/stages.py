@@ -23,7 +23,7 @@ from resinflow.presets.paper.networks.system import PaperSystem, flattened
 from resinflow.presets.paper.networks.vae import ResidualBlock
 from resinflow.presets.paper.predictor import PaperPredictor
 from resinflow.presets.paper.recipe import (
-    PaperConfig,
+    PaperArchitecture,
     PaperDiffusionOptions,
     PaperRecipe,
     PaperStageOptions,
@@ -176,7 +176,7 @@ class PaperDiffusionStage(PaperStage[PaperDiffusionOptions]):
 
     def __init__(self, system: PaperSystem, options: PaperDiffusionOptions, seed: int) -> None:
         super().__init__(system, [module for module in [system.model] if module is not None], options, seed)
-        self._latents = LatentSource(system, kept=options.kept_latents)
+        self._latents = LatentSource(system, in_memory=options.kept_latents)
 
     def losses(self, batch: PaperBatch, part: Part, place: int) -> dict[str, Tensor]:
         """Return the denoising loss, the losses of the decoded estimate and, in validation, the error of sampled flows."""
@@ -228,12 +228,12 @@ class PaperDiffusionStage(PaperStage[PaperDiffusionOptions]):
         """
         options = self.options
         names = options.physics.used()
-        found = physics_losses(*self._in_own_units(velocity, batch), names) if names else {}
+        terms = physics_losses(*self._in_own_units(velocity, batch), names) if names else {}
         if options.velocity_weight:
             weights = velocity.new_tensor(options.component_weights)
             fluid = batch.fluid
-            found["velocity"] = component_error(self.scaled(velocity) * fluid, self.scaled(batch.flow) * fluid, weights)
-        return {name: (signal * values).mean() for name, values in found.items()}
+            terms["velocity"] = component_error(self.scaled(velocity) * fluid, self.scaled(batch.flow) * fluid, weights)
+        return {name: (signal * values).mean() for name, values in terms.items()}
 
     def _in_own_units(self, velocity: Tensor, batch: PaperBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Velocity, mask and spacing in units of the true flow's RMS speed and the pixel."""
@@ -257,13 +257,12 @@ class PaperDiffusionStage(PaperStage[PaperDiffusionOptions]):
 class PaperPreset(Preset[PaperSystem, PaperRecipe, PaperBatch]):
     """The published system; every stage may have a recipe of its own."""
 
-    Recipe = PaperRecipe
     block = ResidualBlock
     recipe_per_stage = True
 
     def networks(self, stage: str, recipe: PaperRecipe, source: FlowSource) -> PaperSystem:
         """Return the VAE, with the scales of the data for the first stage; VAE and denoiser for the last one."""
-        vae = PaperSystem(recipe.model.config(unet=None))
+        vae = PaperSystem(recipe.model.architecture(unet=None))
         if stage == "vae2d":
             return vae
         factors, largest = velocity_factors(source, recipe.normalisation, recipe.samples)
@@ -272,12 +271,12 @@ class PaperPreset(Preset[PaperSystem, PaperRecipe, PaperBatch]):
             return vae
         # the denoiser's weights are drawn after those of two VAEs, as they have been in every run so far
         untrained = set() if recipe.vae2d.reconstruction_2d_weight else {"decoder_2d"}
-        trained = tuple(name for name in PaperConfig().trained if name not in untrained)
-        return PaperSystem(recipe.model.config(largest_velocity=largest, trained=trained))
+        trained = tuple(name for name in PaperArchitecture().trained if name not in untrained)
+        return PaperSystem(recipe.model.architecture(largest_velocity=largest, trained=trained))
 
     def load(self, networks: PaperSystem, weights: Path) -> None:
         """Fill VAE and scales; the denoiser is there in its own stage alone."""
-        vae = PaperSystem(networks.config.model_copy(update={"unet": None}))
+        vae = PaperSystem(networks.architecture.model_copy(update={"unet": None}))
         load_weights(vae, weights)
         networks.vae.load_state_dict(vae.vae.state_dict())
         networks.norm_factors.copy_(vae.norm_factors)
@@ -312,4 +311,7 @@ class PaperPreset(Preset[PaperSystem, PaperRecipe, PaperBatch]):
 
     def predictor(self, recipe: PaperRecipe, networks: PaperSystem, log: dict[str, Any]) -> PaperPredictor:
         """Return the model that the last stage ends in."""
-        return PaperPredictor(recipe.name, networks.config, networks, log)
+        return PaperPredictor(recipe.name, networks.architecture, networks, log)
+
+
+PRESET = PaperPreset()

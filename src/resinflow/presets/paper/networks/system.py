@@ -18,14 +18,14 @@ from resinflow.diffusion import Draw, NoiseSchedule, sample_ddim, sample_ddpm
 from resinflow.flow import InvalidInputError
 from resinflow.presets.paper.networks.unet import UNet
 from resinflow.presets.paper.networks.vae import STRIDE, DualBranchVAE
-from resinflow.presets.paper.recipe import PaperConfig, Precision
+from resinflow.presets.paper.recipe import PaperArchitecture, Precision
 
 
 class PaperSystem(nn.Module):
     """VAE, denoiser and normalisation factors of a published model.
 
     Attributes:
-        config: sizes and options.
+        architecture: sizes and options.
         vae: the dual-branch VAE.
         model: the denoiser, None where only the VAE is there.
         norm_factors: (channels,), largest |velocity| of each component in the training data; the networks see velocity over it.
@@ -34,19 +34,19 @@ class PaperSystem(nn.Module):
 
     norm_factors: Tensor
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(self, architecture: PaperArchitecture) -> None:
         super().__init__()
-        self.config = config
-        self.vae = DualBranchVAE(**config.vae.model_dump())
-        self.model = UNet(**config.unet.model_dump()) if config.unet else None
-        self.register_buffer("norm_factors", torch.ones(config.vae.channels))
+        self.architecture = architecture
+        self.vae = DualBranchVAE(**architecture.vae.model_dump())
+        self.model = UNet(**architecture.unet.model_dump()) if architecture.unet else None
+        self.register_buffer("norm_factors", torch.ones(architecture.vae.channels))
         with torch.device("cpu"):  # a few thousand numbers that no checkpoint needs to carry
-            self.schedule = NoiseSchedule.linear(config.timesteps)
+            self.schedule = NoiseSchedule.linear(architecture.timesteps)
 
     @property
     def multiple(self) -> int:
         """Height and width must be multiples of it."""
-        return self.config.multiple
+        return self.architecture.multiple
 
     @property
     def dtype(self) -> torch.dtype:
@@ -67,12 +67,12 @@ class PaperSystem(nn.Module):
 
     def padded_size(self, pixels: int) -> int:
         """Return the smallest height or width from ``pixels`` up that the networks take."""
-        return self.config.padded_size(pixels)
+        return self.architecture.padded_size(pixels)
 
     def latent_shape(self, planar: Tensor) -> tuple[int, int, int, int]:
         """Return the shape (B S, latent, h, w) of the denoiser's latent for fields (B, S, C, H, W)."""
         batch, slices, _, height, width = planar.shape
-        return batch * slices, self.config.vae.latent_channels, height // STRIDE, width // STRIDE
+        return batch * slices, self.architecture.vae.latent_channels, height // STRIDE, width // STRIDE
 
     def predict(self, fluid: Tensor, planar: Tensor, *, noise: Tensor, draw: Draw) -> Tensor:
         """Return the flow (B, S, 3, H, W) by DDPM, all steps of the schedule.
@@ -131,10 +131,10 @@ class PaperSystem(nn.Module):
         """Return the geometry channel (B S, 1, h, w): distance to the fibres in pixels (or the mask), bilinearly reduced."""
         height, width = fluid.shape[-2:]
         slices = fluid.reshape(-1, height, width)
-        if self.config.distance_transform:
+        if self.architecture.distance_transform:
             distances = np.stack([slice_distance(mask) for mask in slices.cpu().numpy() > 0.5])
             slices = torch.from_numpy(distances).to(fluid.device)
-        feature = slices[:, None].float() / self.config.feature_scale
+        feature = slices[:, None].float() / self.architecture.feature_scale
         size = (height // STRIDE, width // STRIDE)
         return F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
 

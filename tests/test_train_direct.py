@@ -17,15 +17,14 @@ from resinflow.evaluate.choices import EvaluationOptions
 from resinflow.evaluate.methods import methods_of
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.features import open_mask, target_mask
-from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.networks import DirectNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import DirectRecipe
 from resinflow.presets.direct.stages import DirectPreset, DirectStage
+from resinflow.presets.families import load_model, load_recipe
 from resinflow.presets.flow_stage import flow_rate_error, masked_rmse
 from resinflow.presets.latent.recipe import LatentRecipe
-from resinflow.presets.load import load_model
 from resinflow.presets.paper.recipe import PaperRecipe
-from resinflow.presets.recipes import load_recipe
 from resinflow.presets.training import on_machine, stage_options, train
 from resinflow.train.data import FlowDataset
 from tests.commands import refusal, run
@@ -62,7 +61,7 @@ def batch_of(store: FlowStore, config: DirectRecipe) -> tuple[Tensor, Tensor]:
 def test_the_finished_run_holds_a_model_with_its_story(finished: Path) -> None:
     assert isinstance(load_model(finished / "model"), DirectPredictor)
     model = DirectPredictor.load(finished / "model")
-    assert (model.name, model.config, model.base) == ("tiny-voxel", CONFIG.model, "response")
+    assert (model.name, model.architecture, model.base) == ("tiny-voxel", CONFIG.model, "response")
     assert model.log["recipe"] == CONFIG.model_dump(mode="json")
     history = model.log["history"]["direct"]
     assert {"train_loss", "validation_loss", "validation_velocity_error", "validation_flow_rate"} <= set(history)
@@ -78,7 +77,7 @@ def test_targets_are_scaled_by_their_rms_over_the_training_split(finished: Path,
 
 def test_the_loss_is_the_error_of_the_correction_plus_that_of_its_flow_rate(tiny_store: FlowStore) -> None:
     config = DirectRecipe.model_validate({**TINY, "direct": {**TINY["direct"], "flow_rate_weight": 3.0}})
-    network = VoxelNetwork(config.model)
+    network = DirectNetwork(config.model)
     conditions, target = batch_of(tiny_store, config)
     terms = DirectStage(network, config.direct).losses((conditions, target), "train", 0)
     found, scaled = network(conditions), network.scaled(target)
@@ -93,7 +92,7 @@ def test_a_few_steps_lower_the_loss(sizes: dict[str, Any], tiny_store: FlowStore
         pytest.importorskip("neuralop")
     config = DirectRecipe.model_validate({**TINY, "model": {"base": "response", "network": sizes}})
     torch.manual_seed(0)
-    network = VoxelNetwork(config.model)
+    network = DirectNetwork(config.model)
     stage = DirectStage(network, config.direct)
     batch = batch_of(tiny_store, config)
     network.target_scale.copy_(batch[1].square().mean(dim=(0, 2, 3, 4)).sqrt())
@@ -164,7 +163,7 @@ def test_the_recipes_of_the_baselines_are_read_and_have_about_two_million_parame
     assert (recipe.name, recipe.model.base) == (name, "grid")
     if recipe.model.network.kind == "fno":
         pytest.importorskip("neuralop")
-    sizes = [each.numel() * (2 if each.is_complex() else 1) for each in VoxelNetwork(recipe.model).parameters()]
+    sizes = [each.numel() * (2 if each.is_complex() else 1) for each in DirectNetwork(recipe.model).parameters()]
     assert 1.7e6 < sum(sizes) < 2.5e6
 
 

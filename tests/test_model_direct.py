@@ -19,22 +19,22 @@ from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.models.features import CHANNELS, TARGETS
 from resinflow.models.start import start_flows
 from resinflow.nn.unet3d import UNet3d
-from resinflow.presets.direct.networks import VoxelNetwork
+from resinflow.presets.direct.networks import DirectNetwork
 from resinflow.presets.direct.predictor import DirectPredictor
-from resinflow.presets.direct.recipe import VoxelConfig
-from resinflow.presets.load import load_model
+from resinflow.presets.direct.recipe import DirectArchitecture
+from resinflow.presets.families import load_model
 
 UNET = {"kind": "unet", "block": 2, "widths": [8, 12], "blocks": [1, 1]}
 FNO = {"kind": "fno", "modes": [3, 5, 5], "width": 4, "layers": 2}
 KINDS = [pytest.param(UNET, id="unet"), pytest.param(FNO, id="fno")]
 
 
-def network_of(sizes: dict[str, Any]) -> VoxelNetwork:
+def network_of(sizes: dict[str, Any]) -> DirectNetwork:
     """An untrained network, skipped where its package is absent; every layer has a say."""
     if sizes["kind"] == "fno":
         pytest.importorskip("neuralop")
     torch.manual_seed(0)
-    network = VoxelNetwork(VoxelConfig.model_validate({"base": "response", "network": sizes}))
+    network = DirectNetwork(DirectArchitecture.model_validate({"base": "response", "network": sizes}))
     for layer in network.modules():  # new residual blocks are the identity
         if isinstance(layer, nn.Conv3d) and layer.weight.abs().max() == 0:
             nn.init.normal_(layer.weight, std=0.05)
@@ -44,7 +44,7 @@ def network_of(sizes: dict[str, Any]) -> VoxelNetwork:
 
 def predictor_of(sizes: dict[str, Any]) -> DirectPredictor:
     network = network_of(sizes)
-    return DirectPredictor("tiny", VoxelConfig.model_validate({"base": "response", "network": sizes}), network)
+    return DirectPredictor("tiny", DirectArchitecture.model_validate({"base": "response", "network": sizes}), network)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_saved_model_loaded_again_predicts_the_same(sizes: dict[str, Any], mic
     directory = model.save(tmp_path / "model")
     assert isinstance(load_model(directory), DirectPredictor)
     again = DirectPredictor.load(directory)
-    assert (again.name, again.config, again.base) == ("tiny", model.config, "response")
+    assert (again.name, again.architecture, again.base) == ("tiny", model.architecture, "response")
     assert np.array_equal(again.predict(micro).velocity, model.predict(micro).velocity)
 
 
@@ -184,11 +184,11 @@ def test_a_damaged_model_is_refused_in_one_line(model: DirectPredictor, tmp_path
 
 def test_levels_that_do_not_agree_are_refused() -> None:
     with pytest.raises(ValidationError, match="one number a level"):
-        VoxelConfig.model_validate({"network": {"kind": "unet", "widths": [8, 8], "blocks": [1]}})
+        DirectArchitecture.model_validate({"network": {"kind": "unet", "widths": [8, 8], "blocks": [1]}})
 
 
 def test_a_fourier_operator_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "neuralop", None)
     monkeypatch.setitem(sys.modules, "neuralop.models", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'resinflow\[fno\]'"):
-        VoxelNetwork(VoxelConfig.model_validate({"network": FNO}))
+        DirectNetwork(DirectArchitecture.model_validate({"network": FNO}))

@@ -1,0 +1,105 @@
+"""The one table of the families of models, and the recipes and models that it opens. Nothing here loads Lightning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resinflow.flow import InvalidInputError, read_recipe, read_values
+from resinflow.models import Device, Predictor, schema_of
+from resinflow.presets.direct.predictor import DirectPredictor
+from resinflow.presets.direct.recipe import EARLIER, DirectRecipe
+from resinflow.presets.latent.predictor import LatentPredictor
+from resinflow.presets.latent.recipe import LatentRecipe
+from resinflow.presets.paper.predictor import PaperPredictor
+from resinflow.presets.paper.recipe import PaperRecipe
+from resinflow.train import BaseRecipe
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of models.
+
+    Attributes:
+        recipe: type of its recipes.
+        predictor: type of its models.
+        stages: name of the module whose ``PRESET`` trains it. Training alone imports it, since it loads Lightning.
+        earlier: value of the key ``preset`` in recipes of earlier versions.
+    """
+
+    recipe: type[BaseRecipe]
+    predictor: type[Predictor[Any, Any]]
+    stages: str
+    earlier: str | None = None
+
+
+FAMILIES: dict[str, Family] = {
+    "latent": Family(LatentRecipe, LatentPredictor, "resinflow.presets.latent.stages"),
+    "direct": Family(DirectRecipe, DirectPredictor, "resinflow.presets.direct.stages", earlier=EARLIER),
+    "paper": Family(PaperRecipe, PaperPredictor, "resinflow.presets.paper.stages"),
+}
+"""Every family by the key ``preset`` of its recipes; a recipe without that key is of the family latent."""
+_DEFAULT = "latent"
+_SHIPPED = Path(__file__).parent / "weights"
+
+
+def load_recipe(path: str | Path) -> BaseRecipe:
+    """Return the recipe ``path`` or ``FILE:VARIANT``, whose key ``preset`` says which family of models it trains.
+
+    Raises:
+        InvalidInputError: no such file, an unknown preset or option, or a value out of range.
+
+    Example:
+        >>> import resinflow as rf
+        >>> rf.load_recipe("recipes/tiny.yaml").name
+        'tiny'
+    """
+    preset = str(read_values(path).get("preset", _DEFAULT))
+    for name, family in FAMILIES.items():
+        if preset in (name, family.earlier):
+            return read_recipe(Path(path), family.recipe)
+    raise InvalidInputError(f"{path}: preset: there is no preset {preset!r}; needed: one of {', '.join(FAMILIES)}.")
+
+
+def load_model(name_or_directory: str | Path = "small", device: Device = "auto") -> Predictor:
+    """Return a model that predicts from a microstructure alone: a shipped one by name, or a model directory.
+
+    A directory that ``resinflow model convert`` wrote gives the published model.
+
+    Args:
+        name_or_directory: of the model.
+        device: where its networks compute; ``auto``: on a GPU if there is one.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a model directory, damaged files, or a device that is not there.
+
+    Example:
+        >>> import resinflow as rf
+        >>> model = rf.load_model("runs/small/model")
+        >>> micro = rf.fibre_bundle((3, 16, 16), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4)
+        >>> flow = model.predict(micro, axis="x", samples=2, seed=0)
+        >>> flow.permeability_samples.shape
+        (2,)
+    """
+    directory = model_directory(name_or_directory)
+    schemas = {family.predictor.schema: family for family in FAMILIES.values()}
+    family = schemas.get(schema_of(directory) or "", FAMILIES[_DEFAULT])  # the default one refuses what is no model
+    return family.predictor.load(directory, device)
+
+
+def model_directory(name_or_directory: str | Path) -> Path:
+    """Return where a model is: a shipped one by name, or a model directory.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a directory.
+    """
+    shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
+    if str(name_or_directory) in shipped:
+        return _SHIPPED / str(name_or_directory)
+    if not Path(name_or_directory).is_dir():
+        raise InvalidInputError(
+            f"there is no model {str(name_or_directory)!r}; needed: a shipped one ({', '.join(shipped) or 'none here'}) "
+            "or a model directory."
+        )
+    return Path(name_or_directory)
