@@ -88,11 +88,11 @@ def loading_rate(place: str, samples: int, workers: int) -> tuple[float, float]:
     """Samples a second that reach the training process (start of the workers apart), and its own ms of CPU a sample."""
     from resinflow.data import open_flows
     from resinflow.presets import LatentRecipe
-    from resinflow.presets.training import PRESETS
+    from resinflow.presets.training import preset_of
     from resinflow.train.data import flow_data
 
     recipe = LatentRecipe.model_validate({"seed": 1, "vae3d": {"batch_size": BATCH, "workers": workers}})
-    batches = iter(flow_data(open_flows(place), PRESETS["latent"], recipe, "vae3d", memory=0).train_dataloader())
+    batches = iter(flow_data(open_flows(place), preset_of(recipe), recipe, "vae3d", memory=0).train_dataloader())
     next(batches)
     start, count = now(), 0
     for conditions, _ in batches:
@@ -110,13 +110,13 @@ def training_rate(place: str, batches: int = 5) -> tuple[float, float]:
     from resinflow.data import open_flows
     from resinflow.flow import read_values
     from resinflow.presets import LatentRecipe
-    from resinflow.presets.training import PRESETS
+    from resinflow.presets.training import preset_of
     from resinflow.train.data import flow_data
 
     torch.set_num_threads(1)
     values = {"vae3d": {"batch_size": BATCH, "workers": 0}}
     recipe = LatentRecipe.model_validate(read_values(ROOT / "recipes" / "small.yaml") | values)
-    source, preset = open_flows(place), PRESETS["latent"]
+    source, preset = open_flows(place), preset_of(recipe)
     stage = preset.stage("vae3d", preset.networks("vae3d", recipe, source), recipe)
     loader = iter(flow_data(source, preset, recipe, "vae3d").train_dataloader())
     samples = [next(loader) for _ in range(batches + 1)]

@@ -22,7 +22,7 @@ from resinflow.train.history import METRICS
 from resinflow.train.preset import Preset
 from resinflow.train.record import MODEL, weights_of
 
-__all__ = ["Device", "adopt_model", "adopt_stage", "on_machine", "resolve_device", "stage_options", "train"]
+__all__ = ["Device", "adopt_model", "adopt_stage", "on_machine", "preset_of", "resolve_device", "stage_options", "train"]
 
 Recipe = TypeVar("Recipe", bound=BaseRecipe)
 
@@ -51,8 +51,13 @@ def train(
         True
     """
     stage_options(recipe, stage)
-    preset: Preset[Any, Any, Any] = import_module(FAMILIES[recipe.preset].stages).PRESET
+    preset = preset_of(recipe)
     return train_stage(preset, stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device)
+
+
+def preset_of(recipe: BaseRecipe) -> Preset[Any, Any, Any]:
+    """Return what trains the family of a recipe."""
+    return import_module(FAMILIES[recipe.preset].stages).PRESET
 
 
 def stage_options(recipe: BaseRecipe, stage: str) -> StageOptions:
@@ -78,7 +83,7 @@ def adopt_stage(start: Path, run: Path, stage: str, source: FlowSource, recipe: 
     Raises:
         InvalidInputError: weights that do not fit.
     """
-    preset = PRESETS[recipe.preset]
+    preset = preset_of(recipe)
     torch.manual_seed(recipe.seed)  # as every stage does before it makes the networks
     networks = preset.networks(stage, recipe, source)
     preset.adopt(networks, weights_of(start, stage))
@@ -95,7 +100,7 @@ def adopt_model(start: Path, run: Path, recipe: BaseRecipe) -> None:
         InvalidInputError: no model, or a damaged one.
     """
     model = load_model(start / MODEL, "cpu")
-    PRESETS[recipe.preset].predictor(recipe, model.networks, model.log).save(run / MODEL)
+    preset_of(recipe).predictor(recipe, model.networks, model.log).save(run / MODEL)
 
 
 def on_machine(recipe: Recipe, stage: str, *, devices: int | None = None, workers: int | None = None) -> Recipe:
