@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from resinflow.data.generate import generate
+from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.layout import turn_x_onto_y, turn_y_onto_x
 from resinflow.data.published.read import import_published
 from resinflow.data.published.tensors import open_tensor, write_tensor
 from resinflow.data.published.write import export_published
+from resinflow.data.recipe import DataRecipe
+from resinflow.data.schema import FIELDS, GRID_FIELDS
 from resinflow.data.store import FlowStore, draw_splits
 from resinflow.flow.errors import InvalidInputError
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.stokes.planar import planar_flow
 from resinflow.stokes.solve import solve
+from tests.conftest import TINY_RECIPE
 from tests.tamper import group
 from tests.test_data_store import contents
 
@@ -331,3 +336,17 @@ def test_opening_the_published_layout_as_a_store_says_how_to_convert_it(tmp_path
     source = make_published(tmp_path / "given", cases="x")
     with pytest.raises(InvalidInputError, match="resinflow data convert"):
         FlowStore.open(source)
+
+
+def test_every_array_of_a_store_with_grid_flows_comes_back(tmp_path: Path) -> None:
+    recipe = DataRecipe.model_validate({**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface"})
+    store = generate(recipe, tmp_path / "first.zarr", workers=1)
+    assert set(store.fields) == {*FIELDS, *GRID_FIELDS}
+    again = import_published(export_published(store, tmp_path / "published"), tmp_path / "second.zarr")
+    assert again.fields == store.fields
+    for name in store.fields:
+        assert again.layout_of(name) == store.layout_of(name), name
+        np.testing.assert_array_equal(again.read(name), store.read(name), err_msg=name)
+    assert contents(again.path) == contents(store.path)
+    base = PublishedFlows(tmp_path / "published").sample(0).base("grid")
+    np.testing.assert_array_equal(base.velocity, store.sample(0).base("grid").velocity)

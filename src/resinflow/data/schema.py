@@ -50,6 +50,9 @@ GRID_FIELDS: dict[str, Field] = {
 }
 """Fields of a data set whose flows were solved on a finer grid: the solver's flow on the stored grid."""
 
+OWN_FIELDS = {**FIELDS, **GRID_FIELDS}
+"""Every field that resinflow makes itself."""
+
 GIVEN_PERMEABILITY = "given_permeability"
 OPTIONAL_FIELDS = {**GRID_FIELDS, GIVEN_PERMEABILITY: Field("float64", ("entry",), "as published")}
 """Fields that not every data set has; the last one comes with converted sets alone, in whatever form it had."""

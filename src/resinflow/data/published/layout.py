@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data.published.tensors import open_tensor
-from resinflow.data.schema import ALL_FIELDS, FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS, PLANAR_VECTOR, VECTOR
+from resinflow.data.schema import ALL_FIELDS, FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS, OWN_FIELDS, PLANAR_VECTOR, VECTOR
 from resinflow.flow import InvalidInputError
 
 CaseAxis = Literal["x", "y"]
@@ -190,7 +190,7 @@ def _open_case(axis: CaseAxis, folder: Path, attributes: dict[str, Any] | None) 
     if attributes is not None:
         extras = {
             name: open_tensor(folder / f"{name}.pt")
-            for name in FIELDS
+            for name in OWN_FIELDS
             if name not in WITHOUT_OWN_FILE and (folder / f"{name}.pt").is_file()
         }
         if PERMEABILITY_FILE in files and not (attributes.get("layout") or {}).get("permeability_given"):
@@ -229,7 +229,7 @@ def _check_extras(folder: Path, domain: NDArray[Any], extras: Mapping[str, NDArr
     samples, height, width = domain.shape[0], *domain.shape[-2:]
     lengths = {**LENGTHS, **dict(zip(GRID, (domain.shape[1] if domain.ndim == 5 else 1, height, width), strict=True))}
     for name, array in extras.items():
-        needed = (samples, *(lengths[dim] for dim in FIELDS[name].dims))
+        needed = (samples, *(lengths[dim] for dim in OWN_FIELDS[name].dims))
         if array.shape != needed:
             raise InvalidInputError(f"{folder}/{name}.pt has shape {array.shape}; needed beside domain.pt: {needed}.")
 

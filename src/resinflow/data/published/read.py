@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from resinflow.data.published.layout import PERMEABILITY_FILE, PLANAR_FILE, PublishedSet, open_published
 from resinflow.data.sample import medium_from_fields
-from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, REQUIRED
+from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, OWN_FIELDS, REQUIRED
 from resinflow.data.source import FlowUnits, Watch, watched
 from resinflow.data.store import FlowStore
 from resinflow.flow import ConvergenceError, Drive, InvalidInputError, Microstructure, check_positive, replacing
@@ -67,7 +67,7 @@ def _open_or_create(published: PublishedSet, path: Path, attributes: dict[str, A
         store.remove_leftovers()
         return store
     extras = set(published.cases[0].extras)
-    fields = [name for name in FIELDS if name in REQUIRED or name in extras or (derive and name in DERIVED)]
+    fields = [name for name in OWN_FIELDS if name in REQUIRED or name in extras or (derive and name in DERIVED)]
     table = published.cases[0].files.get(PERMEABILITY_FILE)
     lengths = {}
     if table is not None and "permeability" not in extras:

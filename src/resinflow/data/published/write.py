@@ -24,7 +24,7 @@ from resinflow.data.published.layout import (
     turn_x_onto_y,
 )
 from resinflow.data.published.tensors import write_tensor
-from resinflow.data.schema import FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS
+from resinflow.data.schema import GIVEN_PERMEABILITY, GRID, LENGTHS, OWN_FIELDS
 from resinflow.data.source import Watch, watched
 from resinflow.data.store import FlowStore
 from resinflow.flow import InvalidInputError, replacing
@@ -54,7 +54,7 @@ def export_published(store: FlowStore, path: str | Path, *, watch: Watch | None 
         raise InvalidInputError(f"{missing} samples of {store.path} are not there yet; run the command that makes it again.")
     layout = store.attributes.get("layout") or _LAYOUT
     names = [*REQUIRED_FILES, *([PLANAR_FILE] if layout["planar"] else []), PERMEABILITY_FILE]
-    extras = [] if plain else [name for name in FIELDS if store.has(name) and name not in WITHOUT_OWN_FILE]
+    extras = [] if plain else [name for name in OWN_FIELDS if store.has(name) and name not in WITHOUT_OWN_FILE]
     cases: dict[CaseAxis, int] = layout.get("cases", {"x": len(store)})
     first = dict(zip(cases, itertools.accumulate(cases.values(), initial=0), strict=False))
     files = list(itertools.product(cases, [*names, *extras]))
@@ -84,9 +84,9 @@ def _write_file(store: FlowStore, path: Path, name: str, axis: CaseAxis, samples
         channels = 1 if name in ("domain", "p") else layout["components"]
         shape = (*grid[:1], channels, *grid[1:]) if layout["slice_axis"] else (channels, *grid[1:])
     else:
-        kind = np.dtype(FIELDS[name].dtype)
+        kind = np.dtype(OWN_FIELDS[name].dtype)
         lengths = {**LENGTHS, **dict(zip(GRID, grid, strict=True))}
-        shape = tuple(lengths[dim] for dim in FIELDS[name].dims)
+        shape = tuple(lengths[dim] for dim in OWN_FIELDS[name].dims)
     write_tensor(path, (len(samples), *shape), kind, _pieces(store, name, axis, samples, layout["components"]))
 
 
