@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App
 
 from resinflow.cli.data import data_app
 from resinflow.cli.demo import demo
+from resinflow.cli.ending import one_line_ending
 from resinflow.cli.evaluate import evaluate, reconstruct
 from resinflow.cli.model import model_app
 from resinflow.cli.predict import predict
@@ -15,12 +17,8 @@ from resinflow.cli.search import search
 from resinflow.cli.solve import solve, verify
 from resinflow.cli.train import train_app
 from resinflow.cli.view import plot, view
-from resinflow.flow import ResinflowError
 
 __all__ = ["app", "main"]
-
-_EXIT_ERROR = 2
-_EXIT_INTERRUPTED = 130
 
 app = App(
     name="resinflow",
@@ -32,12 +30,9 @@ for command in (solve, predict, demo, verify, search, evaluate, reconstruct, plo
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; errors that a user can cause end in one line on stderr and exit status 2."""
-    try:
+    """Run the command line; whatever happens ends in one line on stderr and a status (:mod:`resinflow.cli.ending`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what no encoding has
+    with one_line_ending(sys.argv[1:] if arguments is None else arguments):
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (ResinflowError, CycloptsError) as error:
-        sys.stderr.write("error: " + " ".join(str(error).split()) + "\n")
-        sys.exit(_EXIT_ERROR)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing half-written is left. Long jobs go on when the same command is run again.\n")
-        sys.exit(_EXIT_INTERRUPTED)

@@ -15,8 +15,8 @@ from resinflow.flow import FlowField, InvalidInputError, Microstructure, format_
 
 def make_console() -> Console:
     """Return a console that wraps nothing when its output goes to a file."""
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=140)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names of files hold [, ] and :
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=140)
 
 
 @contextmanager
