@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from resinflow.data.check import check_store
 from resinflow.data.division import canonical_fingerprint, draw_division
+from resinflow.data.generate import make_sample
 from resinflow.data.published.read import import_published
 from resinflow.data.published.write import export_published
+from resinflow.data.recipe import DataRecipe
+from resinflow.data.schema import FIELDS, GRID_FIELDS
 from resinflow.data.store import FlowStore
 from resinflow.flow import recover_faces
 from resinflow.flow.microstructure import Microstructure
@@ -233,3 +236,26 @@ def test_no_medium_nor_mirrored_nor_rotated_copy_stands_in_two_splits(media, cop
             for key in (f"number {samples[index][0]}", micro.fingerprint):
                 homes.setdefault(key, set()).add(name)
     assert all(len(names) == 1 for names in homes.values())
+
+
+def test_pressure_behind_a_surface_at_the_inlet_is_no_fault_and_an_offset_is(tmp_path: Path) -> None:
+    recipe = DataRecipe(
+        samples=1,
+        seed=5,
+        shape=(5, 32, 32),
+        width=25e-6,
+        depth=(20e-6, 40e-6),
+        volume_fraction=(0.3, 0.6),
+        diameter=(8e-6, 12e-6),
+        refinement=(2, 2, 2),
+        wall_rule="surface",
+        tolerance=1e-4,
+    )
+    attributes = {"recipe": recipe.model_dump(mode="json"), "pressure_drop": 1e5, "viscosity": 0.1}
+    fields = (*FIELDS, *GRID_FIELDS)
+    store = FlowStore.create(tmp_path / "one.zarr", 1, recipe.shape, attributes, fields=fields)
+    store.write_sample(0, make_sample(recipe, 70))
+    assert check_store(store) == []
+    fluid = store.read("fluid", 0)
+    tamper(store, "pressure", 0, store.read("pressure", 0) + 0.15e5 * fluid)
+    assert [fault.cause for fault in check_store(store)] == ["pressure offset"]

@@ -15,7 +15,7 @@ import xarray
 
 from resinflow.data.check import check_store
 from resinflow.data.division import canonical_fingerprint
-from resinflow.data.generate import generate
+from resinflow.data.generate import count_drawn_anew, draw_medium, generate
 from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.flow.errors import InvalidInputError
@@ -177,3 +177,27 @@ def test_a_faulty_recipe_is_refused_in_one_line(tmp_path: Path, text: str, messa
     with pytest.raises(InvalidInputError, match=message) as caught:
         load_data_recipe(recipe)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        ({"volume_fraction": (0.5, 0.9)}, "volume_fraction is 0.9; needed: 0.02 to 0.7"),
+        ({"volume_fraction": (0.5, 0.7), "diameter": (4e-6, 8e-6)}, "cannot be packed beyond 0.648"),
+        ({"diameter": (8e-6, 60e-6)}, "diameter goes up to 6e-05 m in a box of width 5e-05 m"),
+        ({"misalignment": (0.0, 50.0)}, "misalignment is 50.0 degrees; needed: 0 to 30"),
+    ],
+)
+def test_ranges_that_hold_impossible_media_are_refused_before_the_work(ranges: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        DataRecipe(samples=4, **ranges)
+
+
+def test_media_drawn_anew_are_counted(tiny_store: FlowStore, tmp_path: Path) -> None:
+    recipe = DataRecipe.model_validate(TINY_RECIPE)
+    before = count_drawn_anew(recipe, tiny_store)
+    shutil.copytree(tiny_store.path, tmp_path / "copy.zarr")
+    copy = FlowStore.open(tmp_path / "copy.zarr", writable=True)
+    made = next(index for index in range(8) if draw_medium(recipe, np.random.SeedSequence([recipe.seed, index, 0])))
+    tamper(copy, "seed", made, 12345)
+    assert count_drawn_anew(recipe, copy) == before + 1

@@ -49,16 +49,22 @@ def generate(
     dashboard
         Address of Dask's dashboard on this machine's cluster, e.g. :8787; by default none.
     """
+    from resinflow.data import count_drawn_anew, load_data_recipe
     from resinflow.data import generate as generate_samples
-    from resinflow.data import load_data_recipe
 
     console = make_console()
     data_recipe = load_data_recipe(recipe)
     pace = Pace()
     with showing_pace(console, "samples", pace) as watch:
-        generate_samples(data_recipe, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
+        store = generate_samples(data_recipe, output, workers=workers, scheduler=scheduler, dashboard=dashboard, watch=watch)
     if pace.rate is not None:
         console.print(f"made {pace.count} samples in {pace.seconds:.0f} s ({pace.rate:.0f} a minute)")
+    anew = count_drawn_anew(data_recipe, store)
+    if anew:
+        console.print(
+            f"{anew} of {len(store)} media were drawn anew, since their first draw did not percolate or could not be packed: "
+            "the dense end of the ranges is thinner for it"
+        )
     info(output)
 
 

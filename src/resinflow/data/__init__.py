@@ -2,7 +2,7 @@
 
 from resinflow.data.check import Fault, check_store
 from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
-from resinflow.data.generate import draw_medium, generate
+from resinflow.data.generate import count_drawn_anew, draw_medium, generate
 from resinflow.data.info import DataInfo
 from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
@@ -31,6 +31,7 @@ __all__ = [
     "check_store",
     "completed_recipe",
     "compute_statistics",
+    "count_drawn_anew",
     "data_fingerprint",
     "draw_medium",
     "draw_splits",

@@ -6,7 +6,6 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -107,7 +106,7 @@ def make_sample(recipe: DataRecipe, index: int) -> Sample:
     """
     reason = ""
     for draw in range(_DRAWS_PER_SAMPLE):
-        sequence = np.random.SeedSequence([recipe.seed, index, draw])
+        sequence = _sequence(recipe, index, draw)
         try:
             return _solved(recipe, sequence)
         except (InvalidInputError, ConvergenceError) as error:
@@ -121,22 +120,39 @@ def draw_medium(recipe: DataRecipe, sequence: np.random.SeedSequence) -> tuple[F
     Raises:
         InvalidInputError: no bundle was found for the settings that were drawn.
     """
-    rng = np.random.default_rng(sequence)
-    settings = BundleSettings(
-        volume_fraction=rng.uniform(*recipe.volume_fraction),
-        diameter=rng.uniform(*recipe.diameter),
-        diameter_scatter=rng.uniform(*recipe.diameter_scatter),
-        misalignment=rng.uniform(*recipe.misalignment),
-        minimum_gap=recipe.minimum_gap,
-        boundary=recipe.boundary,
-        strict_gap=recipe.strict_gap,
-    )
-    extent = (rng.uniform(*recipe.depth), recipe.width, recipe.width)
-    seed = int(rng.integers(2**63))
-    # drawn last: what recipes without waves draw must not change
-    settings = replace(settings, waviness=rng.uniform(*recipe.waviness), wavelength=rng.uniform(*recipe.wavelength))
+    settings, extent, seed = _draw_settings(recipe, sequence)
     fibres = draw_fibres(recipe.shape, extent, seed=seed, settings=settings)
     return fibres, fibres.microstructure(recipe.shape, provenance_of(fibres, seed, settings))
+
+
+def _draw_settings(
+    recipe: DataRecipe, sequence: np.random.SeedSequence
+) -> tuple[BundleSettings, tuple[float, float, float], int]:
+    """Settings, extent (z, y, x) in m and seed of a bundle; waves are drawn last, so that no other draw moved."""
+    rng = np.random.default_rng(sequence)
+    bundle = [rng.uniform(*ends) for ends in (recipe.volume_fraction, recipe.diameter, recipe.diameter_scatter)]
+    bundle.append(rng.uniform(*recipe.misalignment))
+    extent = (rng.uniform(*recipe.depth), recipe.width, recipe.width)
+    seed = int(rng.integers(2**63))
+    return recipe.settings(*bundle, rng.uniform(*recipe.waviness), rng.uniform(*recipe.wavelength)), extent, seed
+
+
+def count_drawn_anew(recipe: DataRecipe, store: FlowStore) -> int:
+    """Return how many media of a data set are not the first that was drawn for them.
+
+    The first one did not percolate, was not packed in the attempts that a bundle has, or was given up by the solver.
+
+    Args:
+        recipe: of the data set.
+        store: its complete samples count.
+    """
+    seeds = store.read("seed")
+    firsts = (_draw_settings(recipe, _sequence(recipe, index, 0))[2] for index in range(len(store)))
+    return sum(bool(made) and int(seed) != first for made, seed, first in zip(store.complete, seeds, firsts, strict=True))
+
+
+def _sequence(recipe: DataRecipe, index: int, draw: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([recipe.seed, index, draw])
 
 
 def _solved(recipe: DataRecipe, sequence: np.random.SeedSequence) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from resinflow.data.division import SPLITS
-from resinflow.flow import Drive, read_recipe
-from resinflow.media import BoxBoundary
+from resinflow.flow import Drive, InvalidInputError, read_recipe
+from resinflow.media import BoxBoundary, BundleSettings
 from resinflow.stokes import MASK_RULE, WallRule
 
 Range = tuple[float, float]
@@ -75,10 +76,64 @@ class DataRecipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _every_draw_can_be_made(self) -> Self:
+        """Refuse ranges with media that no draw can give: they would be drawn anew, and a part of the range stay empty."""
+        if self.diameter[1] > self.width:
+            raise ValueError(
+                f"diameter goes up to {self.diameter[1]:g} m in a box of width {self.width:g} m; needed: at least one diameter"
+            )
+        ranges = (
+            self.volume_fraction,
+            self.diameter,
+            self.diameter_scatter,
+            self.misalignment,
+            self.waviness,
+            self.wavelength,
+        )
+        for ends in itertools.product(*ranges):  # every condition holds between the ends of a range if it holds at both
+            try:
+                settings = self.settings(*ends)
+            except InvalidInputError as error:
+                raise ValueError(f"the ranges hold media that cannot be made: {error}".rstrip(".")) from None
+            if settings.volume_fraction > settings.largest_fraction:
+                raise ValueError(
+                    f"volume_fraction goes up to {settings.volume_fraction:g}, but fibres of {settings.diameter:g} m with gaps "
+                    f"of {settings.minimum_gap:g} m cannot be packed beyond {settings.largest_fraction:.3f}; needed: a lower "
+                    "volume_fraction or minimum_gap, or thicker fibres"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _shares_are_a_whole(self) -> Self:
         if abs(sum(self.split) - 1) > 1e-9:
             raise ValueError(f"split is {list(self.split)}, which sums to {sum(self.split):g}; needed: shares that sum to 1")
         return self
+
+    def settings(
+        self,
+        volume_fraction: float,
+        diameter: float,
+        diameter_scatter: float,
+        misalignment: float,
+        waviness: float,
+        wavelength: float,
+    ) -> BundleSettings:
+        """Return the settings of a bundle of this data set; lengths in m, angles in degrees.
+
+        Raises:
+            InvalidInputError: settings out of range.
+        """
+        return BundleSettings(
+            volume_fraction=volume_fraction,
+            diameter=diameter,
+            diameter_scatter=diameter_scatter,
+            misalignment=misalignment,
+            waviness=waviness,
+            wavelength=wavelength,
+            minimum_gap=self.minimum_gap,
+            boundary=self.boundary,
+            strict_gap=self.strict_gap,
+        )
 
     @property
     def drive(self) -> Drive:

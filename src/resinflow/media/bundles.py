@@ -87,6 +87,13 @@ class BundleSettings:
         """Amplitude of the waves, m."""
         return float(np.tan(np.radians(self.waviness))) * self.wavelength / (2 * np.pi)
 
+    @property
+    def largest_fraction(self) -> float:
+        """Fibre fraction at which fibres of these diameters, with their gaps, are packed as densely as they can be drawn."""
+        radius = self.diameter / 2
+        cores = radius**2 * (1 + self.diameter_scatter**2)
+        return _LARGEST_PACKING * cores / (cores + radius * self.minimum_gap + self.minimum_gap**2 / 4)
+
 
 def fibre_bundle(
     shape: tuple[int, int, int],
