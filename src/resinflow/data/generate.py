@@ -130,11 +130,13 @@ def _draw_settings(
 ) -> tuple[BundleSettings, tuple[float, float, float], int]:
     """Settings, extent (z, y, x) in m and seed of a bundle; waves are drawn last, so that no other draw moved."""
     rng = np.random.default_rng(sequence)
-    bundle = [rng.uniform(*ends) for ends in (recipe.volume_fraction, recipe.diameter, recipe.diameter_scatter)]
-    bundle.append(rng.uniform(*recipe.misalignment))
+    volume_fraction, diameter = rng.uniform(*recipe.volume_fraction), rng.uniform(*recipe.diameter)
+    diameter_scatter, misalignment = rng.uniform(*recipe.diameter_scatter), rng.uniform(*recipe.misalignment)
     extent = (rng.uniform(*recipe.depth), recipe.width, recipe.width)
     seed = int(rng.integers(2**63))
-    return recipe.settings(*bundle, rng.uniform(*recipe.waviness), rng.uniform(*recipe.wavelength)), extent, seed
+    waviness, wavelength = rng.uniform(*recipe.waviness), rng.uniform(*recipe.wavelength)
+    settings = recipe.settings(volume_fraction, diameter, diameter_scatter, misalignment, waviness, wavelength)
+    return settings, extent, seed
 
 
 def count_drawn_anew(recipe: DataRecipe, store: FlowStore) -> int:
