@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -15,6 +16,22 @@ _NEWTON_STEPS = 4
 
 # no fastmath: a bundle must be the same on every machine, and the same as it was
 _compiled = numba.njit(nogil=True, cache=True)
+
+
+class _Axes(NamedTuple):
+    """Straight axes of n fibres.
+
+    Attributes:
+        bottom: (n, 2), points at z = 0, m.
+        slope: (n, 2), dx/dz and dy/dz.
+        radius: (n,), m.
+        norm: (n,), 1 + slope^2.
+    """
+
+    bottom: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    norm: NDArray[np.float64]
 
 
 def distance_to_fibres(
@@ -38,7 +55,7 @@ def distance_to_fibres(
     # the sum of squares is formed as numpy forms it
     norm = np.array([1 + sx**2 + sy**2 for sx, sy in slope])
     distance = np.empty((len(z), len(y), len(x)))
-    _fill(distance, bottom, slope, radius, norm, z, y, x, wave)
+    _fill(distance, _Axes(bottom, slope, radius, norm), z, y, x, wave)
     return distance
 
 
@@ -71,8 +88,9 @@ def _to_straight(px, py, sx, sy, norm):
 
 
 @_compiled
-def _fill_tile(distance, y, x, bottom, slope, radius, norm, near, z, wave, nearer):
+def _fill_tile(distance, y, x, axes, near, z, wave, nearer):
     """Distances of the points of one tile, at height z, to the nearest surface of the fibres ``near``."""
+    bottom, slope, radius, norm = axes
     wx, wy, wavenumber, phase = wave
     shift = math.sin(wavenumber * z + phase)
     for j in range(len(y)):
@@ -85,13 +103,14 @@ def _fill_tile(distance, y, x, bottom, slope, radius, norm, near, z, wave, neare
                 elif math.hypot(px - wx * shift, py - wy * shift) * nearer - radius[n] >= least:
                     continue
                 else:
-                    to_axis = _to_wavy(px, py, slope[n, 0], slope[n, 1], z, wx, wy, wavenumber, phase)
+                    to_axis = _to_wavy(px, py, slope[n, 0], slope[n, 1], z, wave)
                 least = min(least, to_axis - radius[n])
             distance[j, i] = least
 
 
 @_compiled
-def _fill(distance, bottom, slope, radius, norm, z, y, x, wave):
+def _fill(distance, axes, z, y, x, wave):
+    bottom, slope, radius, _ = axes
     wx, wy, wavenumber, phase = wave
     steepest = 0.0
     for n in range(len(radius)):
@@ -114,16 +133,17 @@ def _fill(distance, bottom, slope, radius, norm, z, y, x, wave):
                 half = 0.5 * math.hypot(rows[-1] - rows[0], columns[-1] - columns[0])
                 count = _nearest_first(apart, radius, half, nearer, near)
                 tile = distance[k, j : j + _TILE, i : i + _TILE]
-                _fill_tile(tile, rows, columns, bottom, slope, radius, norm, near[:count], z[k], wave, nearer)
+                _fill_tile(tile, rows, columns, axes, near[:count], z[k], wave, nearer)
 
 
 @_compiled
-def _to_wavy(px, py, sx, sy, z, wx, wy, wavenumber, phase):
+def _to_wavy(px, py, sx, sy, z, wave):
     """Distance of a point at height z and offset (px, py) from the straight axis there to the wavy axis.
 
     Newton's method for the height h above the point at which the axis is nearest, from the foot on the tangent at the
     point's own height: zero of half the derivative of the squared distance.
     """
+    wx, wy, wavenumber, phase = wave
     h = 0.0
     for _ in range(_NEWTON_STEPS + 1):
         angle = wavenumber * (z + h) + phase

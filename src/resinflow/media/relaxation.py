@@ -8,6 +8,7 @@ reach: the result is that of looking at all pairs, bit for bit.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -20,6 +21,34 @@ _MARGIN = 1.002
 
 # no fastmath: a bundle must be the same on every machine, and the same as it was
 _compiled = numba.njit(nogil=True, cache=True)
+
+
+class _Packing(NamedTuple):
+    """What the compiled functions know of a packing; lengths in m.
+
+    Attributes:
+        reach: (n,) half of the smallest distance to an equal neighbour's axis.
+        cell: (2,) periods along x and y.
+        depth: from bottom to top.
+        lever: how much of a push at one end stays away from the other, 0 to 1.
+        tolerance: overlap that may remain.
+        parallel: squared change of an offset from bottom to top below which two axes are parallel, m^2.
+        images: periods beyond its nearest image in which a neighbour is looked for.
+        swing: largest slopes (along x, along y) of a common wave.
+        strict: whether distances are measured to either axis instead of across the mean direction.
+        skin: how far a distance may shrink before the list of pairs is made anew.
+    """
+
+    reach: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    depth: float
+    lever: float
+    tolerance: float
+    parallel: float
+    images: int
+    swing: tuple[float, float]
+    strict: bool
+    skin: float
 
 
 def relax(
@@ -59,10 +88,9 @@ def relax(
     tolerance = 1e-3 * reach.min()
     lever = min(1.0, 0.25 * depth / reach.min())  # in a thin slab fibres shift rather than turn
     moved = np.array(ends, dtype=np.float64)
-    parallel = tolerance**2
     skin = _SKIN * reach.min()
-    is_relaxed = _relax(moved, reach, cell, depth, lever, tolerance, parallel, steps, images, swing[0], swing[1], strict, skin)
-    return moved if is_relaxed else None
+    packing = _Packing(reach, cell, depth, lever, tolerance, tolerance**2, images, swing, strict, skin)
+    return moved if _relax(moved, packing, steps) else None
 
 
 @_compiled
@@ -107,8 +135,10 @@ def _widest_limit(ends, reach, depth, swing, skin):
 
 
 @_compiled
-def _list_pairs(ends, reach, cell, depth, images, swing, skin, listed):
+def _list_pairs(ends, packing, listed):
     """Write the pairs that can touch before any end has moved by more than the skin allows; return their number."""
+    reach, cell, depth, images, skin = packing.reach, packing.cell, packing.depth, packing.images, packing.skin
+    swing = math.hypot(packing.swing[0], packing.swing[1])
     count = 0
     total = len(reach)
     widest = _widest_limit(ends, reach, depth, swing, skin)
@@ -144,8 +174,9 @@ def _largest_move(ends, before):
 
 
 @_compiled
-def _loosely_closest(low_x, low_y, change_x, change_y, dx, dy, parallel):
+def _loosely_closest(offset, dx, dy, parallel):
     """Height (0 to 1) of the least offset in the slice plane, and the distance there across a direction."""
+    low_x, low_y, change_x, change_y = offset
     turn = change_x * change_x + change_y * change_y
     height = 0.5  # equally close everywhere: push both ends alike
     if not turn < parallel:
@@ -154,12 +185,13 @@ def _loosely_closest(low_x, low_y, change_x, change_y, dx, dy, parallel):
 
 
 @_compiled
-def _closest(low_x, low_y, change_x, change_y, dx, dy, parallel):
+def _closest(offset, dx, dy, parallel):
     """Height (0 to 1) and length of the shortest way from a point of one axis to the straight line of another.
 
     The squared distance of an offset ``a`` to a line of slope ``d`` is ``a.a - (a.d)^2 / (1 + d.d)``, and ``a`` is linear in
     the height.
     """
+    low_x, low_y, change_x, change_y = offset
     weight = 1 / (1 + (dx * dx + dy * dy))
     along = change_x * dx + change_y * dy
     turn = change_x * change_x + change_y * change_y - weight * along * along
@@ -171,32 +203,37 @@ def _closest(low_x, low_y, change_x, change_y, dx, dy, parallel):
 
 
 @_compiled
-def _strictly_closest(low_x, low_y, change_x, change_y, dx, dy, parallel, depth, swing_x, swing_y):
+def _strictly_closest(offset, dx, dy, packing):
     """The shortest way for the slopes of either axis, on both flanks of the wave."""
+    _, _, change_x, change_y = offset
+    depth = packing.depth
+    swing_x, swing_y = packing.swing
     flanks = 3 if swing_x != 0.0 or swing_y != 0.0 else 1
     height, distance = 0.5, np.inf
     for side in (-0.5, 0.5):  # the slopes of both differ from the mean by half of what the offset changes
         for flank in range(flanks):
             sign = 0.0 if flank == 0 else 2.0 * flank - 3.0
             slope_x, slope_y = dx + side * change_x / depth + sign * swing_x, dy + side * change_y / depth + sign * swing_y
-            place, way = _closest(low_x, low_y, change_x, change_y, slope_x, slope_y, parallel)
+            place, way = _closest(offset, slope_x, slope_y, packing.parallel)
             if way < distance:
                 height, distance = place, way
     return height, distance
 
 
 @_compiled
-def _find_pushes(ends, reach, cell, depth, parallel, swing_x, swing_y, strict, listed, count, pushes):
+def _find_pushes(ends, packing, listed, count, pushes):
     """Write (pair, height, push x, push y) of every overlapping pair; return their number and the largest overlap."""
+    reach = packing.reach
     touching, largest = 0, -1.0
     for pair in range(count):
         i, j = listed[pair, 0], listed[pair, 1]
-        low_x, low_y, change_x, change_y = _offset(ends, cell, i, j, listed[pair, 2], listed[pair, 3])
-        dx, dy = _direction(ends, depth, i, j)
-        if strict:
-            height, distance = _strictly_closest(low_x, low_y, change_x, change_y, dx, dy, parallel, depth, swing_x, swing_y)
+        offset = _offset(ends, packing.cell, i, j, listed[pair, 2], listed[pair, 3])
+        low_x, low_y, change_x, change_y = offset
+        dx, dy = _direction(ends, packing.depth, i, j)
+        if packing.strict:
+            height, distance = _strictly_closest(offset, dx, dy, packing)
         else:
-            height, distance = _loosely_closest(low_x, low_y, change_x, change_y, dx, dy, parallel)
+            height, distance = _loosely_closest(offset, dx, dy, packing.parallel)
         overlap = (reach[i] + reach[j]) * _MARGIN - distance
         largest = max(largest, overlap)
         if overlap > 0:
@@ -223,30 +260,30 @@ def _push(ends, lever, listed, pushes, touching):
 
 
 @_compiled
-def _relax(ends, reach, cell, depth, lever, tolerance, parallel, steps, images, swing_x, swing_y, strict, skin):
+def _relax(ends, packing, steps):
     """Relax in place; whether it came to an end."""
+    reach, images = packing.reach, packing.images
     total = len(reach)
     listed = np.empty((total * (total - 1) // 2 * (2 * images + 1) ** 2, 4), dtype=np.int32)
     pushes = np.empty((len(listed), 4))
     before = ends.copy()
-    swing = math.hypot(swing_x, swing_y)
     # moves by s change the offset at mid height by 2 s, its change by 4 s, half of which counts, and the slope by 4 s / depth
-    stretch = 4 + 4 * 2 * reach.max() * _MARGIN / depth
-    count = _list_pairs(ends, reach, cell, depth, images, swing, skin, listed)
+    stretch = 4 + 4 * 2 * reach.max() * _MARGIN / packing.depth
+    count = _list_pairs(ends, packing, listed)
     fresh = True
     for _ in range(steps):
-        touching, largest = _find_pushes(ends, reach, cell, depth, parallel, swing_x, swing_y, strict, listed, count, pushes)
-        if largest <= tolerance:
+        touching, largest = _find_pushes(ends, packing, listed, count, pushes)
+        if largest <= packing.tolerance:
             if fresh or images == 0:
                 return True
             # periods were counted from the image that was the nearest when the list was made
-            count = _list_pairs(ends, reach, cell, depth, images, swing, skin, listed)
+            count = _list_pairs(ends, packing, listed)
             fresh = True
             continue
-        _push(ends, lever, listed, pushes, touching)
+        _push(ends, packing.lever, listed, pushes, touching)
         fresh = False
-        if stretch * _largest_move(ends, before) > skin:
-            count = _list_pairs(ends, reach, cell, depth, images, swing, skin, listed)
+        if stretch * _largest_move(ends, before) > packing.skin:
+            count = _list_pairs(ends, packing, listed)
             before[:] = ends
             fresh = True
     return False
