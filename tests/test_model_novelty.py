@@ -45,14 +45,14 @@ def novelty(known) -> Novelty:
 
 
 def test_novelty_of_a_wider_tilt_is_larger(novelty):
-    near, far = (np.median([novelty.score(conditions_of(medium(tilt, 60 + k))) for k in range(4)]) for tilt in (4.0, 20.0))
+    near, far = (np.median([novelty.assess(conditions_of(medium(tilt, 60 + k)))[0] for k in range(4)]) for tilt in (4.0, 20.0))
     assert far > 1.5 * near
     assert far > novelty.threshold
 
 
 def test_a_medium_unlike_the_training_media_is_warned_of_in_one_line_with_the_range(novelty):
     deep = conditions_of(medium(3.0, 70, depth=8 * DEPTH))
-    line = novelty.warning(deep)
+    line = novelty.assess(deep)[1]
     assert line is not None
     assert len(line.splitlines()) == 1
     place = list(DESCRIPTORS).index("anisotropy")
@@ -61,7 +61,7 @@ def test_a_medium_unlike_the_training_media_is_warned_of_in_one_line_with_the_ra
 
 
 def test_a_medium_like_the_training_media_is_not_warned_of(novelty):
-    assert sum(novelty.warning(conditions_of(medium(3.0, 80 + k))) is not None for k in range(5)) <= 1
+    assert sum(novelty.assess(conditions_of(medium(3.0, 80 + k)))[1] is not None for k in range(5)) <= 1
 
 
 def test_the_report_of_a_prediction_says_the_distance_and_warns_beside_what_it_said_before(novelty):
@@ -71,7 +71,7 @@ def test_the_report_of_a_prediction_says_the_distance_and_warns_beside_what_it_s
         flow = replace(planar_flow(case), report=report)
         found = with_novelty(flow, novelty, conditions_of(case)).report
         assert isinstance(found, ModelReport)
-        assert found.novelty == pytest.approx(novelty.score(conditions_of(case)))
+        assert found.novelty == pytest.approx(novelty.assess(conditions_of(case))[0])
         assert len(found.warnings) == count
         assert found.warnings[0] == "padded"
     with pytest.raises(InvalidInputError, match="no prediction"):
@@ -82,9 +82,9 @@ def test_the_distance_depends_on_neither_drive_nor_size(novelty):
     micro = medium(3.0, 1)
     dz, dy, dx = micro.spacing
     larger = Microstructure(micro.fluid, (10 * dz, 10 * dy, 10 * dx))
-    score = novelty.score(conditions_of(micro))
-    assert novelty.score(conditions_of(micro, 3e5)) == pytest.approx(score, rel=1e-3)
-    assert novelty.score(conditions_of(larger)) == pytest.approx(score, rel=1e-2)
+    score = novelty.assess(conditions_of(micro))[0]
+    assert novelty.assess(conditions_of(micro, 3e5))[0] == pytest.approx(score, rel=1e-3)
+    assert novelty.assess(conditions_of(larger))[0] == pytest.approx(score, rel=1e-2)
 
 
 def test_of_normal_numbers_the_distance_is_the_mahalanobis_distance():

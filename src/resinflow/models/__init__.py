@@ -10,8 +10,8 @@ from resinflow.models.calibration import (
     save_calibration,
     weights_fingerprint,
 )
-from resinflow.models.correction import conditions_of, corrected_flow, dimensional
-from resinflow.models.device import Arithmetic, Device, arithmetic, resolve_device
+from resinflow.models.correction import conditions_of, dimensional
+from resinflow.models.device import Device, arithmetic, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
     CONFIG,
@@ -21,7 +21,6 @@ from resinflow.models.directory import (
     read_log,
     save_weights,
     schema_of,
-    write_model,
 )
 from resinflow.models.features import (
     CHANNELS,
@@ -30,10 +29,8 @@ from resinflow.models.features import (
     PLANAR,
     PRESSURE_GAIN,
     TARGETS,
-    Condition,
     Conditions,
     Inputs,
-    Learns,
     Mirror,
     build_conditions,
     build_target,
@@ -43,7 +40,6 @@ from resinflow.models.features import (
     mirror_pair,
     open_mask,
     padded,
-    padding_warning,
     target_mask,
 )
 from resinflow.models.novelty import Novelty, describe_conditions, fit_novelty, with_novelty
@@ -77,19 +73,16 @@ __all__ = [
     "PRESSURE_GAIN",
     "TARGETS",
     "WEIGHTS",
-    "Arithmetic",
     "BranchedPredictor",
     "Calibration",
     "CalibrationDocument",
     "Choice",
-    "Condition",
     "Conditions",
     "CorrectingPredictor",
     "Device",
     "Ensemble",
     "Inputs",
     "Latents",
-    "Learns",
     "Mirror",
     "Novelty",
     "PhysicsLoss",
@@ -105,7 +98,6 @@ __all__ = [
     "build_target",
     "calibrated",
     "conditions_of",
-    "corrected_flow",
     "cropped",
     "describe_conditions",
     "dimensional",
@@ -118,7 +110,6 @@ __all__ = [
     "mirror_pair",
     "open_mask",
     "padded",
-    "padding_warning",
     "permeability_features",
     "physics_losses",
     "read_document",
@@ -133,5 +124,4 @@ __all__ = [
     "target_mask",
     "weights_fingerprint",
     "with_novelty",
-    "write_model",
 ]

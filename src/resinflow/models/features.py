@@ -14,7 +14,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from resinflow.flow import Base, FlowField, InvalidInputError, surface_distance
@@ -240,8 +240,8 @@ def padding_warning(shape: tuple[int, int, int], multiple: int) -> tuple[str, ..
     return (f"{nx} x {ny} pixels were continued by their edge to {target} for the networks and cropped back",)
 
 
-class Inputs(BaseModel):
-    """What networks are given and in which units, whatever they are.
+class Inputs(BaseModel, frozen=True, extra="forbid"):
+    """The input of the networks: the base flow that they correct, its unit, and the conditions that they see.
 
     Attributes:
         base: the flow that the networks correct.
@@ -250,8 +250,6 @@ class Inputs(BaseModel):
         hidden: conditions that the networks do not see (names of :data:`resinflow.models.features.CHANNELS`).
         learns: ``correction`` to the base flow, or ``flow``: all of it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: Base = "grid"
     speed: Annotated[float, Field(gt=0)] | None = None

@@ -1,4 +1,4 @@
-"""Is a medium like those that a model was trained on: a few descriptors and how far out they are together."""
+"""Novelty: how far a medium is from the training media, in a few descriptors of its geometry and its start flows."""
 
 from __future__ import annotations
 
@@ -103,10 +103,6 @@ class Novelty:
                 "and a positive threshold. Run resinflow model calibrate again."
             )
 
-    def score(self, conditions: Conditions) -> float:
-        """Return the distance of a medium to the training media, in standard deviations."""
-        return self.assess(conditions)[0]
-
     def distances(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the distances of media (n, descriptors) to the training media."""
         return _mahalanobis(self.normal_scores(descriptors), np.array(self.correlation))
@@ -115,12 +111,12 @@ class Novelty:
         """Return the normal scores of descriptors (n, descriptors)."""
         return _normal_scores(np.asarray(descriptors, dtype=np.float64), np.array(self.knots), np.array(self.scores))
 
-    def warning(self, conditions: Conditions) -> str | None:
-        """Return one line for a medium that is unlike the training media: how far, and by which descriptor; else None."""
-        return self.assess(conditions)[1]
-
     def assess(self, conditions: Conditions) -> tuple[float, str | None]:
-        """Return :meth:`score` and :meth:`warning` of a medium, which is described once."""
+        """Return the distance of a medium to the training media, in standard deviations, and a warning.
+
+        The warning is None for a medium like the training media. It is one line: how far out the medium is, and by which
+        descriptor.
+        """
         descriptors = describe_conditions(conditions)[None]
         distance = float(self.distances(descriptors)[0])
         return distance, None if distance <= self.threshold else self._warning(descriptors, distance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +24,7 @@ from resinflow.models import (
 from resinflow.nn import ResidualBlock, ScaledTargets
 from resinflow.train import FlowRecipe, FlowStageOptions
 from resinflow.train.preset import Preset
-from resinflow.train.stage import Part, Stage
+from resinflow.train.stage import Stage
 
 __all__ = ["FlowBatch", "FlowPreset", "FlowStage", "flow_rate_error", "masked_rmse", "velocity_error"]
 
@@ -81,10 +80,6 @@ class FlowPreset(Preset[Networks, Recipe, FlowBatch], Generic[Networks, Recipe])
 
 class FlowStage(Stage[Networks, Options, FlowBatch], Generic[Networks, Options]):
     """What the stages of these families share: the optimiser, and the loss of a decoded flow."""
-
-    @abstractmethod
-    def losses(self, batch: FlowBatch, part: Part, place: int) -> dict[str, Tensor]:
-        """Return the terms of a batch: ``loss``, and ``velocity_error`` in units of the RMS speed."""
 
     def decoding(self, decoded: Tensor, target: Tensor, conditions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a decoded target (B, 4, D, H, W), in units of its RMS, and what is logged of it."""

@@ -68,7 +68,10 @@ def train(
     source = open_flows(data) if isinstance(data, str | Path) else data
     if fold is not None:
         source = source.with_division(fold_division(source, fold))
-    _record(preset, stage, run, recipe, source, fold, origin)
+    separate = recipe.stages if preset.recipe_per_stage else ()
+    record_run(run, recipe, source, fold, start=origin.log["sha256"] if origin else None, without=separate)
+    if separate:
+        record_run(run / stage, recipe.options(stage), source, fold)
     if result.exists():
         return result
 
@@ -93,24 +96,6 @@ def train(
     fit_stage(folder, module, samples, options, callbacks=callbacks, seed=seed, device=chip)
     _save(preset, stage, run, whole, source, networks, origin)
     return result
-
-
-def _record(
-    preset: Preset[Any, Recipe, Any],
-    stage: str,
-    run: Path,
-    recipe: Recipe,
-    source: FlowSource,
-    fold: Fold | None,
-    origin: Start | None,
-) -> None:
-    """Write down what the run directory belongs to, or compare it."""
-    sha256 = origin.log["sha256"] if origin else None
-    if not preset.recipe_per_stage:
-        record_run(run, recipe, source, fold, start=sha256)
-        return
-    record_run(run, recipe, source, fold, start=sha256, without=recipe.stages)
-    record_run(run / stage, recipe.options(stage), source, fold)
 
 
 @rank_zero_only

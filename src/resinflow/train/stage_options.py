@@ -1,4 +1,4 @@
-"""What every recipe has, and the options of a stage that every preset shares. Nothing here loads Lightning."""
+"""The base classes of all recipes and of the options of their stages. Nothing here loads Lightning."""
 
 from __future__ import annotations
 
@@ -71,14 +71,6 @@ class FlowStageOptions(StageOptions, frozen=True, extra="forbid"):
     flow_rate_weight: Weight = 1.0
     physics: dict[PhysicsLoss, Weight] = {}
 
-    def check_physics(self, model: Inputs) -> None:
-        """Raise ValueError if there are physics losses and the networks do not see the whole flow that these ask for."""
-        if self.physics and (model.learns == "flow" or any(name.startswith("base_v") for name in model.hidden)):
-            raise ValueError(
-                "physics losses add the correction to the base velocity that the networks see, which is hidden here or not "
-                "what they correct; needed: no physics, or learns: correction and no base_vx, base_vy, base_vz in hidden"
-            )
-
 
 class BaseRecipe(BaseModel, frozen=True, extra="forbid"):
     """A whole run: one model, one seed, the stages of one preset in their order. Each stage is a key of the recipe.
@@ -120,6 +112,10 @@ class FlowRecipe(BaseRecipe, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _physics_has_its_flow(self) -> Self:
-        for stage in self.stages:
-            self.options(stage).check_physics(self.model)
+        whole = self.model.learns == "correction" and not any(name.startswith("base_v") for name in self.model.hidden)
+        if not whole and any(self.options(stage).physics for stage in self.stages):
+            raise ValueError(
+                "physics losses add the correction to the base velocity that the networks see, which is hidden here or not "
+                "what they correct; needed: no physics, or learns: correction and no base_vx, base_vy, base_vz in hidden"
+            )
         return self

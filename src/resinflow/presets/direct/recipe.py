@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from resinflow.models import Inputs
 from resinflow.train import FlowRecipe, FlowStageOptions, Positive
@@ -15,7 +15,7 @@ EARLIER = "voxel"
 """What the preset was called before, in recipes and run directories."""
 
 
-class UNetSizes(BaseModel):
+class UNetSizes(BaseModel, frozen=True, extra="forbid"):
     """Sizes of a 3-D U-Net (:class:`resinflow.nn.unet3d.UNet3d`).
 
     Attributes:
@@ -24,8 +24,6 @@ class UNetSizes(BaseModel):
         widths: channels of every level, the finest first; each level has half the height and width of the one before.
         blocks: residual blocks of every level; all but the coarsest have as many again on the way up.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["unet"] = "unet"
     block: Positive = 2
@@ -41,7 +39,7 @@ class UNetSizes(BaseModel):
         return self
 
 
-class FourierSizes(BaseModel):
+class FourierSizes(BaseModel, frozen=True, extra="forbid"):
     """Sizes of a Fourier neural operator (``neuralop.models.FNO``).
 
     Attributes:
@@ -51,15 +49,13 @@ class FourierSizes(BaseModel):
         layers: Fourier layers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["fno"] = "fno"
     modes: tuple[Positive, Positive, Positive] = (7, 17, 17)
     width: Positive = 16
     layers: Positive = 4
 
 
-class DirectArchitecture(Inputs):
+class DirectArchitecture(Inputs, frozen=True, extra="forbid"):
     """Conditions and network of a deterministic model.
 
     Attributes:

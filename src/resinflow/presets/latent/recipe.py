@@ -14,7 +14,7 @@ STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
 """The stages in their order."""
 
 
-class LatentArchitecture(Inputs):
+class LatentArchitecture(Inputs, frozen=True, extra="forbid"):
     """Sizes of the dual-branch VAE and of the latent diffusion model.
 
     Attributes:

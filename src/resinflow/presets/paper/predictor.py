@@ -110,7 +110,7 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
         warnings = [f"{self.name} predicts velocity alone; the pressure of its flow is the planar flow's"]
         _, ny, nx = start.planar.microstructure.shape
         height, width = (ny, nx) if start.planar.axis == "x" else (nx, ny)
-        padded = tuple(self.networks.padded_size(pixels) for pixels in (height, width))
+        padded = tuple(self.architecture.padded_size(pixels) for pixels in (height, width))
         if padded != (height, width):
             warnings.append(
                 f"{width} x {height} pixels were padded with fibre to {padded[1]} x {padded[0]} for the networks "
@@ -206,7 +206,7 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
         fluid = turned(flow.microstructure.fluid, flow.axis)
         along_x = turned_vectors(flow.velocity, flow.axis)
         height, width = fluid.shape[1:]
-        padding = (0, self.networks.padded_size(width) - width, 0, self.networks.padded_size(height) - height)
+        padding = (0, self.architecture.padded_size(width) - width, 0, self.architecture.padded_size(height) - height)
         arrays = (fluid[None, :, None], along_x.transpose(1, 0, 2, 3)[None])
         mask, velocity = (torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)
         pad = torch.nn.functional.pad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from resinflow.models import Mirror
 from resinflow.presets.paper.losses import LossName
@@ -19,11 +19,7 @@ Precision = Literal["float32", "bfloat16"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VaeSizes(_Frozen):
+class VaeSizes(BaseModel, frozen=True, extra="forbid"):
     """Sizes of the dual-branch VAE.
 
     Attributes:
@@ -37,7 +33,7 @@ class VaeSizes(_Frozen):
     latent_channels: Positive = 8
 
 
-class DenoiserSizes(_Frozen):
+class DenoiserSizes(BaseModel, frozen=True, extra="forbid"):
     """Sizes of the slice-wise denoiser.
 
     Attributes:
@@ -65,7 +61,7 @@ class DenoiserSizes(_Frozen):
     time_width: Positive = 256
 
 
-class SamplingDefaults(_Frozen):
+class SamplingDefaults(BaseModel, frozen=True, extra="forbid"):
     """How a prediction samples where the caller does not say otherwise.
 
     Attributes:
@@ -83,8 +79,8 @@ class SamplingDefaults(_Frozen):
     precision: Precision = "float32"
 
 
-class PaperArchitecture(_Frozen):
-    """A published model.
+class PaperSizes(BaseModel, frozen=True, extra="forbid"):
+    """Sizes of the networks and how the finished model samples.
 
     Attributes:
         vae: the dual-branch VAE.
@@ -92,9 +88,7 @@ class PaperArchitecture(_Frozen):
         timesteps: steps of the noise schedule.
         distance_transform: whether the denoiser sees the distance to the fibres instead of the mask.
         feature_scale: what that channel is divided by.
-        trained: networks that training has touched; published checkpoints also hold some that it has not.
         sampling: how it samples.
-        largest_velocity: largest |component| in the training data, m/s, where velocities are divided by something else.
     """
 
     vae: VaeSizes = VaeSizes()
@@ -102,8 +96,18 @@ class PaperArchitecture(_Frozen):
     timesteps: Positive = 1000
     distance_transform: bool = True
     feature_scale: Annotated[float, Field(gt=0)] = 1.0
-    trained: tuple[Network, ...] = ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
     sampling: SamplingDefaults = SamplingDefaults()
+
+
+class PaperArchitecture(PaperSizes, frozen=True, extra="forbid"):
+    """A published model: its sizes, and what training has added to them.
+
+    Attributes:
+        trained: networks that training has touched; published checkpoints also hold some that it has not.
+        largest_velocity: largest |component| in the training data, m/s, where velocities are divided by something else.
+    """
+
+    trained: tuple[Network, ...] = ("encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet")
     largest_velocity: Annotated[float, Field(gt=0)] | None = None
 
     @property
@@ -191,10 +195,8 @@ class PaperVae2dOptions(PaperStageOptions, frozen=True, extra="forbid"):
     drawn_latents: bool = False
 
 
-class PhysicsWeights(BaseModel):
+class PhysicsWeights(BaseModel, frozen=True, extra="forbid"):
     """Weights of the physics losses (:mod:`resinflow.models.physics`) on the decoded estimate; all off as published."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     divergence: Weight = 0.0
     flow_rate: Weight = 0.0
@@ -244,21 +246,17 @@ class PaperDiffusionOptions(PaperStageOptions, frozen=True, extra="forbid"):
         return self
 
 
-class PaperModel(BaseModel):
-    """Sizes of the networks and how the finished model samples; see :class:`~resinflow.presets.paper.recipe.PaperArchitecture`.
+class PaperModel(PaperSizes, frozen=True, extra="forbid"):
+    """Sizes of the networks and how the finished model samples.
+
+    Attributes:
+        unet: the denoiser.
 
     Raises:
         ValueError: sizes of which no networks can be built.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    vae: VaeSizes = VaeSizes()
     unet: DenoiserSizes = DenoiserSizes()
-    timesteps: Positive = 1000
-    distance_transform: bool = True
-    feature_scale: Annotated[float, Field(gt=0)] = 1.0
-    sampling: SamplingDefaults = SamplingDefaults()
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -280,7 +278,7 @@ class PaperModel(BaseModel):
         return self
 
     def architecture(self, **details: object) -> PaperArchitecture:
-        """Return the model's configuration with what only training knows: ``unet=None``, ``trained``, ``largest_velocity``."""
+        """Return the model's architecture with what training alone knows: ``unet=None``, ``trained``, ``largest_velocity``."""
         return PaperArchitecture.model_validate({**self.model_dump(), **details})
 
 

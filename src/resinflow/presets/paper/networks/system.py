@@ -44,11 +44,6 @@ class PaperSystem(nn.Module):
             self.schedule = NoiseSchedule.linear(architecture.timesteps)
 
     @property
-    def multiple(self) -> int:
-        """Height and width must be multiples of it."""
-        return self.architecture.multiple
-
-    @property
     def dtype(self) -> torch.dtype:
         """The precision of the networks; everything between them is float32."""
         return self.vae.encoder_2d.conv_in.weight.dtype
@@ -65,10 +60,6 @@ class PaperSystem(nn.Module):
                     weight.data = weight.data.contiguous(memory_format=layout)
         return self
 
-    def padded_size(self, pixels: int) -> int:
-        """Return the smallest height or width from ``pixels`` up that the networks take."""
-        return self.architecture.padded_size(pixels)
-
     def latent_shape(self, planar: Tensor) -> tuple[int, int, int, int]:
         """Return the shape (B S, latent, h, w) of the denoiser's latent for fields (B, S, C, H, W)."""
         batch, slices, _, height, width = planar.shape
@@ -84,7 +75,7 @@ class PaperSystem(nn.Module):
             draw: gives the fresh noise (B S, latent, h, w) of every step but the last.
 
         Raises:
-            InvalidInputError: no denoiser, or a height or width that is no multiple of :attr:`multiple`.
+            InvalidInputError: no denoiser, or a height or width that is no multiple of what the networks divide.
         """
         conditions = self.conditions(fluid, planar)
         start = noise.reshape(self.latent_shape(planar))
@@ -168,10 +159,11 @@ class PaperSystem(nn.Module):
 
     def _check(self, planar: Tensor) -> None:
         height, width = planar.shape[-2:]
-        if (height, width) != (self.padded_size(height), self.padded_size(width)):
+        sizes = self.architecture
+        if (height, width) != (sizes.padded_size(height), sizes.padded_size(width)):
             raise InvalidInputError(
-                f"the slices are {width} x {height} pixels; needed: multiples of {self.multiple}, which the networks divide, "
-                f"at least {self.padded_size(1)}. Crop or pad with fibre."
+                f"the slices are {width} x {height} pixels; needed: multiples of {sizes.multiple}, which the networks divide, "
+                f"at least {sizes.padded_size(1)}. Crop or pad with fibre."
             )
 
 
