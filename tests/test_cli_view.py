@@ -101,6 +101,7 @@ def test_view_refuses_options_that_do_not_fit_in_one_line(saved, tmp_path, capsy
 
 def test_napari_is_opened_with_the_flow_after_the_output_is_written(saved, tmp_path, monkeypatch):
     opened = []
+    monkeypatch.setattr(view, "check_napari", lambda: None)
     monkeypatch.setattr(view, "open_in_napari", lambda flow, title: opened.append((flow.permeability, title)))
     run("view", saved, "--napari", "-o", tmp_path / "flow.nc")
     assert opened == [(FlowField.load(saved).permeability, "flow.npz")]

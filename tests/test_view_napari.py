@@ -84,6 +84,23 @@ def test_without_napari_the_extra_is_named(monkeypatch):
         open_in_napari(sloped_flow(), "flow")
 
 
+def test_the_library_that_is_missing_is_named(monkeypatch):
+    def without(missing):
+        def module(name):
+            if name.partition(".")[0] == missing:
+                raise ImportError(name)
+            return SimpleNamespace(Layer=None)
+
+        return module
+
+    monkeypatch.setattr(importlib, "import_module", without("qtpy"))
+    with pytest.raises(MissingDependencyError, match=r"needs Qt .*not installed"):
+        open_in_napari(sloped_flow(), "flow")
+    monkeypatch.setattr(importlib, "import_module", without("napari"))
+    with pytest.raises(MissingDependencyError, match=r"needs napari, which is not installed"):
+        open_in_napari(sloped_flow(), "flow")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
 def test_without_a_display_the_page_is_advised_and_no_window_is_tried(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):

@@ -10,7 +10,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from resinflow.cli.console import Pace, counting, make_console, showing_pace
+from resinflow.cli.outputs import check_outputs
 from resinflow.flow import InvalidInputError
+from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from resinflow.data.download import Record
@@ -152,10 +154,12 @@ def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
     figure
         The histograms (.png, .pdf, .svg); by default beside the page, under its name.
     """
+    figure = figure or output.with_suffix(".png")
+    check_outputs((output, (".md",)), (figure, FIGURE_SUFFIXES))
+
     from resinflow.cli.card import write_card
 
     console = make_console()
-    figure = figure or output.with_suffix(".png")
     with counting(console, "samples") as watch:
         write_card(data, output, figure, watch)
     console.print(f"wrote {output} and {figure}")

@@ -7,7 +7,10 @@ from typing import Annotated
 
 from resinflow.cli.console import make_console, print_medium, save_all, working
 from resinflow.cli.options import OUTPUT, MediumOptions, PredictionOptions
+from resinflow.cli.outputs import check_outputs
 from resinflow.cli.predict import draw_prediction, predict_flows, print_prediction
+from resinflow.flow import FLOW_SUFFIXES
+from resinflow.view import FIGURE_SUFFIXES
 
 EXAMPLE_OPTIONS = MediumOptions(pixel_size=50e-6 / 64, depth=50e-6)
 
@@ -20,6 +23,9 @@ def demo(*, output: Annotated[Path, OUTPUT] = Path("demo")) -> None:
     output
         Folder for flow.png and flow.vti.
     """
+    picture, field = output / "flow.png", output / "flow.vti"
+    check_outputs((picture, FIGURE_SUFFIXES), (field, FLOW_SUFFIXES))
+
     from resinflow.media import example_path
 
     console = make_console()
@@ -28,5 +34,5 @@ def demo(*, output: Annotated[Path, OUTPUT] = Path("demo")) -> None:
     print_medium(console, micro, f"embedded stack {example_path().name}")
     prediction = predict_flows(micro, PredictionOptions(compare=True), console)
     print_prediction(prediction, console)
-    draw_prediction(prediction, output / "flow.png", console)
-    save_all(console, prediction.model, [output / "flow.vti"])
+    draw_prediction(prediction, picture, console, EXAMPLE_OPTIONS.greys(example_path(), micro))
+    save_all(console, prediction.model, [field])

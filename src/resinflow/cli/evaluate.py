@@ -10,6 +10,7 @@ from rich.console import Console
 
 from resinflow.cli.console import counting, make_console
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
+from resinflow.cli.outputs import check_outputs
 from resinflow.evaluate.choices import DeviceName, EvaluationOptions, Mode, ReconstructionOptions
 from resinflow.flow import InvalidInputError, replacing
 
@@ -94,6 +95,7 @@ def reconstruct(
     from resinflow.view import check_folder, reconstruction_figures, save_figure
 
     console = make_console()
+    check_outputs((output, ()))
     check_folder(output, DOCUMENT)
     predictor, flows = load_model(model, device), source.open()
     with counting(console, NAMES[options.mode]) as watch:
@@ -150,9 +152,11 @@ def _check_output(output: Path) -> None:
     from resinflow.view import check_folder
 
     if output.suffix in SUFFIXES:
+        check_outputs((output, SUFFIXES))
         return
     if output.suffix and not output.is_dir():
         raise InvalidInputError(
             f"the suffix of {output.name} is {output.suffix!r}; needed: .json, .csv, or a folder (a name without suffix)."
         )
+    check_outputs((output, ()))
     check_folder(output)

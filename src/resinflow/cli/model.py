@@ -10,7 +10,9 @@ from cyclopts import App, Parameter
 from resinflow.cli.console import counting_parts, make_console, working
 from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
+from resinflow.cli.outputs import check_outputs
 from resinflow.evaluate.choices import CalibrationOptions, DeviceName
+from resinflow.view import FIGURE_SUFFIXES
 
 model_app = App(name="model", help="Model directories.")
 
@@ -131,14 +133,15 @@ def novelty(
     output
         Figure of the ROC curves (.png, .pdf, .svg).
     """
-    from resinflow.evaluate.familiarity import familiarity_rows, measure_novelty
-    from resinflow.view import checked_target, compose_novelty, save_figure
+    check_outputs((output, FIGURE_SUFFIXES))
 
-    target = checked_target(output)
+    from resinflow.evaluate.familiarity import familiarity_rows, measure_novelty
+    from resinflow.view import compose_novelty, save_figure
+
     console = make_console()
     with counting_parts(console) as watch:
         familiarity = measure_novelty(model, source.open(), against, limit=limit, device=device, watch=watch)
     console.print(familiarity_rows(familiarity).terminal())
     distances = ("the test split", familiarity.inside)
     figure = compose_novelty(distances, familiarity.outside, familiarity.novelty.threshold)
-    console.print(f"wrote {save_figure(figure, target)}")
+    console.print(f"wrote {save_figure(figure, output)}")

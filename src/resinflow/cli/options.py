@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resinflow.flow import Drive
+from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError, check_image_sizes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from resinflow.data import FlowSource
     from resinflow.flow import Microstructure
 
@@ -35,11 +37,24 @@ class MediumOptions:
     depth: float | None = None
     """Thickness of the whole stack in m, e.g. 50e-6. Required for images."""
 
-    slices: int = 11
-    """Slices into which a single image is extruded along z."""
+    slices: int | None = None
+    """Slices into which a single image is extruded along z, 11 by default; a stack has its own."""
 
     fibres: Literal["auto", "dark", "bright"] = "auto"
     """Whether the fibres are darker or brighter than the matrix; auto lets the image decide."""
+
+    def check(self, path: Path) -> None:
+        """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded."""
+        if not path.exists():
+            raise InvalidInputError(f"{path} does not exist; needed: an image, a stack or a saved flow field.")
+        if path.suffix.lower() not in FLOW_SUFFIXES:
+            check_image_sizes(self.pixel_size, self.depth)
+
+    def greys(self, path: Path, micro: Microstructure) -> NDArray | None:
+        """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field."""
+        from resinflow.media import read_stack
+
+        return read_stack(path) if micro.provenance.get("source") == "image" and path.suffix.lower() not in FLOW_SUFFIXES else None
 
     def read(self, path: Path) -> Microstructure:
         """Return the medium in ``path``."""
@@ -64,8 +79,8 @@ class SolverOptions:
     boundary: Literal["pressure", "periodic"] = Drive.boundary
     """Inlet and outlet pressure, or periodic in all directions with a mean pressure gradient."""
 
-    lateral: Literal["symmetry", "periodic", "no-slip"] = Drive.lateral
-    """The other faces of a pressure-driven box."""
+    lateral: Literal["symmetry", "periodic", "no-slip"] | None = None
+    """The other faces of a pressure-driven box; symmetry by default."""
 
     tolerance: float = 1e-6
     """Relative error at which the iteration stops."""
@@ -73,7 +88,13 @@ class SolverOptions:
     @property
     def drive(self) -> Drive:
         """What drives the flow."""
-        return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, self.lateral)
+        if self.boundary == "periodic" and self.lateral not in (None, "periodic"):
+            raise InvalidInputError(
+                f"--lateral {self.lateral} goes with --boundary pressure; a periodic box is periodic on all sides. "
+                "Leave --lateral out."
+            )
+        lateral = Drive.lateral if self.lateral is None else self.lateral
+        return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, lateral)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,13 @@ from rich.console import Console
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
-from resinflow.flow import Drive, FlowField, Microstructure
+from resinflow.cli.outputs import check_outputs
+from resinflow.flow import FLOW_SUFFIXES, Drive, FlowField, Microstructure
+from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from resinflow.stokes import Refinement
 
 
@@ -62,6 +66,10 @@ def predict(
     figure
         Where the figure goes (.png, .pdf, .svg); by default NAME_flow.png in the current folder.
     """
+    figure = figure or Path(f"{medium.stem}_flow.png")
+    check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
+    image.check(medium)
+
     from resinflow.stokes import check_refinement
 
     if options.refine is not None:
@@ -73,7 +81,7 @@ def predict(
     prediction = predict_flows(micro, options, console)
     print_prediction(prediction, console)
     save_all(console, prediction.final, output or [])
-    draw_prediction(prediction, figure or Path(f"{medium.stem}_flow.png"), console)
+    draw_prediction(prediction, figure, console, image.greys(medium, micro))
 
 
 def predict_flows(micro: Microstructure, options: PredictionOptions, console: Console) -> Prediction:
@@ -162,11 +170,11 @@ def _print_spread(flow: FlowField, console: Console) -> None:
         console.print(f"spread of K between {len(spread)} samples: {part:.2g} % (not calibrated)")
 
 
-def draw_prediction(prediction: Prediction, path: Path, console: Console) -> None:
-    """Save the figure of a prediction and say so."""
+def draw_prediction(prediction: Prediction, path: Path, console: Console, image: NDArray | None = None) -> None:
+    """Save the figure of a prediction, with the image (nz or 1, ny, nx) of the medium where it is at hand, and say so."""
     from resinflow.view import comparison_figure
 
-    comparison_figure(prediction.final, truth=prediction.truth, planar=prediction.planar, path=path)
+    comparison_figure(prediction.final, truth=prediction.truth, planar=prediction.planar, path=path, image=image)
     console.print(f"wrote {path}")
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
-from resinflow.flow import SolverReport
+from resinflow.cli.outputs import check_outputs
+from resinflow.flow import FLOW_SUFFIXES, SolverReport
+from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from resinflow.evaluate import TextTable
@@ -36,6 +38,10 @@ def solve(
     figure
         Save a figure (.png, .pdf, .svg) of the flow at the middle slice.
     """
+    check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
+    image.check(medium)
+    drive = options.drive
+
     from resinflow.stokes import MASK_RULE
     from resinflow.stokes import solve as solve_flow
     from resinflow.view import flow_figure
@@ -47,7 +53,7 @@ def solve(
     surface = micro.signed_distance is not None
     with working(console, "solver"):
         rule = "surface" if surface else MASK_RULE
-        flow = solve_flow(micro, options.drive, tolerance=options.tolerance, wall_rule=rule)
+        flow = solve_flow(micro, drive, tolerance=options.tolerance, wall_rule=rule)
     console.print(f"walls: {'the fibre surfaces, known between the voxels' if surface else 'the faces of the voxels'}")
     print_plausibility(console, flow)
     if isinstance(flow.report, SolverReport):
@@ -55,7 +61,7 @@ def solve(
     print_warnings(console, [flow])
     save_all(console, flow, output or [])
     if figure is not None:
-        console.print(f"wrote {flow_figure(flow, figure)}")
+        console.print(f"wrote {flow_figure(flow, figure, image=image.greys(medium, micro))}")
 
 
 def verify(*, quick: bool = False) -> None:

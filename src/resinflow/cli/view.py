@@ -9,7 +9,12 @@ from cyclopts import Parameter
 
 from resinflow.cli.console import make_console, save_all
 from resinflow.cli.options import OUTPUT
-from resinflow.flow import FlowField, InvalidInputError
+from resinflow.cli.outputs import check_outputs
+from resinflow.flow import FLOW_SUFFIXES, FlowField, InvalidInputError
+from resinflow.view import FIGURE_SUFFIXES, SCENE_SUFFIXES
+
+VIEW_SUFFIXES = tuple(dict.fromkeys((*FIGURE_SUFFIXES, *SCENE_SUFFIXES, *FLOW_SUFFIXES)))
+"""Pictures, pages and flow fields."""
 
 
 def plot(runs: list[Path], /, *, output: Annotated[Path, OUTPUT]) -> None:
@@ -26,6 +31,7 @@ def plot(runs: list[Path], /, *, output: Annotated[Path, OUTPUT]) -> None:
     """
     from resinflow.view import training_figures
 
+    check_outputs((output, FIGURE_SUFFIXES if output.suffix and not output.is_dir() else ()))
     console = make_console()
     for path in training_figures(runs, output):
         console.print(f"wrote {path}")
@@ -60,10 +66,13 @@ def view(
     napari
         Open a window of napari with the flow (needs the extra: pip install 'resinflow[napari]').
     """
-    from resinflow.view import draw_flow, open_in_napari, picture_kind
+    from resinflow.view import check_napari, draw_flow, open_in_napari, picture_kind
 
     if output is None and not napari:
         raise InvalidInputError("nothing to do with the flow; needed: --output FILE, or --napari to open a window.")
+    check_outputs((output, VIEW_SUFFIXES))
+    if napari:
+        check_napari()
     picture = picture_kind(output, kind, slice_index=slice_index, field=field)
     saved = FlowField.load(flow)
     console = make_console()

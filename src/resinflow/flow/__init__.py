@@ -4,9 +4,10 @@ from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
 from resinflow.flow.field import Base, FlowField
+from resinflow.flow.files import FLOW_SUFFIXES
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.microstructure import AXES, Axis, Microstructure
-from resinflow.flow.numbers import DARCY, check_positive, format_length, format_permeability, ratio, rms
+from resinflow.flow.numbers import DARCY, check_image_sizes, check_positive, format_length, format_permeability, ratio, rms
 from resinflow.flow.recipe_file import (
     first_fault,
     option,
@@ -24,6 +25,7 @@ __all__ = [
     "AXES",
     "COMPONENTS",
     "DARCY",
+    "FLOW_SUFFIXES",
     "LEVEL",
     "REACH",
     "Axis",
@@ -47,6 +49,7 @@ __all__ = [
     "Spacing",
     "Spread",
     "blocks",
+    "check_image_sizes",
     "check_positive",
     "first_fault",
     "format_length",

@@ -172,6 +172,7 @@ FORMATS = {
     ".vti": Format(_write_vti, _read_vti),
 }
 """By suffix."""
+FLOW_SUFFIXES = tuple(FORMATS)
 
 
 def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:

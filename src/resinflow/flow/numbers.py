@@ -11,6 +11,8 @@ from resinflow.flow.errors import InvalidInputError
 
 _KEPT = (np.dtype(np.float32), np.dtype(np.float64))
 """Every file format that a field can be saved in holds these two exactly."""
+_PIXEL_SIZE = (1e-9, 1e-3)  # m: what resolves fibres of a few um to a few mm
+_LARGEST_DEPTH = 0.1  # m
 
 
 def check_array(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.floating]:
@@ -43,6 +45,35 @@ def check_positive(name: str, value: Any, unit: str) -> float:
     if not (np.isfinite(number) and number > 0):
         raise InvalidInputError(f"{name} is {value!r}; needed: a positive number in {unit}.")
     return number
+
+
+def check_image_sizes(pixel_size: float | None, depth: float | None) -> tuple[float, float]:
+    """Return the edge of a pixel and the thickness of a stack (m) as floats.
+
+    Raises:
+        InvalidInputError: one is missing, or is no length in metres that an image of fibres can have.
+    """
+    if pixel_size is None:
+        raise InvalidInputError(
+            "the pixel size is missing; needed: the edge of a pixel in metres, since an image does not tell its scale "
+            "(e.g. --pixel-size 0.47e-6)."
+        )
+    if depth is None:
+        raise InvalidInputError(
+            "the depth is missing; needed: the thickness in metres of the stack, or to which a single image is extruded "
+            "(e.g. --depth 50e-6)."
+        )
+    low, high = _PIXEL_SIZE
+    for name, value, smallest, largest in (("pixel size", pixel_size, low, high), ("depth", depth, low, _LARGEST_DEPTH)):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not smallest <= number <= largest:
+            raise InvalidInputError(
+                f"the {name} is {value!r}; needed: metres, {smallest:g} to {largest:g} (0.47 um is 0.47e-6)."
+            )
+    return float(pixel_size), float(depth)
 
 
 def ratio(numerator: float, denominator: float) -> float:

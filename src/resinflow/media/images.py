@@ -11,15 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, ResinflowError
+from resinflow.flow import InvalidInputError, Microstructure, ResinflowError, check_image_sizes
 from resinflow.media.distance import outline_distance
 from resinflow.media.segment import SegmentationSettings, segment
 
 _TIFF = (".tif", ".tiff")
 _IMAGES = (*_TIFF, ".png")
 _SUFFIXES = (*_IMAGES, ".npy")
-_PIXEL_SIZE = (1e-9, 1e-3)  # m: what resolves fibres of a few um to a few mm
-_LARGEST_DEPTH = 0.1  # m
+EXTRUDED_SLICES = 11
+"""Slices of a single image that is extruded along z, where its user does not say otherwise."""
 
 
 def from_image(
@@ -27,7 +27,7 @@ def from_image(
     *,
     pixel_size: float | None,
     depth: float | None = None,
-    slices: int = 11,
+    slices: int | None = None,
     fibres: Literal["auto", "dark", "bright"] | None = None,
     segmentation: SegmentationSettings | None = None,
 ) -> Microstructure:
@@ -40,7 +40,7 @@ def from_image(
         image: file (see :func:`read_stack`), or array (ny, nx) or (nz, ny, nx).
         pixel_size: edge of a square pixel in m. There is no default: the permeability goes with its square.
         depth: thickness in m of the whole stack, or to which a single image is extruded.
-        slices: number of slices of an extruded image; a stack has its own.
+        slices: number of slices of an extruded image, 11 by default; a stack has its own.
         fibres: whether fibres are the darker or the brighter phase; overrides the settings' choice (``auto``).
         segmentation: how greyscale images are segmented.
 
@@ -62,8 +62,8 @@ def from_image(
         >>> rf.from_image(mask, pixel_size=1e-6, depth=12e-6).extent  # (z, y, x), m
         (1.2e-05, 1.6e-05, 1.6e-05)
     """
-    pixel_size, depth = _checked_sizes(pixel_size, depth)
-    if isinstance(slices, bool) or not isinstance(slices, int | np.integer) or not 1 <= slices <= 4096:
+    pixel_size, depth = check_image_sizes(pixel_size, depth)
+    if slices is not None and (isinstance(slices, bool) or not isinstance(slices, int | np.integer) or not 1 <= slices <= 4096):
         raise InvalidInputError(f"slices is {slices!r}; needed: a whole number from 1 to 4096.")
     settings = segmentation or SegmentationSettings()
     if fibres is not None:
@@ -71,6 +71,10 @@ def from_image(
     from_file = isinstance(image, str | Path)
     name = Path(image).name if from_file else "array"
     stack = read_stack(image) if from_file else _checked_stack(np.asarray(image), "the array")
+    if slices is not None and len(stack) not in (1, slices):
+        raise InvalidInputError(
+            f"slices is {slices}, but {name} is a stack of {len(stack)} images, and a stack keeps its slices; leave it out."
+        )
     fluid, distance, how = _phases(stack, settings)
     if fluid.all() or not fluid.any():
         raise InvalidInputError(
@@ -79,8 +83,8 @@ def from_image(
         )
     extruded = len(fluid) == 1
     if extruded:
-        fluid = np.repeat(fluid, slices, axis=0)
-        distance = None if distance is None else np.repeat(distance, slices, axis=0)
+        fluid = np.repeat(fluid, slices or EXTRUDED_SLICES, axis=0)
+        distance = None if distance is None else np.repeat(distance, slices or EXTRUDED_SLICES, axis=0)
     provenance = {
         "source": "image",
         "file": name,
@@ -129,30 +133,6 @@ def read_stack(path: str | Path) -> NDArray:
             f"{path.name} cannot be read ({reason}); the file is damaged or of another type: export it again."
         ) from None
     return _checked_stack(array, path.name)
-
-
-def _checked_sizes(pixel_size: float | None, depth: float | None) -> tuple[float, float]:
-    if pixel_size is None:
-        raise InvalidInputError(
-            "the pixel size is missing; needed: the edge of a pixel in metres, since an image does not tell its scale "
-            "(e.g. --pixel-size 0.47e-6)."
-        )
-    if depth is None:
-        raise InvalidInputError(
-            "the depth is missing; needed: the thickness in metres of the stack, or to which a single image is extruded "
-            "(e.g. --depth 50e-6)."
-        )
-    low, high = _PIXEL_SIZE
-    for name, value, smallest, largest in (("pixel size", pixel_size, low, high), ("depth", depth, low, _LARGEST_DEPTH)):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = np.nan
-        if not smallest <= number <= largest:
-            raise InvalidInputError(
-                f"the {name} is {value!r}; needed: metres, {smallest:g} to {largest:g} (0.47 um is 0.47e-6)."
-            )
-    return float(pixel_size), float(depth)
 
 
 def _phases(

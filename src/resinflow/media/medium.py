@@ -6,11 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from resinflow.flow import FlowField, InvalidInputError, Microstructure
+from resinflow.flow import FLOW_SUFFIXES, FlowField, InvalidInputError, Microstructure
 from resinflow.media.images import from_image
 
 EXAMPLE = "tilted_bundle.tif"
-_FLOW_SUFFIXES = (".zarr", ".nc", ".npz", ".vti")
 
 
 def read_medium(
@@ -18,7 +17,7 @@ def read_medium(
     *,
     pixel_size: float | None = None,
     depth: float | None = None,
-    slices: int = 11,
+    slices: int | None = None,
     fibres: Literal["auto", "dark", "bright"] = "auto",
 ) -> Microstructure:
     """Return the medium in a file: a grey image or stack is segmented, a saved flow field gives its own medium.
@@ -27,7 +26,7 @@ def read_medium(
         path: .tif, .png or .npy, or a flow field (.zarr, .nc, .npz, .vti).
         pixel_size: edge of a pixel, m; images need it, flow fields carry their own.
         depth: thickness of the whole stack, m; likewise.
-        slices: number of slices into which a single image is extruded along z.
+        slices: number of slices into which a single image is extruded along z, 11 by default; all else has its own.
         fibres: whether the fibres are darker or brighter than the matrix.
 
     Raises:
@@ -41,10 +40,13 @@ def read_medium(
         (3, 16, 16)
     """
     path = Path(path)
-    if path.suffix in _FLOW_SUFFIXES:
+    if path.suffix.lower() in FLOW_SUFFIXES:
+        micro = FlowField.load(path).microstructure
         if pixel_size is not None or depth is not None:
             raise InvalidInputError(f"{path.name} carries its own voxel size; leave out --pixel-size and --depth.")
-        return FlowField.load(path).microstructure
+        if slices is not None:
+            raise InvalidInputError(f"{path.name} carries its own slices; leave out --slices.")
+        return micro
     return from_image(path, pixel_size=pixel_size, depth=depth, slices=slices, fibres=fibres)
 
 

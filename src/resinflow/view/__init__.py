@@ -3,19 +3,22 @@
 from resinflow.view.draw import draw_flow, picture_kind
 from resinflow.view.figures import comparison_figure, flow_figure
 from resinflow.view.histograms import Histogram, histogram_figure
-from resinflow.view.napari_layers import napari_layers, open_in_napari
-from resinflow.view.output import checked_target, save_figure
+from resinflow.view.napari_layers import check_napari, napari_layers, open_in_napari
+from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
 from resinflow.view.page import check_folder, worse_line, write_report
 from resinflow.view.panels import new_figure
 from resinflow.view.reconstruction import reconstruction_figures
-from resinflow.view.render import render_flow
+from resinflow.view.render import SCENE_SUFFIXES, render_flow
 from resinflow.view.slices import slices_figure
 from resinflow.view.training_figure import training_figures
 from resinflow.view.uncertainty import compose_novelty
 
 __all__ = [
+    "FIGURE_SUFFIXES",
+    "SCENE_SUFFIXES",
     "Histogram",
     "check_folder",
+    "check_napari",
     "checked_target",
     "comparison_figure",
     "compose_novelty",

@@ -36,12 +36,16 @@ Fields = dict[str, NDArray[np.float64]]
 
 
 def compose_comparison(
-    prediction: FlowField, truth: FlowField | None = None, planar: FlowField | None = None, slice_index: int | None = None
+    prediction: FlowField,
+    truth: FlowField | None = None,
+    planar: FlowField | None = None,
+    slice_index: int | None = None,
+    image: NDArray | None = None,
 ) -> Figure:
     """Return the figure that :func:`~resinflow.view.figures.comparison_figure` writes, for a prediction and another flow.
 
     Raises:
-        InvalidInputError: flows of different problems or a slice that does not exist.
+        InvalidInputError: flows of different problems, a slice that does not exist, or an image of another shape.
     """
     index = checked_slice(prediction, slice_index)
     candidates = {"truth": truth, "prediction": prediction, "planar flow": planar}
@@ -62,7 +66,9 @@ def compose_comparison(
         _draw_errors(figure, grid[-1, 1:6], errors, prediction)
     if with_spread:
         _draw_spread(figure, grid[:, 6], prediction, truth, index, list(rows).index("prediction"))
-    _draw_first_column(grid[:, 0], prediction, index, _scores(flows))
+    draw_microstructure(grid[0, 0], prediction.microstructure, index, image)
+    add_headline(grid[0, 0], f"fibre fraction {prediction.microstructure.fibre_fraction:.3f}")
+    _write_scores(grid[1:, 0], _scores(flows))
     names = [*rows, "prediction - truth"][:count]
     _style_grid(grid, names)
     heads = [f"{name}: {describe_permeability(flow)}" for name, flow in flows.items()]
@@ -111,12 +117,10 @@ def _draw_spread(
         add_colour_bar(figure, image, [axes], scale, label, [field], panel, "right")
 
 
-def _draw_first_column(column: NDArray[np.object_], flow: FlowField, index: int, scores: dict[str, Comparison]) -> None:
-    draw_microstructure(column[0], flow.microstructure, index)
-    add_headline(column[0], f"fibre fraction {flow.microstructure.fibre_fraction:.3f}")
-    for axes in column[1:]:
+def _write_scores(column: NDArray[np.object_], scores: dict[str, Comparison]) -> None:
+    for axes in column:
         axes.set_axis_off()
-    for axes, (name, score) in zip(column[1:], scores.items(), strict=False):
+    for axes, (name, score) in zip(column, scores.items(), strict=False):
         axes.text(0.0, 0.98, score_lines(name, score), transform=axes.transAxes, fontsize=7, va="top", linespacing=1.45)
 
 

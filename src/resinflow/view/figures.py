@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from numpy.typing import NDArray
+
 from resinflow.flow import FlowField
 from resinflow.view.comparison import compose_comparison
 from resinflow.view.output import checked_target, save_figure
@@ -31,19 +33,23 @@ if TYPE_CHECKING:
 _SIDE = 2.9  # inches: a square panel
 
 
-def flow_figure(flow: FlowField, path: str | Path, *, slice_index: int | None = None) -> Path:
+def flow_figure(flow: FlowField, path: str | Path, *, slice_index: int | None = None, image: NDArray | None = None) -> Path:
     """Draw one flow and return the path: microstructure, speed with streamlines, components, pressure, and the spread if known.
+
+    Slices stand as the image does: row 0 on top, y downwards.
 
     Args:
         flow: solved or predicted.
         path: .png, .pdf or .svg; an older file is replaced in one step.
-        slice_index: z slice shown; the middle one by default.
+        slice_index: z slice shown, counted from 0; the middle one by default.
+        image: greys (nz or 1, ny, nx) of the medium, shown with the outlines of the fibres upon them.
 
     Raises:
-        InvalidInputError: another suffix, a slice that does not exist, or a folder that cannot be written.
+        InvalidInputError: another suffix, a slice that does not exist, an image of another shape, or a folder that cannot be
+            written.
     """
     target = checked_target(path)
-    return save_figure(compose_flow(flow, slice_index), target)
+    return save_figure(compose_flow(flow, slice_index, image), target)
 
 
 def comparison_figure(
@@ -53,6 +59,7 @@ def comparison_figure(
     *,
     path: str | Path,
     slice_index: int | None = None,
+    image: NDArray | None = None,
 ) -> Path:
     """Draw a prediction beside the true and the planar flow, and its error, on common colour scales; return the path.
 
@@ -65,23 +72,24 @@ def comparison_figure(
         truth: the true flow of the same problem.
         planar: the flow of each slice by itself, of the same problem.
         path: .png, .pdf or .svg; an older file is replaced in one step.
-        slice_index: z slice shown; the middle one by default.
+        slice_index: z slice shown, counted from 0; the middle one by default.
+        image: greys (nz or 1, ny, nx) of the medium, shown with the outlines of the fibres upon them.
 
     Raises:
-        InvalidInputError: flows of different problems, another suffix, a slice that does not exist, or a folder that cannot
-            be written.
+        InvalidInputError: flows of different problems, another suffix, a slice that does not exist, an image of another shape,
+            or a folder that cannot be written.
     """
     if truth is None and planar is None:
-        return flow_figure(prediction, path, slice_index=slice_index)
+        return flow_figure(prediction, path, slice_index=slice_index, image=image)
     target = checked_target(path)
-    return save_figure(compose_comparison(prediction, truth, planar, slice_index), target)
+    return save_figure(compose_comparison(prediction, truth, planar, slice_index, image), target)
 
 
-def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
+def compose_flow(flow: FlowField, slice_index: int | None = None, image: NDArray | None = None) -> Figure:
     """Return the figure that :func:`flow_figure` writes.
 
     Raises:
-        InvalidInputError: a slice that does not exist.
+        InvalidInputError: a slice that does not exist, or an image of another shape.
     """
     index = checked_slice(flow, slice_index)
     micro = flow.microstructure
@@ -95,7 +103,7 @@ def compose_flow(flow: FlowField, slice_index: int | None = None) -> Figure:
     figure = new_figure((columns * (width + 0.35) + 0.8, 2 * (height + 0.75) + 0.8))
     grid = figure.subplots(2, columns, squeeze=False)
     panels = list(grid.ravel())
-    draw_microstructure(panels[0], micro, index)
+    draw_microstructure(panels[0], micro, index, image)
     add_headline(panels[0], f"fibre fraction {micro.fibre_fraction:.3f}")
     for axes, (name, field) in zip(panels[1:], fields.items(), strict=False):
         image = draw_field(axes, field, scales[name], micro)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from resinflow.flow import AXES, COMPONENTS, FlowField, Microstructure
 from resinflow.view.panels import MICROMETRE
@@ -33,6 +32,8 @@ def _depth_in_fibre(micro: Microstructure) -> NDArray[np.float64]:
         return -np.asarray(micro.signed_distance, dtype=np.float64)
     if not micro.fluid.any():
         return np.full(micro.shape, min(micro.spacing))
+    from scipy import ndimage
+
     # Both transforms measure between voxel centres, so that their difference vanishes on the voxel faces between.
     inside = np.asarray(ndimage.distance_transform_edt(~micro.fluid, sampling=micro.spacing))
     outside = np.asarray(ndimage.distance_transform_edt(micro.fluid, sampling=micro.spacing))

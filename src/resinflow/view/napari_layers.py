@@ -44,21 +44,31 @@ def napari_layers(flow: FlowField) -> list[LayerData]:
     return layers
 
 
-def open_in_napari(flow: FlowField, title: str) -> None:
-    """Open a window of napari with the flow, and return when it is closed.
+def check_napari() -> None:
+    """Refuse to open a window where one is not possible.
 
     Raises:
         MissingDependencyError: napari, or a Qt binding for its window, is not installed.
         InvalidInputError: there is no display.
     """
-    _napari("qtpy")  # fails without a Qt binding, where napari itself would make a viewer without a window
-    napari, layer = _napari("napari"), _napari("napari.layers").Layer
+    _module("napari", "napari")
+    _module("qtpy", "Qt (PyQt6, say)")  # fails without a Qt binding, where napari itself would make a viewer without a window
     if sys.platform == "linux" and not any(os.environ.get(name) for name in _DISPLAYS):
         # Qt would end the process
         raise InvalidInputError(
             "napari opens a window, and there is no display (DISPLAY is not set); needed: a desktop session. "
             "A page for any browser needs none: --output flow.html."
         )
+
+
+def open_in_napari(flow: FlowField, title: str) -> None:
+    """Open a window of napari with the flow, and return when it is closed.
+
+    Raises:
+        MissingDependencyError, InvalidInputError: as :func:`check_napari`.
+    """
+    check_napari()
+    napari, layer = importlib.import_module("napari"), importlib.import_module("napari.layers").Layer
     viewer = napari.Viewer(title=title)
     for data in napari_layers(flow):
         viewer.add_layer(layer.create(*data))
@@ -67,12 +77,12 @@ def open_in_napari(flow: FlowField, title: str) -> None:
     napari.run()
 
 
-def _napari(name: str) -> Any:
+def _module(name: str, library: str) -> None:
     try:
-        return importlib.import_module(name)
+        importlib.import_module(name)
     except ImportError:
         raise MissingDependencyError(
-            "this view needs napari, which is not installed; run: pip install 'resinflow[napari]'."
+            f"the window of napari needs {library}, which is not installed; run: pip install 'resinflow[napari]'."
         ) from None
 
 

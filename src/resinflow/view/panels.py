@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+    from matplotlib.streamplot import StreamplotSet
 
 
 FIBRE_GREY = "#9a9a9a"
 FLUID_BLUE = "#e3eef7"
+OUTLINE = "#ff7f0e"
 MICROMETRE = 1e-6
 _TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks: 50 and 100, not 60 and 80
@@ -59,38 +61,77 @@ def draw_field(axes: Axes, field: NDArray[np.floating], scale: ColourScale, micr
         vmin=scale.low,
         vmax=scale.high,
         extent=extent_of(microstructure),
-        origin="lower",
+        origin="upper",
         interpolation="nearest",
     )
 
 
-def draw_microstructure(axes: Axes, microstructure: Microstructure, index: int) -> None:
-    """Draw fibres (grey) and fluid (pale blue) of slice ``index``."""
+def draw_microstructure(axes: Axes, microstructure: Microstructure, index: int, image: NDArray | None = None) -> None:
+    """Draw fibres (grey) and fluid (pale blue) of slice ``index``, or the image with the outlines of the fibres upon it.
+
+    Args:
+        axes: the panel.
+        microstructure: what is drawn.
+        index: of the slice.
+        image: greys (nz, ny, nx) or, of an extruded image, (1, ny, nx) from which the medium was segmented; None: not at hand.
+    """
     from matplotlib.colors import ListedColormap
 
+    if image is not None:
+        greys = checked_image(image, microstructure)
+        page = greys[index if len(greys) > 1 else 0]
+        axes.imshow(page, cmap="gray", extent=extent_of(microstructure), origin="upper", interpolation="nearest")
+        _draw_outlines(axes, microstructure, index)
+        return
     axes.imshow(
         microstructure.fluid[index].astype(float),
         cmap=ListedColormap([FIBRE_GREY, FLUID_BLUE]),
         vmin=0,
         vmax=1,
         extent=extent_of(microstructure),
-        origin="lower",
+        origin="upper",
         interpolation="nearest",
     )
 
 
+def checked_image(image: NDArray, microstructure: Microstructure) -> NDArray:
+    """Return the greys of a medium, or raise InvalidInputError unless they have its slices (or one) and its pixels."""
+    nz, ny, nx = microstructure.shape
+    if image.ndim != 3 or image.shape[1:] != (ny, nx) or len(image) not in (1, nz):
+        raise InvalidInputError(f"the image has shape {image.shape}; needed: that of the medium, {(nz, ny, nx)}, or one slice.")
+    return image
+
+
+def _draw_outlines(axes: Axes, microstructure: Microstructure, index: int) -> None:
+    """Draw the outlines of the fibres of a slice, between the pixels where the medium knows its surfaces."""
+    distance = microstructure.signed_distance
+    values = np.where(microstructure.fluid[index], 0.5, -0.5) if distance is None else distance[index]
+    if min(values.shape) > 1 and values.min() < 0 < values.max():
+        x, y = pixel_centres(microstructure)
+        axes.contour(x, y, values, levels=[0.0], colors=[OUTLINE], linewidths=0.9)
+
+
+def pixel_centres(microstructure: Microstructure) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x (nx,) and y (ny,) of the voxel centres of a slice, micrometres."""
+    _, ny, nx = microstructure.shape
+    _, dy, dx = microstructure.spacing
+    return (np.arange(nx) + 0.5) * dx / MICROMETRE, (np.arange(ny) + 0.5) * dy / MICROMETRE
+
+
 def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
-    """Draw thin white streamlines of the in-plane velocity of slice ``index``; none where nothing flows in the plane."""
-    nz, ny, nx = flow.microstructure.shape
-    _, dy, dx = flow.microstructure.spacing
+    """Draw thin white streamlines of the in-plane velocity of slice ``index``; none where nothing flows in the plane.
+
+    Lines end at the fibres. They are traced through all voxels, since a hole in the data would end them a voxel off the wall
+    and in narrow throats for good; the parts in fibre voxels are then left out.
+    """
+    _, ny, nx = flow.microstructure.shape
     along_x, along_y = flow.velocity[0, index], flow.velocity[1, index]
     if min(ny, nx) < 3 or not (np.any(along_x) or np.any(along_y)):
         return
-    x, y = ((np.arange(count) + 0.5) * step / MICROMETRE for count, step in ((nx, dx), (ny, dy)))
-    axes.streamplot(
+    x, y = pixel_centres(flow.microstructure)
+    stream = axes.streamplot(
         x,
         y,
-        # zero in the fibres, as it is there: a hole in the data would end lines a voxel off the wall, in throats for good
         along_x,
         along_y,
         color="white",
@@ -99,9 +140,31 @@ def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
         arrowsize=0.6,
         broken_streamlines=False,
     )
+    _keep_to_fluid(axes, stream, flow.microstructure, index)
     extent = extent_of(flow.microstructure)
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
+
+
+def _keep_to_fluid(axes: Axes, stream: StreamplotSet, microstructure: Microstructure, index: int) -> None:
+    """Leave out the pieces of lines and the arrow heads that lie in fibre voxels."""
+    from matplotlib.patches import FancyArrowPatch
+
+    fluid = microstructure.fluid[index]
+    step = np.array(microstructure.spacing[:0:-1]) / MICROMETRE  # (dx, dy)
+
+    def in_fluid_voxels(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        columns, rows = np.clip((points / step).astype(int), 0, np.array(fluid.shape[::-1]) - 1).T
+        return fluid[rows, columns]
+
+    pieces = []
+    for line in stream.lines.get_segments():
+        inside = in_fluid_voxels(line[:-1]) & in_fluid_voxels(line[1:]) & in_fluid_voxels((line[:-1] + line[1:]) / 2)
+        pieces += [line[k : k + 2] for k in np.flatnonzero(inside)]
+    stream.lines.set_segments(pieces)
+    for arrow in [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]:
+        if not in_fluid_voxels(arrow.get_path().vertices).all():
+            arrow.remove()
 
 
 def add_headline(axes: Axes, text: str) -> None:
@@ -171,9 +234,9 @@ def add_colour_bar(
 
 
 def extent_of(microstructure: Microstructure) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of a slice in micrometres."""
+    """Return left, right, bottom and top of a slice in micrometres: y runs downwards, as the rows of an image do."""
     _, height, width = microstructure.extent
-    return 0.0, width / MICROMETRE, 0.0, height / MICROMETRE
+    return 0.0, width / MICROMETRE, height / MICROMETRE, 0.0
 
 
 def panel_size(microstructure: Microstructure, side: float) -> tuple[float, float]:

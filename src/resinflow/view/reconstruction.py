@@ -104,7 +104,7 @@ def compose_slices(reconstruction: FlowField, original: FlowField, component: Ax
         for axes, field, index in zip(grid[row], fields, indices, strict=True):
             images.append(draw_field(axes, field, scale, micro))
             if row == 0:
-                axes.set_title(f"slice {index + 1}", fontsize=8)
+                axes.set_title(f"slice {index}", fontsize=8)
     bar_panel = (panel[0], 3 * panel[1])
     add_colour_bar(figure, images[0], list(grid.ravel()), scale, f"v{component}", rows, bar_panel, "right")
     _name_rows(grid, (*_NAMES, "error"))
@@ -115,7 +115,7 @@ def compose_diagnosis(reconstruction: FlowField, original: FlowField, diagnosis:
     """Return RMS, amplitude ratio and correlation of a component by slice, and its power spectrum, with the verdict above."""
     figure = new_figure((12.5, 3.9))
     amplitude, agreement, spectrum = figure.subplots(1, 3)
-    slices = np.array([part.slice + 1 for part in diagnosis.slices])
+    slices = np.array([part.slice for part in diagnosis.slices])
     true = np.array([part.true_rms for part in diagnosis.slices])
     reconstruction_rms = np.array([part.found_rms for part in diagnosis.slices])
     unit, size = unit_for(float(max(true.max(initial=0.0), reconstruction_rms.max(initial=0.0))))
@@ -166,7 +166,7 @@ def compose_latents(latents: Mapping[str, NDArray[np.floating]], slice_index: in
     for row, (name, latent) in enumerate(rows.items()):
         for channel, axes in enumerate(grid[row]):
             field = latent[channel, index]
-            images.append(axes.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower", interpolation="nearest"))
+            images.append(axes.imshow(field, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="upper", interpolation="nearest"))
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel(f"RMS {np.sqrt((field**2).mean()):.2g}", fontsize=7)
             if row == 0:
@@ -175,7 +175,7 @@ def compose_latents(latents: Mapping[str, NDArray[np.floating]], slice_index: in
     scale = ColourScale("RdBu_r", -limit, limit, "units of the latent", 1.0)
     panel = (_SMALL_SIDE, len(rows) * _SMALL_SIDE)
     fields = [latent[:, index] for latent in rows.values()]
-    add_colour_bar(figure, images[0], list(grid.ravel()), scale, f"slice {index + 1},", fields, panel, "right")
+    add_colour_bar(figure, images[0], list(grid.ravel()), scale, f"slice {index},", fields, panel, "right")
     return figure
 
 

@@ -28,6 +28,8 @@ _WIDTH = 11.0  # inches
 def slices_figure(flow: FlowField, path: str | Path, *, field: Field = "speed") -> Path:
     """Draw one field in every slice, bottom to top, and return the path; of more than 24 slices, 24 at even distances.
 
+    Slices are counted from 0 and stand as the image does: row 0 on top, y downwards.
+
     Args:
         flow: solved or predicted.
         path: .png, .pdf or .svg; an older file is replaced in one step.
@@ -64,7 +66,7 @@ def compose_slices(flow: FlowField, field: Field = "speed") -> Figure:
     images = [draw_field(axes, values[index], scale, micro) for axes, index in zip(panels, indices, strict=False)]
     for axes, index in zip(panels, indices, strict=False):
         height_above = format_length((index + 0.5) * micro.spacing[0]).replace("um", "µm")
-        axes.set_title(f"slice {index + 1}, z = {height_above}", fontsize=7, pad=3)
+        axes.set_title(f"slice {index}, z = {height_above}", fontsize=7, pad=3)
     for number, axes in enumerate(panels):
         if number >= len(indices):
             axes.set_axis_off()

@@ -15,9 +15,9 @@ def describe_permeability(flow: FlowField) -> str:
 
 
 def describe_problem(flow: FlowField, index: int) -> str:
-    """Return axis, pressure drop, viscosity and the place of slice ``index`` in one line."""
+    """Return axis, pressure drop, viscosity and the place of slice ``index`` (counted from 0) in one line."""
     nz, dz = flow.microstructure.shape[0], flow.microstructure.spacing[0]
-    place = f"slice {index + 1} of {nz}, z = {format_length((index + 0.5) * dz)}".replace("um", "µm")
+    place = f"slice {index} (0 to {nz - 1}), z = {format_length((index + 0.5) * dz)}".replace("um", "µm")
     return f"{describe_drive(flow)}; {place}"
 
 
