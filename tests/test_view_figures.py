@@ -51,7 +51,7 @@ def test_a_flow_is_drawn_with_its_units_and_its_permeability():
     assert bar_labels(figure) == ["|v| in mm/s", "vx in mm/s", "vy in µm/s", "vz in µm/s", "p in kPa"]
     assert f"{medium.permeability:.4g} m²" in figure.get_suptitle()
     assert "darcy" in figure.get_suptitle()
-    assert "slice 2 of 3, z = 6 µm" in figure.get_suptitle()
+    assert "slice 1 (0 to 2), z = 6 µm" in figure.get_suptitle()
 
 
 def test_the_spread_has_a_panel_where_the_flow_carries_one():
@@ -87,7 +87,7 @@ def test_the_headline_of_the_microstructure_does_not_push_the_panels_apart():
 
 def test_axes_are_in_micrometres_and_keep_the_shape_of_the_medium():
     image = images(compose_flow(flow(shape=(2, 10, 30))))[1]
-    assert image.get_extent() == pytest.approx((0, 30, 0, 10))
+    assert image.get_extent() == pytest.approx((0, 30, 10, 0))
     assert image.axes.get_aspect() == 1.0
 
 
@@ -218,3 +218,41 @@ def test_a_few_extreme_voxels_do_not_set_the_scale_but_show_as_an_arrow():
     assert scale.extend([field]) == "max"
     assert scale.extend([field[1:]]) == "neither"
     assert diverging(field).extend([field, -field]) == "both"
+
+
+def test_a_slice_stands_as_its_image_does():
+    panel = images(compose_flow(flow(shape=(2, 10, 30))))[1].axes
+    top_left = panel.transData.transform((0.5, 0.5))  # the first pixel of the first row
+    bottom_left = panel.transData.transform((0.5, 9.5))
+    assert top_left[1] > bottom_left[1]
+    drawn = shown(images(compose_flow(flow()))[1])
+    assert images(compose_flow(flow()))[1].origin == "upper"
+    np.testing.assert_array_equal(np.ma.getmaskarray(drawn), ~flow().microstructure.fluid[1])
+
+
+def test_no_streamline_runs_inside_a_fibre():
+    medium = flow(shape=(1, 24, 24))
+    through = replace(medium, velocity=np.stack([np.full(medium.speed.shape, v) for v in (1e-3, 2e-4, 0.0)]))
+    panel = compose_flow(through).axes[1]
+    pieces = [piece for drawn in panel.collections for piece in drawn.get_segments()]
+    assert len(pieces) > 100
+    points = np.concatenate([np.linspace(piece[0], piece[-1], 5) for piece in pieces])
+    columns, rows = np.minimum(points.astype(int), 23).T
+    assert medium.microstructure.fluid[0][rows, columns].all()
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_the_image_is_shown_under_the_outlines_of_the_fibres(slices):
+    medium = flow()
+    greys = np.random.default_rng(0).integers(0, 255, (slices, 16, 16), dtype=np.uint8)
+    for figure in (compose_flow(medium, 1, greys), compose_comparison(medium, medium, slice_index=1, image=greys)):
+        panel = figure.axes[0]
+        np.testing.assert_array_equal(shown(panel.images[0]), greys[1 if slices > 1 else 0])
+        outline = np.concatenate([path.vertices for path in panel.collections[0].get_paths()])
+        radius = np.hypot(*(outline - 8.0).T) / 7.5
+        assert 0.35 < radius.min() <= radius.max() < 0.55  # the fibre's is 0.45
+
+
+def test_an_image_of_another_medium_is_refused():
+    with pytest.raises(InvalidInputError, match=r"image has shape \(3, 8, 8\)"):
+        compose_flow(flow(), image=np.zeros((3, 8, 8)))

@@ -26,8 +26,8 @@ def maps(figure):
 def test_every_slice_is_drawn_at_its_height():
     figure = compose_slices(channel())
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles[0] == "slice 1, z = 1 µm"
-    assert titles[-1] == "slice 5, z = 9 µm"
+    assert titles[0] == "slice 0, z = 1 µm"
+    assert titles[-1] == "slice 4, z = 9 µm"
     for number, image in enumerate(maps(figure)):
         assert np.ma.masked_array(image.get_array()).max() == pytest.approx(number + 1.0)  # mm/s
 
@@ -43,8 +43,8 @@ def test_of_many_slices_24_are_drawn_from_bottom_to_top():
     figure = compose_slices(channel(slices=70))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert len(titles) == 24
-    assert titles[0].startswith("slice 1,")
-    assert titles[-1].startswith("slice 70,")
+    assert titles[0].startswith("slice 0,")
+    assert titles[-1].startswith("slice 69,")
     assert "24 of 70 slices" in figure.get_suptitle()
 
 

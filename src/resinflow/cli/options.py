@@ -51,10 +51,13 @@ class MediumOptions:
             check_image_sizes(self.pixel_size, self.depth)
 
     def greys(self, path: Path, micro: Microstructure) -> NDArray | None:
-        """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field."""
+        """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field, or where pixels differ."""
         from resinflow.media import read_stack
 
-        return read_stack(path) if micro.provenance.get("source") == "image" and path.suffix.lower() not in FLOW_SUFFIXES else None
+        if path.suffix.lower() in FLOW_SUFFIXES:
+            return None
+        stack = read_stack(path)
+        return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
 
     def read(self, path: Path) -> Microstructure:
         """Return the medium in ``path``."""

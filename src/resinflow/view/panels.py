@@ -13,15 +13,16 @@ from resinflow.view.scales import ColourScale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-    from matplotlib.streamplot import StreamplotSet
 
 
 FIBRE_GREY = "#9a9a9a"
 FLUID_BLUE = "#e3eef7"
 OUTLINE = "#ff7f0e"
 MICROMETRE = 1e-6
+_ARROWS = 5  # heads along an edge of a slice, at most
 _TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks: 50 and 100, not 60 and 80
 _BAR = 0.09  # inches: thickness of a colour bar
@@ -137,34 +138,49 @@ def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
         color="white",
         linewidth=0.5,
         density=1.1,
-        arrowsize=0.6,
+        arrowstyle="-",
         broken_streamlines=False,
     )
-    _keep_to_fluid(axes, stream, flow.microstructure, index)
+    for patch in list(axes.patches):  # its arrow heads, some of which lie in fibres
+        patch.remove()
     extent = extent_of(flow.microstructure)
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
+    _keep_to_fluid(axes, stream.lines, flow.microstructure, index)
 
 
-def _keep_to_fluid(axes: Axes, stream: StreamplotSet, microstructure: Microstructure, index: int) -> None:
-    """Leave out the pieces of lines and the arrow heads that lie in fibre voxels."""
-    from matplotlib.patches import FancyArrowPatch
-
+def _in_fluid_voxels(points: NDArray[np.float64], microstructure: Microstructure, index: int) -> NDArray[np.bool_]:
+    """Return which points (n, 2), as (x, y) in micrometres, lie in fluid voxels of a slice."""
     fluid = microstructure.fluid[index]
-    step = np.array(microstructure.spacing[:0:-1]) / MICROMETRE  # (dx, dy)
+    step = np.array(microstructure.spacing[:0:-1]) / MICROMETRE
+    columns, rows = np.clip((points / step).astype(int), 0, np.array(fluid.shape[::-1]) - 1).T
+    return fluid[rows, columns]
 
-    def in_fluid_voxels(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        columns, rows = np.clip((points / step).astype(int), 0, np.array(fluid.shape[::-1]) - 1).T
-        return fluid[rows, columns]
 
-    pieces = []
-    for line in stream.lines.get_segments():
-        inside = in_fluid_voxels(line[:-1]) & in_fluid_voxels(line[1:]) & in_fluid_voxels((line[:-1] + line[1:]) / 2)
-        pieces += [line[k : k + 2] for k in np.flatnonzero(inside)]
-    stream.lines.set_segments(pieces)
-    for arrow in [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]:
-        if not in_fluid_voxels(arrow.get_path().vertices).all():
-            arrow.remove()
+def _keep_to_fluid(axes: Axes, lines: LineCollection, microstructure: Microstructure, index: int) -> None:
+    """Leave out the pieces of lines in fibre voxels, and draw an arrow head in every part of the slice that a line crosses."""
+    from matplotlib.patches import FancyArrowPatch
+    from scipy import ndimage
+
+    pieces = np.concatenate([np.stack([line[:-1], line[1:]], axis=1) for line in map(np.asarray, lines.get_segments())])
+    middles = pieces.mean(axis=1)
+    fluid = microstructure.fluid[index]
+    inside = np.logical_and.reduce([_values_at(fluid, points, microstructure) for points in (*pieces.swapaxes(0, 1), middles)])
+    lines.set_segments(list(pieces[inside]))
+    wide = ndimage.binary_erosion(fluid, np.ones((3, 3)), border_value=1)  # where a head covers no fibre
+    places = np.flatnonzero(_values_at(wide, middles, microstructure))
+    size = np.array(microstructure.extent[:0:-1]) / MICROMETRE
+    parts = (_ARROWS * middles[places] / size).astype(int) @ (1, _ARROWS)
+    for place in places[np.unique(parts, return_index=True)[1]]:
+        tail, head = pieces[place]
+        axes.add_patch(FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=6.0, color="white", linewidth=0.5))
+
+
+def _values_at(mask: NDArray[np.bool_], points: NDArray[np.float64], microstructure: Microstructure) -> NDArray[np.bool_]:
+    """Return the values of a slice's mask (ny, nx) at points (n, 2), as (x, y) in micrometres."""
+    step = np.array(microstructure.spacing[:0:-1]) / MICROMETRE
+    columns, rows = np.clip((points / step).astype(int), 0, np.array(mask.shape[::-1]) - 1).T
+    return mask[rows, columns]
 
 
 def add_headline(axes: Axes, text: str) -> None:
