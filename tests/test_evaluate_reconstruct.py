@@ -119,7 +119,7 @@ def test_the_figure_says_the_verdict_and_shows_every_slice(tiny_store: FlowStore
     assert "yes, vz collapses to zero" in figure.get_suptitle()
     assert len(figure.axes[0].lines[0].get_xdata()) == 3
     titles = [axes.get_title() for axes in compose_slices(sample.response, sample.truth).axes]
-    assert [title for title in titles if title] == ["slice 1", "slice 2", "slice 3"]
+    assert [title for title in titles if title] == ["slice 0", "slice 1", "slice 2"]
 
 
 def test_the_error_panel_holds_reconstruction_minus_original(tiny_store: FlowStore) -> None:
