@@ -167,7 +167,7 @@ def _keep_to_fluid(axes: Axes, lines: LineCollection, microstructure: Microstruc
     fluid = microstructure.fluid[index]
     inside = np.logical_and.reduce([_values_at(fluid, points, microstructure) for points in (*pieces.swapaxes(0, 1), middles)])
     lines.set_segments(list(pieces[inside]))
-    wide = np.asarray(ndimage.binary_erosion(fluid, np.ones((3, 3)), border_value=1), dtype=bool)  # where a head covers no fibre
+    wide = np.asarray(ndimage.binary_erosion(fluid, np.ones((3, 3)), border_value=1), dtype=bool)  # heads fit there
     places = np.flatnonzero(_values_at(wide, middles, microstructure))
     size = np.array(microstructure.extent[:0:-1]) / MICROMETRE
     parts = (_ARROWS * middles[places] / size).astype(int) @ (1, _ARROWS)
