@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from resinflow.cli import app as application
 from resinflow.cli.app import main
+from resinflow.data import FlowStore, export_published, open_flows
+from resinflow.flow import InvalidInputError
+from tests.conftest import TINY_TRAINING
 
 
 def ending(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
@@ -105,3 +114,207 @@ def test_a_signal_ends_a_command_in_one_line_and_leaves_nothing(number, status, 
     assert len(errors.splitlines()) == 1
     assert word in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def copy(tiny_store: FlowStore, tmp_path: Path) -> Path:
+    """A copy of the small data set, to be damaged."""
+    return Path(shutil.copytree(tiny_store.path, tmp_path / "copy.zarr"))
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a JSON file."""
+    values = json.loads(path.read_text())
+    changed = change(values)
+    path.write_text(json.dumps(values if changed is None else changed))
+
+
+def edit_attributes(store: Path, **values: Any) -> None:
+    edit(store / "zarr.json", lambda metadata: metadata["attributes"].update(values))
+
+
+FOREIGN: dict[str, Any] = {"null": None, "a list": [1, 2], "text": "1e5", "a number": -1, "nested": {"indices": {"a": [[]]}}}
+
+
+@pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("name", ["pressure_drop", "viscosity", "splits", "statistics", "recipe", "layout"])
+def test_an_attribute_of_another_type_is_refused_on_opening(name, value, copy):
+    if name in ("recipe", "layout") and (value is None or isinstance(value, dict)):
+        pytest.skip("may be absent, and holds what its writer likes")
+    edit_attributes(copy, **{name: value})
+    with pytest.raises(InvalidInputError, match=name):
+        FlowStore.open(copy)
+
+
+PARTS = {"train": [0, 1, 2, 3], "validation": [4, 5], "test": [6, 7]}
+
+
+@pytest.mark.parametrize(
+    ("splits", "words"),
+    [
+        ({}, "indices"),
+        ({"indices": PARTS | {"test": [6, -1]}}, "greater than or equal to 0"),
+        ({"indices": PARTS | {"test": [6, 8]}}, "names sample 8; needed: 0 to 7"),
+        ({"indices": PARTS | {"test": [6, 7.5]}}, "valid integer"),
+        ({"indices": PARTS | {"test": ["6"]}}, "valid integer"),
+        ({"indices": PARTS | {"test": 6}}, "valid list"),
+        ({"indices": {"train": [0], "validation": [1]}}, "no test"),
+    ],
+)
+def test_splits_that_cannot_be_are_refused_on_opening(splits, words, copy):
+    edit_attributes(copy, splits=splits)
+    with pytest.raises(InvalidInputError, match=words):
+        FlowStore.open(copy)
+
+
+@pytest.mark.parametrize(
+    "recipe", [{"width": "wide"}, {"width": -1.0}, {"depth": 3}, {"split": [0.5, 0.5]}, {"split": ["a"]}, {"shape": [1, 2]}]
+)
+def test_a_recipe_of_wrong_types_is_refused_on_opening(recipe, copy):
+    edit_attributes(copy, recipe=recipe)
+    with pytest.raises(InvalidInputError, match="recipe"):
+        FlowStore.open(copy)
+
+
+ARRAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "unknown codec": lambda m: m["codecs"].append({"name": "mystery", "configuration": {}}),
+    "no codecs": lambda m: m.__delitem__("codecs"),
+    "codecs null": lambda m: m.update(codecs=None),
+    "no shape": lambda m: m.__delitem__("shape"),
+    "shape of text": lambda m: m.update(shape="large"),
+    "negative shape": lambda m: m.update(shape=[8, -3, 16, 16]),
+    "more dimensions": lambda m: m.update(shape=[8, 3, 16, 16, 1], dimension_names=["a", "b", "c", "d", "e"]),
+    "fewer dimensions": lambda m: m.update(shape=[8], dimension_names=["sample"]),
+    "another shape": lambda m: m.update(shape=[8, 3, 16, 17]),
+    "fewer samples": lambda m: m.update(shape=[7, 3, 16, 16]),
+    "huge shape": lambda m: m.update(shape=[10**12, 3, 16, 16]),
+    "huge chunks": lambda m: m["chunk_grid"]["configuration"].update(chunk_shape=[10**9, 10**9, 16, 16]),
+    "text": lambda m: m.update(data_type="string", fill_value=""),
+    "unknown type": lambda m: m.update(data_type="float128"),
+    "a group": lambda m: {"zarr_format": 3, "node_type": "group", "attributes": {}},
+    "zarr 9": lambda m: m.update(zarr_format=9),
+    "a list": lambda m: [1],
+    "nothing": lambda m: {},
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_array_metadata_that_cannot_be_are_refused_on_opening(name, copy):
+    edit(copy / "fluid" / "zarr.json", ARRAYS[name])
+    with pytest.raises(InvalidInputError, match="fluid"):
+        FlowStore.open(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "1", '{"zarr_format": 3}', "[" * 100_000, '{"node_type": []}'])
+def test_group_metadata_that_cannot_be_are_refused_on_opening(text, copy):
+    (copy / "zarr.json").write_text(text)
+    with pytest.raises(InvalidInputError, match="copy.zarr"):
+        FlowStore.open(copy)
+
+
+@pytest.mark.parametrize("length", [10**9, 10**15])
+def test_samples_larger_than_the_machine_are_refused_on_opening(length, copy):
+    for array in copy.glob("*/zarr.json"):
+        values = json.loads(array.read_text())
+        if values["shape"][1:] and values["shape"][-1] == 16:
+            values["shape"][-1] = length
+            values["chunk_grid"]["configuration"]["chunk_shape"][-1] = length
+            array.write_text(json.dumps(values))
+    with pytest.raises(InvalidInputError, match="needed: at most"):
+        FlowStore.open(copy)
+
+
+COMMANDS = {
+    "info": ("data", "info", "COPY"),
+    "check": ("data", "check", "COPY"),
+    "split": ("data", "split", "COPY"),
+    "stats": ("data", "stats", "COPY"),
+    "card": ("data", "card", "COPY", "card.md"),
+    "convert": ("data", "convert", "COPY", "out"),
+    "train": ("train", "vae3d", "--data", "COPY", "--run", "run"),
+    "evaluate": ("evaluate", "--data", "COPY"),
+    "calibrate": ("model", "calibrate", "small", "--data", "COPY"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_that_opens_a_store_refuses_it_in_one_line_and_leaves_nothing(
+    command, copy, capsys, monkeypatch, tmp_path
+):
+    edit_attributes(copy, splits={"indices": PARTS | {"test": [-1]}})
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, *(copy if word == "COPY" else word for word in COMMANDS[command]))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["copy.zarr"]
+
+
+@pytest.fixture(scope="session")
+def published(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small data set in the published layout; tests damage copies."""
+    return export_published(tiny_store, tmp_path_factory.mktemp("published") / "set")
+
+
+@pytest.mark.parametrize("file", ["resinflow.json", "statistics.json"])
+@pytest.mark.parametrize("text", ["", "[1]", "null", "3", "{", "[" * 100_000, '{"a":' * 100_000])
+def test_documents_of_a_published_set_that_cannot_be_are_refused(file, text, published, tmp_path):
+    folder = Path(shutil.copytree(published, tmp_path / "set"))
+    (folder / file).write_text(text)
+    with pytest.raises(InvalidInputError, match=file):
+        open_flows(folder)
+
+
+@pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("name", ["pressure_drop", "viscosity", "splits", "statistics"])
+def test_an_attribute_of_another_type_in_a_manifest_is_refused(name, value, published, tmp_path):
+    folder = Path(shutil.copytree(published, tmp_path / "set"))
+    edit(folder / "resinflow.json", lambda values: values.update({name: value}))
+    with pytest.raises(InvalidInputError, match=name):
+        open_flows(folder)
+
+
+@pytest.mark.parametrize("size", [1e9, 0.0, -1.0, float("nan"), float("inf"), 1e-30])
+def test_published_sizes_that_are_no_lengths_are_refused(size, published, tmp_path):
+    folder = Path(shutil.copytree(published, tmp_path / "set"))
+    torch.save(torch.full((8, 3), size, dtype=torch.float64), folder / "x" / "dxyz.pt")
+    with pytest.raises(InvalidInputError, match=r"dxyz.pt holds sizes"):
+        open_flows(folder)
+
+
+TENSORS: dict[str, Callable[[], Any]] = {
+    "0-dim": lambda: torch.tensor(1.0),
+    "empty": lambda: torch.zeros(0),
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "complex": lambda: torch.zeros(8, 3, dtype=torch.complex64),
+    "conjugated": lambda: torch.zeros(8, 3, dtype=torch.complex64).conj(),
+    "meta": lambda: torch.zeros(8, 3, device="meta"),
+    "bfloat16": lambda: torch.zeros(8, 3, dtype=torch.bfloat16),
+    "expanded": lambda: torch.zeros(1).expand(10**6, 10**6),
+    "a dictionary": lambda: {1: torch.zeros(8, 3)},
+    "a list": lambda: [1],
+    "text": lambda: "text",
+    "nothing": lambda: None,
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+@pytest.mark.parametrize("file", ["domain", "U", "dxyz"])
+def test_a_tensor_file_of_anything_else_is_refused(file, name, published, tmp_path):
+    folder = Path(shutil.copytree(published, tmp_path / "set"))
+    torch.save(TENSORS[name](), folder / "x" / f"{file}.pt")
+    with pytest.raises(InvalidInputError, match=rf"{file}.pt"):
+        open_flows(folder)
+
+
+@pytest.mark.parametrize("fault", ["no split", "empty part", "missing field"])
+def test_a_refused_training_leaves_no_run_directory(fault, copy, tmp_path):
+    from resinflow.presets.latent.recipe import LatentRecipe
+    from resinflow.presets.training import train
+
+    if fault == "no split":
+        edit(copy / "zarr.json", lambda metadata: metadata["attributes"].__delitem__("splits"))
+    elif fault == "empty part":
+        edit_attributes(copy, splits={"indices": PARTS | {"validation": []}})
+    else:
+        shutil.rmtree(copy / "response_velocity")
+    with pytest.raises(InvalidInputError):
+        train("vae3d", copy, tmp_path / "run", LatentRecipe.model_validate(TINY_TRAINING))
+    assert not (tmp_path / "run").exists()

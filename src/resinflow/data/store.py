@@ -16,6 +16,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from resinflow.data.description import check_attributes, open_arrays
 from resinflow.data.division import Division, canonical_fingerprint, draw_division
 from resinflow.data.sample import (
     GRID_SAMPLE_FIELDS,
@@ -50,7 +51,8 @@ class FlowStore(FlowSource):
         super().__init__(division)
         self.path = path
         self._group = group
-        self._arrays: dict[str, zarr.Array] = {}
+        self._arrays = open_arrays(group, path)
+        check_attributes(self.attributes, len(self), path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a copy, in this process or another, opens the arrays itself: connections belong to the process that made them
@@ -120,14 +122,15 @@ class FlowStore(FlowSource):
             return cls._checked(path, _open_url(path))
         try:
             group = zarr.open_group(path, mode="r+" if writable else "r")
-        except (FileNotFoundError, KeyError, ValueError, OSError) as error:
+        except Exception as error:  # foreign metadata fail in any way
             raise InvalidInputError(f"{path} is not a data set ({type(error).__name__}); {_advice(path)}") from None
         return cls._checked(path, group)
 
     @classmethod
     def _checked(cls, path: Path | str, group: zarr.Group) -> FlowStore:
-        if group.attrs.get("schema") != SCHEMA:
-            raise InvalidInputError(f"{path} has schema {group.attrs.get('schema')!r}; needed: {SCHEMA!r}.")
+        schema = group.attrs.get("schema")
+        if schema != SCHEMA:
+            raise InvalidInputError(f"{path} has schema {schema!r:.60}; needed: {SCHEMA!r}.")
         return cls(path, group)
 
     @property
@@ -151,10 +154,10 @@ class FlowStore(FlowSource):
         """Return whether the data set holds field ``name``: a converted one lacks what its source did not have."""
         return name in self.fields
 
-    @cached_property
+    @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that are there, in the order of the schema."""
-        return tuple(name for name in ALL_FIELDS if name in self._group)
+        return tuple(self._arrays)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -178,7 +181,7 @@ class FlowStore(FlowSource):
         array = self._array(name)
         try:
             return np.asarray(array[index] if index is not None else array[:])
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # a damaged chunk fails in any way
             where = f"sample {index}" if index is not None else "some sample"
             raise InvalidInputError(f"{self.path}: {name} of {where} cannot be read ({error}); generate it again.") from None
 
@@ -240,16 +243,10 @@ class FlowStore(FlowSource):
             file.unlink(missing_ok=True)
 
     def _array(self, name: str) -> zarr.Array:
-        if name in self._arrays:  # opening an array reads its metadata again, which costs more than a small chunk
-            return self._arrays[name]
-        if name not in self._group:
+        if name not in self._arrays:
             advice = "it is damaged" if name in REQUIRED else "convert its source again with --derive, into a new folder"
             raise InvalidInputError(f"{self.path} holds no {name}; needed for this step; {advice}.")
-        array = self._group[name]
-        if not isinstance(array, zarr.Array):
-            raise InvalidInputError(f"{self.path}: {name} is no array; generate the data set again.")
-        self._arrays[name] = array
-        return array
+        return self._arrays[name]
 
     def _put(self, name: str, index: int, value: Any) -> None:
         self._array(name)[index] = np.asarray(value, dtype=ALL_FIELDS[name].dtype)

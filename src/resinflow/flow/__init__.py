@@ -19,6 +19,7 @@ from resinflow.flow.recipe_file import (
     with_options,
 )
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
+from resinflow.flow.sizes import check_npy, check_npz, check_size
 from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
 
 __all__ = [
@@ -50,7 +51,10 @@ __all__ = [
     "Spread",
     "blocks",
     "check_image_sizes",
+    "check_npy",
+    "check_npz",
     "check_positive",
+    "check_size",
     "first_fault",
     "format_length",
     "format_permeability",

@@ -68,10 +68,7 @@ def train(
     source = open_flows(data) if isinstance(data, str | Path) else data
     if fold is not None:
         source = source.with_division(fold_division(source, fold))
-    separate = recipe.stages if preset.recipe_per_stage else ()
-    record_run(run, recipe, source, fold, start=origin.log["sha256"] if origin else None, without=separate)
-    if separate:
-        record_run(run / stage, recipe.options(stage), source, fold)
+    _record(preset, stage, run, recipe, source, fold, origin, accepted=False)
     if result.exists():
         return result
 
@@ -91,11 +88,32 @@ def train(
 
     if options.gradient_checkpointing:
         checkpoint_activations(networks, preset.block)
+    _record(preset, stage, run, recipe, source, fold, origin)
     rank_zero_only(_write_log)(preset, run, whole, source, networks, origin)
     module = preset.stage(stage, networks, recipe)
     fit_stage(folder, module, samples, options, callbacks=callbacks, seed=seed, device=chip)
     _save(preset, stage, run, whole, source, networks, origin)
     return result
+
+
+def _record(
+    preset: Preset[Any, Recipe, Any],
+    stage: str,
+    run: Path,
+    recipe: Recipe,
+    source: FlowSource,
+    fold: Fold | None,
+    origin: Start | None,
+    *,
+    accepted: bool = True,
+) -> None:
+    """Write down what the run directory belongs to, or compare it."""
+    sha256 = origin.log["sha256"] if origin else None
+    if not preset.recipe_per_stage:
+        record_run(run, recipe, source, fold, start=sha256, accepted=accepted)
+        return
+    record_run(run, recipe, source, fold, start=sha256, without=recipe.stages, accepted=accepted)
+    record_run(run / stage, recipe.options(stage), source, fold, accepted=accepted)
 
 
 @rank_zero_only

@@ -36,6 +36,7 @@ def record_run(
     *,
     start: str | None = None,
     without: Collection[str] = (),
+    accepted: bool = True,
 ) -> None:
     """Write the recipe, data, fold and the sha256 of the weights that a run starts from on first use; refuse others afterwards.
 
@@ -49,6 +50,7 @@ def record_run(
         fold: of the cross-validation.
         start: sha256 of the weights that the run starts from.
         without: keys of the recipe that do not belong to this folder.
+        accepted: False: only compare, since the data and the recipe may still be refused, which leaves no folder behind.
 
     Raises:
         InvalidInputError: the directory belongs to another recipe, data set, fold or starting model.
@@ -61,6 +63,8 @@ def record_run(
     }
     path = folder / RECORD
     if not path.is_file():
+        if not accepted:
+            return
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         return
@@ -84,7 +88,7 @@ def read_record(path: Path) -> Mapping[str, Any]:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
         raise InvalidInputError(f"{path} is damaged; needed: the file as written. Copy it again, or use another run directory.")

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.data.description import check_attributes
 from resinflow.data.published.tensors import open_tensor
 from resinflow.data.schema import ALL_FIELDS, FIELDS, GIVEN_PERMEABILITY, GRID, LENGTHS, OWN_FIELDS, PLANAR_VECTOR, VECTOR
 from resinflow.flow import InvalidInputError
@@ -32,6 +33,9 @@ PLANAR_FILE = "U_2d"
 PERMEABILITY_FILE = "permeability"
 WITHOUT_OWN_FILE = {"fluid", "velocity", "pressure", "planar_velocity", "permeability", "complete"}
 """Fields that a published file holds whole; ``dxyz`` rounds the spacing, so that the exact one has a file of its own."""
+
+_SIZES = (1e-9, 1.0)
+"""Smallest and largest edge of a box, m."""
 
 
 def slice_count(slices: int) -> int:
@@ -179,6 +183,8 @@ def open_published(path: Path) -> PublishedSet:
             f"{path}: turned along x the samples of y have {cases[1].shape} voxels, those of x {cases[0].shape}; "
             "needed: the same. Move one of the two folders to a place of its own."
         )
+    if attributes is not None:
+        check_attributes(attributes, sum(len(case) for case in cases), path / MANIFEST)
     return PublishedSet(path, cases, attributes, _read_json(path / STATISTICS))
 
 
@@ -217,8 +223,12 @@ def _check_shapes(folder: Path, files: Mapping[str, NDArray[Any]]) -> None:
     sizes = files["dxyz"]
     if sizes.shape != (domain[0], 3):
         raise InvalidInputError(f"{folder}/dxyz.pt has shape {sizes.shape}; needed: {(domain[0], 3)}, the size (x, y, z) in m.")
-    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
-        raise InvalidInputError(f"{folder}/dxyz.pt holds sizes that are not positive; needed: the size (x, y, z) in m.")
+    low, high = _SIZES
+    if not ((sizes >= low) & (sizes <= high)).all():
+        raise InvalidInputError(
+            f"{folder}/dxyz.pt holds sizes from {sizes.min():g} to {sizes.max():g} that are not positive lengths of a "
+            f"microstructure; needed: the size (x, y, z) in m, {low:g} to {high:g}."
+        )
     if PERMEABILITY_FILE in files and files[PERMEABILITY_FILE].shape[:1] != domain[:1]:
         raise InvalidInputError(
             f"{folder}/permeability.pt has {files[PERMEABILITY_FILE].shape[:1]} samples; needed: {domain[0]}."
@@ -239,7 +249,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not JSON ({error}); restore it, or move it away.") from None
     if not isinstance(values, dict):
         raise InvalidInputError(f"{path} holds {type(values).__name__}; needed: a mapping.")

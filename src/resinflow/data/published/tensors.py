@@ -46,10 +46,14 @@ def open_tensor(path: Path) -> NDArray[Any]:
         raise InvalidInputError(f"{path} holds {type(tensor).__name__}; needed: one dense tensor.")
     try:
         array = tensor.detach().numpy()
-    except TypeError:
-        raise InvalidInputError(f"{path} holds numbers of type {tensor.dtype}; needed: a type that numpy knows.") from None
+    except (TypeError, RuntimeError):  # also a tensor without values (meta), or with values to be conjugated
+        raise InvalidInputError(
+            f"{path} holds numbers of type {tensor.dtype}; needed: values of a type that numpy knows."
+        ) from None
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"{path} holds numbers of type {array.dtype}; needed: real numbers.")
+    if array.nbytes > path.stat().st_size:
+        raise InvalidInputError(f"{path} says that it holds {array.nbytes} bytes of numbers, more than the file has.")
     return array
 
 
