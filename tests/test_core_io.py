@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
+import zarr
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.field import FlowField
@@ -303,3 +305,38 @@ def test_a_missing_pyvista_names_the_extra_to_install(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert "pip install 'resinflow[view]'" in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def foreign_files(folder: Path) -> list[Path]:
+    """Files with suffixes of flow fields that other programs wrote, and one of text under each suffix."""
+    np.savez(folder / "other.npz", values=np.zeros(3))
+    dataset = xarray.Dataset({"values": ("place", np.zeros(3))})
+    dataset.to_netcdf(folder / "other.nc", engine="h5netcdf")
+    dataset.to_zarr(folder / "other.zarr", zarr_format=3, consolidated=False)
+    zarr.open_array(str(folder / "array.zarr"), mode="w", shape=(3,), dtype="f4")
+    (folder / "folder.zarr").mkdir()
+    texts = [folder / f"text{suffix}" for suffix in (".npz", ".nc", ".vti")]
+    for path in texts:
+        path.write_text("no flow")
+    return [*(folder / name for name in ("other.npz", "other.nc", "other.zarr", "array.zarr", "folder.zarr")), *texts]
+
+
+def test_a_file_of_another_program_is_called_so_and_the_message_says_what_to_give(tmp_path):
+    for path in foreign_files(tmp_path):
+        message = refused(path)
+        assert "resinflow did not write it; needed: a flow field that resinflow saved, or the image itself" in message
+        assert not any(word in message for word in ("header", "pickle", "store", "Errno", "signature", "group", "line 1"))
+
+
+def test_an_image_of_another_program_in_the_format_of_paraview_is_called_foreign(tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    pyvista.ImageData(dimensions=(3, 3, 3)).save(tmp_path / "other.vti")
+    assert "resinflow did not write it" in refused(tmp_path / "other.vti")
+
+
+def test_a_saved_store_opens_in_xarray_without_a_warning_and_is_written_without_one(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = bare_field().save(tmp_path / "flow.zarr")
+        with xarray.open_zarr(path) as dataset:
+            np.testing.assert_array_equal(dataset["velocity"].values, bare_field().velocity)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.evaluate.conservation import PhysicsCheck, check_physics
-from resinflow.flow import FlowField, InvalidInputError, ratio
+from resinflow.flow import FlowField, InvalidInputError, check_flow, ratio
 
 TOP_SPEED_FRACTION = 0.1
 """Share of the fluid voxels that count as the fast ones."""
@@ -34,7 +34,7 @@ class ByComponent:
         return {name: self.total, f"{name}_x": self.x, f"{name}_y": self.y, f"{name}_z": self.z}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """All scores of a prediction, over the fluid voxels; NaN where a number has no meaning.
 
@@ -70,6 +70,14 @@ class Comparison:
     pressure_error: float
     physics: PhysicsCheck
     seconds: float | None = None
+
+    def __repr__(self) -> str:
+        error = self.relative_l2
+        parts = ", ".join(f"v{name} {100 * part:.3g} %" for name, part in (("x", error.x), ("y", error.y), ("z", error.z)))
+        return (
+            f"<Comparison: velocity {100 * error.total:.3g} % off ({parts}), pressure {100 * self.pressure_error:.3g} %, "
+            f"K {100 * self.permeability_bias:+.3g} % ({self.permeability:.4g} for {self.true_permeability:.4g} m^2)>"
+        )
 
     @property
     def velocity_error(self) -> float:
@@ -138,6 +146,8 @@ def compare(prediction: FlowField, truth: FlowField) -> Comparison:
 
 def check_comparable(prediction: FlowField, truth: FlowField) -> None:
     """Raise InvalidInputError unless both are flows of the same problem: medium, axis, pressure drop and viscosity."""
+    check_flow(prediction)
+    check_flow(truth)
     if prediction.microstructure.fingerprint != truth.microstructure.fingerprint:
         raise InvalidInputError(
             f"the two flows belong to different media ({prediction.microstructure.describe()}; and "

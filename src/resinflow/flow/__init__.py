@@ -3,10 +3,10 @@
 from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
-from resinflow.flow.field import Base, FlowField
+from resinflow.flow.field import Base, FlowField, check_flow
 from resinflow.flow.files import FLOW_SUFFIXES
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
-from resinflow.flow.microstructure import AXES, Axis, Microstructure
+from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium
 from resinflow.flow.numbers import DARCY, check_image_sizes, check_positive, format_length, format_permeability, ratio, rms
 from resinflow.flow.recipe_file import (
     first_fault,
@@ -50,7 +50,9 @@ __all__ = [
     "Spacing",
     "Spread",
     "blocks",
+    "check_flow",
     "check_image_sizes",
+    "check_medium",
     "check_npy",
     "check_npz",
     "check_positive",

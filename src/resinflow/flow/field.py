@@ -251,6 +251,16 @@ class FlowField:
             return FlowField.from_xarray(dataset)
 
 
+def check_flow(flow: Any) -> FlowField:
+    """Return ``flow``, or raise InvalidInputError unless it is a flow field."""
+    if not isinstance(flow, FlowField):
+        what = f"an array of shape {flow.shape}" if isinstance(flow, np.ndarray) else f"of type {type(flow).__name__}"
+        raise InvalidInputError(
+            f"the flow is {what}; needed: a FlowField, e.g. rf.solve(...), model.predict(...) or rf.FlowField.load(path)."
+        )
+    return flow
+
+
 def _checked_faces(faces: Any, shape: tuple[int, int, int]) -> tuple[NDArray[np.floating], ...]:
     if len(faces) != len(COMPONENTS):
         raise InvalidInputError(f"face_velocity holds {len(faces)} arrays; needed: three, on the x, y and z faces.")

@@ -7,6 +7,7 @@ is found on loading.
 from __future__ import annotations
 
 import json
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,10 @@ _REQUIRED_ATTRIBUTES = (
 
 _CHECKSUM = "checksum"
 _VTI_HEADER = "resinflow"
+_FOREIGN = (
+    "resinflow did not write it; needed: a flow field that resinflow saved, or the image itself (.tif, .png, .npy) with "
+    "--pixel-size and --depth."
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,10 @@ class Format:
 
 
 def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
-    dataset.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+    with warnings.catch_warnings():
+        # xarray reads without a warning only what is consolidated, which zarr's specification does not know yet
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", UserWarning)
+        dataset.to_zarr(path, mode="w", zarr_format=3, consolidated=True)
 
 
 def _read_zarr(path: Path) -> xarray.Dataset:
@@ -110,6 +118,8 @@ def _read_npz(path: Path) -> xarray.Dataset:
     import xarray
 
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # np.load leaves a bad zip open
+        if "header" not in file:
+            raise InvalidInputError(_FOREIGN)
         attrs = json.loads(str(file["header"]))
         variables = {name: (dims, file[name]) for name, dims in DIMENSIONS.items() if name in file}
     return xarray.Dataset(variables, attrs=attrs)
@@ -151,6 +161,8 @@ def _read_vti(path: Path) -> xarray.Dataset:
         ParserCreate().ParseFile(stream)  # a cut file ends here: VTK would print a page about it and return an empty image
     with pyvista.vtk_verbosity("off"), pyvista.VtkErrorCatcher(raise_errors=True, send_to_logging=False):
         image = pyvista.get_reader(path).read()
+    if _VTI_HEADER not in image.field_data:
+        raise InvalidInputError(_FOREIGN)
     attrs = json.loads(str(image.field_data[_VTI_HEADER][0]))
     nx, ny, nz = (count - 1 for count in image.dimensions)
     sizes = {"z": nz, "y": ny, "x": nx, "component": 3, "z_face": nz + 1, "y_face": ny + 1, "x_face": nx + 1, "sample": -1}
@@ -205,14 +217,15 @@ def reading(path: Path) -> Iterator[xarray.Dataset]:
     except (ResinflowError, MemoryError):
         raise
     except Exception as error:  # every backend has its own errors for a truncated or foreign file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInputError(f"{path} cannot be read as a flow field ({reason}); save it again.") from error
+        raise InvalidInputError(f"{path} cannot be read as a flow field: it is damaged, or {_FOREIGN}") from error
 
 
 def check_dataset(dataset: xarray.Dataset) -> None:
     """Raise InvalidInputError unless the dataset follows the schema and its content is what was saved."""
     attrs = dataset.attrs
-    if attrs.get("schema") != SCHEMA:
+    if "schema" not in attrs:
+        raise InvalidInputError(_FOREIGN)
+    if attrs["schema"] != SCHEMA:
         raise InvalidInputError(f"the schema is {attrs.get('schema')!r}; needed: {SCHEMA!r}.")
     missing = [name for name in _REQUIRED_VARIABLES if name not in dataset]
     missing += [name for name in _REQUIRED_ATTRIBUTES if name not in attrs]

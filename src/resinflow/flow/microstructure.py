@@ -120,6 +120,17 @@ class Microstructure:
         return f"{nx} x {ny} x {nz} voxels of {voxel} ({size}), fibre fraction {self.fibre_fraction:.3f}"
 
 
+def check_medium(micro: Any) -> Microstructure:
+    """Return ``micro``, or raise InvalidInputError unless it is a medium."""
+    if not isinstance(micro, Microstructure):
+        what = f"an array of shape {micro.shape}" if isinstance(micro, np.ndarray) else f"of type {type(micro).__name__}"
+        raise InvalidInputError(
+            f"the medium is {what}; needed: a Microstructure, e.g. rf.from_image(...) of an image or "
+            "rf.Microstructure(mask, spacing)."
+        )
+    return micro
+
+
 def check_axis(axis: Any) -> Axis:
     """Return ``axis``, or raise InvalidInputError unless it is x, y or z."""
     if axis not in AXES:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import nn
 
-from resinflow.flow import Base, Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, ModelReport
+from resinflow.flow import Base, Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, ModelReport, check_medium
 from resinflow.models.calibration import Calibration, calibrated, load_calibration
 from resinflow.models.correction import check_axis, conditions_of, corrected_flow
 from resinflow.models.device import Device, resolve_device
@@ -133,6 +133,16 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         self.calibration: Calibration | None = None
         self.novelty: Novelty | None = None
 
+    def __repr__(self) -> str:
+        own, count = self.defaults, sum(parameter.numel() for parameter in self.networks.parameters())
+        base = "the planar flow alone" if self.base is None else f"the {self.base} flow, which it corrects"
+        drawn = "deterministic" if own.steps == 0 else f"{own.samples} samples of {own.steps} steps"
+        kind = type(self).__name__
+        return (
+            f"<{kind} {self.name}: starts from {base}; {count / 1e6:.3g} M parameters on {self.device}; {drawn}, "
+            f"{'calibrated' if self.calibration is not None else 'not calibrated'}>"
+        )
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
@@ -214,6 +224,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         Raises:
             InvalidInputError: an axis, a medium or options that the model does not know.
         """
+        check_medium(micro)
         names = {field.name for field in fields(Sampling)}
         values: dict[str, Any] = {**options}
         drive = Drive.of(drive, **{name: value for name, value in values.items() if name not in names})

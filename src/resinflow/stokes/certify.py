@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Certificate, Faces, FlowField
+from resinflow.flow import Certificate, Faces, FlowField, check_flow
 from resinflow.stokes.algebra.outer import momentum_residual, remove_divergence
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -80,6 +80,7 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
         >>> certificate.permeability_bound <= rf.solve(micro).permeability
         True
     """
+    check_flow(flow)
     with posed_stokes(flow.microstructure, flow.drive, wall_rule) as posed:
         if posed is None:
             return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0, wall_rule)

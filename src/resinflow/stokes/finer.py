@@ -25,6 +25,8 @@ from resinflow.flow import (
     ModelReport,
     SolverReport,
     blocks,
+    check_flow,
+    check_medium,
     refined_medium,
     with_surface,
 )
@@ -181,6 +183,7 @@ def certified(flow: FlowField) -> FlowField:
         InvalidInputError: a flow without report.
         ConvergenceError: the Poisson solve failed.
     """
+    check_flow(flow)
     if flow.report is None:
         raise InvalidInputError("the flow has no report to hold a certificate; needed: a model's or a solver's flow.")
     micro = flow.microstructure
@@ -228,6 +231,7 @@ def refine_flow(
         >>> refinement.work.permeability_error <= 0.05
         True
     """
+    check_flow(flow)
     check_refinement(tolerance)
     micro, drive = flow.microstructure, flow.drive
     fine = refined_medium(micro, factors)
@@ -270,6 +274,7 @@ def solve_finer(
         InvalidInputError: as :func:`refine_flow`.
         ConvergenceError: the tolerance was not met.
     """
+    check_medium(micro)
     drive = Drive.of(drive, **conditions)
     with posed_stokes(refined_medium(micro, factors), drive, "surface") as posed:
         if posed is None:

@@ -8,7 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, SolverReport
+from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, SolverReport, check_medium
 from resinflow.stokes.estimate import warn_of_narrow_gaps
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve_discrete
 
@@ -41,6 +41,7 @@ def planar_flow(
         >>> bool(rf.planar_flow(micro, axis="y").velocity[2].any())  # vz
         False
     """
+    check_medium(micro)
     drive = Drive.of(drive, **conditions)
     _check_planar(drive)
     started_at = time.perf_counter()

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import ConvergenceError, Drive, DriveOptions, FlowField, Microstructure, SolverReport
+from resinflow.flow import ConvergenceError, Drive, DriveOptions, FlowField, Microstructure, SolverReport, check_medium
 from resinflow.stokes.algebra.outer import energy_error, respond
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -55,6 +55,7 @@ def response_flow(
         >>> rf.response_flow(micro).permeability < rf.solve(micro).permeability
         True
     """
+    check_medium(micro)
     started_at = time.perf_counter()
     drive = Drive.of(drive, **conditions)
     problem = pose(micro, drive, wall_rule)

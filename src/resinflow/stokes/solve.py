@@ -16,6 +16,7 @@ from resinflow.flow import (
     InvalidInputError,
     Microstructure,
     SolverReport,
+    check_medium,
 )
 from resinflow.stokes.algebra.outer import Outcome, outer_iteration
 from resinflow.stokes.algebra.pool import Pool
@@ -192,6 +193,7 @@ def solve(
         >>> flow.permeability > 0  # m^2
         True
     """
+    check_medium(micro)
     drive = Drive.of(drive, **conditions)
     flow = solve_discrete(micro, drive, tolerance, max_iterations, wall_rule, watch=watch, initial=initial, threads=threads)
     # a signed distance tells more of narrow gaps than the voxels do

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, with_surface
+from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, check_medium, with_surface
 from resinflow.stokes.certify import project
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import solve
@@ -46,6 +46,7 @@ def grid_flow(
         >>> rf.grid_flow(micro, rf.Drive("y")).axis
         'y'
     """
+    check_medium(micro)
     medium = with_surface(micro) if wall_rule == "surface" else micro
     drive = Drive.of(drive, **conditions)
     flow = solve(medium, drive, tolerance=tolerance, wall_rule=wall_rule)

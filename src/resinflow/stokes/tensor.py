@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, Drive, Microstructure
+from resinflow.flow import AXES, COMPONENTS, Drive, Microstructure, check_medium
 from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
 
@@ -34,6 +34,7 @@ def permeability_tensor(
         >>> rf.permeability_tensor(micro).shape  # m^2
         (3, 3)
     """
+    check_medium(micro)
     tensor = np.zeros((3, 3))
     for column, axis in enumerate(COMPONENTS):
         length = micro.extent[AXES.index(axis)]
