@@ -24,7 +24,8 @@ from resinflow.presets.latent.recipe import STAGES, LatentArchitecture, LatentRe
 from resinflow.presets.training import train
 from resinflow.search.objective import TrialSetup
 from resinflow.search.variants import DENOISER_OPTIONS, PREDICTION_OPTIONS, first_changed_stage, plan_variants, run_variants
-from resinflow.train.record import MODEL, weights_of
+from resinflow.train.record import weights_of
+from resinflow.train.run_directory import MODEL
 from tests.conftest import TINY_TRAINING
 
 ROOT = Path(__file__).parents[1]

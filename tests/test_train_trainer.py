@@ -381,11 +381,12 @@ def test_the_log_is_written_after_every_epoch(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_is_null_and_never_the_best(tmp_path: Path) -> None:
     module = Fit()
-    module.validation_losses = [float("nan"), 0.25, float("inf")]
+    module.validation_losses = [0.25, float("nan"), 0.125]
     write_log(tmp_path, {}, {})
-    fitted(tmp_path / "vae2d", module)
+    with pytest.raises(InvalidInputError, match="the validation loss of epoch 2 is nan.*the checkpoint of epoch 1 stays"):
+        fitted(tmp_path / "vae2d", module)
     log = json.loads((tmp_path / "log.json").read_text(), parse_constant=pytest.fail)
-    assert log["history"]["vae2d"]["validation_loss"] == [None, 0.25, None]
+    assert log["history"]["vae2d"]["validation_loss"] == [0.25, None]
     assert best_validation_loss(tmp_path, "vae2d") == 0.25
     with pytest.raises(InvalidInputError, match="no finite validation loss of stage diffusion"):
         best_validation_loss(tmp_path, "diffusion")

@@ -33,7 +33,7 @@ def evaluate(
     Parameters
     ----------
     model
-        A shipped model by name, or a model directory.
+        A shipped model by name, a model directory, or a run.
     output
         A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
         of every sample (.json or .csv).
@@ -74,7 +74,7 @@ def reconstruct(
     Parameters
     ----------
     model
-        A shipped model by name, or a model directory.
+        A shipped model by name, a model directory, or a run.
     device
         Where the networks compute; auto: on a GPU if there is one.
     output

@@ -114,7 +114,7 @@ class PredictionOptions:
     """Resin viscosity, Pa s."""
 
     model: str = "small"
-    """A shipped model by name, or a model directory."""
+    """A shipped model by name, a model directory, or a run."""
 
     samples: int | None = None
     """Samples of the latent; by default the model's own number."""
@@ -183,10 +183,10 @@ class TrainingFiles:
     """Run directory; made if absent, resumed if present."""
 
     recipe: Path | None = None
-    """YAML recipe, e.g. recipes/small.yaml; by default the preset small."""
+    """YAML recipe, e.g. recipes/small.yaml; by default that of the run or of the model to start from, else the preset small."""
 
     start: str | None = None
-    """Go on from a trained model: a shipped one by name, or a model directory. Any stage may then be the first of the run."""
+    """Go on from a trained model: a shipped one by name, a model directory, or a run. Any stage may then be the first."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the networks are trained; auto: on a GPU if there is one."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App
 
 from resinflow.cli.console import make_console
 from resinflow.cli.options import FLAT, TrainingFiles
+
+if TYPE_CHECKING:
+    from resinflow.train import BaseRecipe
 
 train_app = App(
     name="train",
@@ -42,20 +45,33 @@ def direct(files: Annotated[TrainingFiles, FLAT]) -> None:
 
 
 def _train(stage: str, files: TrainingFiles) -> None:
-    from resinflow.data import Fold
-    from resinflow.presets import LatentRecipe, load_recipe, model_directory
-    from resinflow.presets.training import on_machine, train
-
-    recipe = load_recipe(files.recipe) if files.recipe is not None else LatentRecipe()
-    recipe = on_machine(recipe, stage, devices=files.devices, workers=files.workers)
-    fold = Fold(*files.fold) if files.fold is not None else None
-    start = model_directory(files.start) if files.start is not None else None
-    result = train(stage, files.data, files.run, recipe, fold=fold, start=start, device=files.device)
-    _report(stage, result)
-
-
-def _report(stage: str, result: Path) -> None:
-    """Every device has a process; one of them speaks."""
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    rank_zero_only(make_console().print)(f"stage {stage} is finished: {result}")
+    from resinflow.data import Fold
+    from resinflow.presets import start_directory
+    from resinflow.presets.training import on_machine, train
+    from resinflow.train.epochs import EpochLines
+
+    start = start_directory(files.start) if files.start is not None else None
+    recipe = on_machine(_recipe(files, start), stage, devices=files.devices, workers=files.workers)
+    fold = Fold(*files.fold) if files.fold is not None else None
+    say = rank_zero_only(make_console().print)  # every device has a process; one of them speaks
+    lines = EpochLines(stage, files.run / stage, say)
+    result = train(stage, files.data, files.run, recipe, fold=fold, start=start, device=files.device, callbacks=(lines,))
+    if lines.epochs:
+        say(f"stage {stage} is finished: {result}")
+    else:
+        say(f"stage {stage} was finished before, so that nothing was trained: {result}")
+
+
+def _recipe(files: TrainingFiles, start: Path | None) -> BaseRecipe:
+    """The recipe that was given, else that of the run, else that of the model to start from, else the preset small."""
+    from resinflow.presets import LatentRecipe, load_recipe, recorded_recipe_of
+
+    if files.recipe is not None:
+        return load_recipe(files.recipe)
+    for directory in (files.run, start):
+        recipe = recorded_recipe_of(directory) if directory is not None and directory.is_dir() else None
+        if recipe is not None:
+            return recipe
+    return LatentRecipe()

@@ -69,8 +69,18 @@ def read_document(directory: Path, schema: str, kind: type[Architecture]) -> tup
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the state of ``module`` as safetensors, whole or not at all."""
+    """Write the state of ``module`` as safetensors, whole or not at all.
+
+    Raises:
+        InvalidInputError: weights that are not finite; nothing is written then.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if broken:
+        raise InvalidInputError(
+            f"{len(broken)} of {len(state)} weights are not finite ({broken[0]}, ...), so that they are not written to {path}; "
+            "needed: a training that converges, e.g. with a lower learning_rate."
+        )
     with replacing(path) as temporary:
         save_file(state, temporary)
 

@@ -1,6 +1,13 @@
 """The families of models: latent, direct and paper."""
 
-from resinflow.presets.families import FAMILIES, load_model, load_recipe, model_directory
+from resinflow.presets.families import (
+    FAMILIES,
+    load_model,
+    load_recipe,
+    model_directory,
+    recorded_recipe_of,
+    start_directory,
+)
 from resinflow.presets.latent.networks import LatentDiffusion
 from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import STAGES, LatentArchitecture, LatentRecipe, StageName
@@ -18,4 +25,6 @@ __all__ = [
     "load_model",
     "load_recipe",
     "model_directory",
+    "recorded_recipe_of",
+    "start_directory",
 ]

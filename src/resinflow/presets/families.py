@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resinflow.flow import InvalidInputError, read_recipe, read_values
-from resinflow.models import Device, Predictor, schema_of
+from pydantic import ValidationError
+
+from resinflow.flow import InvalidInputError, first_fault, read_recipe, read_values
+from resinflow.models import CONFIG, Device, Predictor, read_log, schema_of
 from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import EARLIER, DirectRecipe
 from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import LatentRecipe
 from resinflow.presets.paper.predictor import PaperPredictor
 from resinflow.presets.paper.recipe import PaperRecipe
-from resinflow.train import BaseRecipe
+from resinflow.train import MACHINE_OPTIONS, BaseRecipe
+from resinflow.train.run_directory import MODEL, RECORD, read_record
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,45 @@ def load_model(name_or_directory: str | Path = "small", device: Device = "auto")
 
 
 def model_directory(name_or_directory: str | Path) -> Path:
-    """Return where a model is: a shipped one by name, or a model directory.
+    """Return where a model is: a shipped one by name, a model directory, or that of a run directory.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a directory, or a run without a finished model.
+    """
+    directory = start_directory(name_or_directory)
+    if (directory / CONFIG).is_file() or not (directory / RECORD).is_file():
+        return directory
+    if not (directory / MODEL).is_dir():
+        raise InvalidInputError(
+            f"the run {directory} has no model yet; needed: a run whose last stage is finished, or a model directory."
+        )
+    return directory / MODEL
+
+
+def recorded_recipe_of(directory: Path) -> BaseRecipe | None:
+    """Return the recipe that a model or a run was trained with; None where it does not say, or not all of it.
+
+    Raises:
+        InvalidInputError: a damaged record, or a recipe that this version does not know.
+    """
+    in_run = (directory / RECORD).is_file() and not (directory / CONFIG).is_file()
+    values = (read_record(directory / RECORD) if in_run else read_log(directory)).get("recipe")
+    if not isinstance(values, dict):
+        return None
+    preset = values.get("preset", _DEFAULT)
+    family = next((family for name, family in FAMILIES.items() if preset in (name, family.earlier)), None)
+    if family is None or not all(isinstance(values.get(stage), dict) for stage in family.recipe.stages):
+        return None
+    for stage in family.recipe.stages:  # of the machine that it was trained on
+        values = {**values, stage: {name: value for name, value in values[stage].items() if name not in MACHINE_OPTIONS}}
+    try:
+        return family.recipe.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInputError(f"the recipe in {directory}: {first_fault(error, 'recipe')}; needed: --recipe.") from None
+
+
+def start_directory(name_or_directory: str | Path) -> Path:
+    """Return where a model to start from is: a shipped one by name, a model directory, or a run directory.
 
     Raises:
         InvalidInputError: neither a shipped model nor a directory.

@@ -20,7 +20,8 @@ from resinflow.train import BaseRecipe, StageOptions
 from resinflow.train.engine import train as train_stage
 from resinflow.train.history import METRICS
 from resinflow.train.preset import Preset
-from resinflow.train.record import MODEL, weights_of
+from resinflow.train.record import weights_of
+from resinflow.train.run_directory import MODEL
 
 __all__ = ["Device", "adopt_model", "adopt_stage", "on_machine", "preset_of", "resolve_device", "stage_options", "train"]
 

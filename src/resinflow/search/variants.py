@@ -27,7 +27,8 @@ from resinflow.search.plan import SearchAxis, SearchPlan, SearchRecipe
 from resinflow.search.results import TrialRow
 from resinflow.search.trials import RowWatch, Search
 from resinflow.train import MACHINE_OPTIONS, BaseRecipe
-from resinflow.train.record import MODEL, record_run, result_of, weights_of
+from resinflow.train.record import record_run, result_of, weights_of
+from resinflow.train.run_directory import MODEL
 
 REFERENCE = "reference"
 """The variant without changes. The others adopt its stages that they do not change."""

@@ -18,7 +18,16 @@ from resinflow.train.data import flow_data
 from resinflow.train.fit import LAST, checkpoint_activations, fit_stage
 from resinflow.train.history import write_log
 from resinflow.train.preset import Preset, Start
-from resinflow.train.record import MODEL, record_run, recorded_recipe, result_of, weights_before, weights_of
+from resinflow.train.record import (
+    RAISED,
+    is_finished,
+    record_run,
+    recorded_recipe,
+    result_of,
+    weights_before,
+    weights_of,
+)
+from resinflow.train.run_directory import MODEL
 from resinflow.train.stage_options import BaseRecipe
 
 __all__ = ["train"]
@@ -42,6 +51,7 @@ def train(
     """Train one stage in the run directory and return the file of its weights (after the last one: the model directory).
 
     Interrupted at any moment, the same call goes on from the last finished epoch; a finished stage is left as it is.
+    With more epochs than it has, or more samples, a stage goes on as long as no later stage has begun.
 
     Args:
         preset: the family of models.
@@ -69,7 +79,7 @@ def train(
     if fold is not None:
         source = source.with_division(fold_division(source, fold))
     _record(preset, stage, run, recipe, source, fold, origin, accepted=False)
-    if result.exists():
+    if is_finished(run, stage, recipe.stages):
         return result
 
     whole = recorded_recipe(run, recipe)  # this call's options count for its own stage alone
@@ -110,10 +120,11 @@ def _record(
     """Write down what the run directory belongs to, or compare it."""
     sha256 = origin.log["sha256"] if origin else None
     if not preset.recipe_per_stage:
-        record_run(run, recipe, source, fold, start=sha256, accepted=accepted)
+        record_run(run, recipe, source, fold, stage=stage, stages=recipe.stages, start=sha256, accepted=accepted)
         return
-    record_run(run, recipe, source, fold, start=sha256, without=recipe.stages, accepted=accepted)
-    record_run(run / stage, recipe.options(stage), source, fold, accepted=accepted)
+    stages = recipe.stages
+    record_run(run, recipe, source, fold, stage=stage, stages=stages, start=sha256, without=stages, accepted=accepted)
+    record_run(run / stage, recipe.options(stage), source, fold, stage=stage, stages=stages, accepted=accepted)
 
 
 @rank_zero_only
@@ -131,6 +142,7 @@ def _save(
     save_weights(networks, weights_of(run, stage))
     if stage == recipe.stages[-1]:
         preset.predictor(recipe, networks, log).save(run / MODEL)
+    (run / stage / RAISED).unlink(missing_ok=True)
 
 
 def _write_log(

@@ -6,7 +6,6 @@ import functools
 import importlib.util
 import logging
 import signal
-import sys
 import threading
 import warnings
 import zipfile
@@ -21,13 +20,14 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from resinflow.flow import InvalidInputError, replacing
+from resinflow.train.epochs import FiniteLosses
 from resinflow.train.history import HistoryWriter
 from resinflow.train.seeds import SeededBatches
 from resinflow.train.stage_options import StageOptions
@@ -65,7 +65,8 @@ def fit_stage(
         device: what to train on; by default the best that is there.
 
     Raises:
-        InvalidInputError: devices that are not there, a damaged checkpoint, or no working compiler where one is asked for.
+        InvalidInputError: devices that are not there, a damaged checkpoint, no working compiler where one is asked for, or
+            an epoch whose loss is not finite; the checkpoints of the epochs before stay.
         KeyboardInterrupt: the user (SIGINT) or the queueing system (SIGTERM) stops the process.
     """
     seed = torch.initial_seed() if seed is None else seed
@@ -89,7 +90,6 @@ def _make_trainer(
         logging.getLogger(name).setLevel(logging.WARNING)
     for category in (UserWarning, FutureWarning):  # hints, and what Lightning itself has to change
         warnings.filterwarnings("ignore", module="lightning", category=category)
-    terminal = sys.stdout.isatty()
     ours: list[Callback] = [
         TermInterrupts(),
         SeededBatches(seed),
@@ -98,7 +98,7 @@ def _make_trainer(
         *callbacks,
         # these come last: a checkpoint is written when everything else of the epoch is on disk
         *([Patience(options.patience)] if options.patience is not None else []),
-        *([RichProgressBar()] if terminal else []),
+        FiniteLosses(),
         StageCheckpoint(folder, BEST),
         StageCheckpoint(folder, LAST),
     ]
@@ -116,7 +116,7 @@ def _make_trainer(
             logger=TensorBoardLogger(folder, name="", version="tensorboard") if _has_tensorboard() else False,
             callbacks=ours,
             plugins=[AtomicCheckpointIO(), *_cluster(options)],
-            enable_progress_bar=terminal,
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
@@ -292,7 +292,7 @@ class Patience(EarlyStopping):
     """
 
     def __init__(self, epochs: int) -> None:
-        # a loss that is not finite is no improvement, and the patience decides
+        # losses that are not finite have their own callback
         super().__init__(_MONITOR, patience=epochs, check_finite=False, check_on_train_epoch_end=True)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

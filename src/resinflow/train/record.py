@@ -16,13 +16,24 @@ from pydantic import BaseModel, ValidationError
 from resinflow.data import FlowSource, Fold, data_fingerprint
 from resinflow.flow import InvalidInputError, replacing
 from resinflow.models import CONFIG, WEIGHTS, read_document, read_log, weights_fingerprint
+from resinflow.train.history import METRICS, read_history
 from resinflow.train.preset import Start
-from resinflow.train.stage_options import MACHINE_OPTIONS, BaseRecipe
+from resinflow.train.run_directory import MODEL, RECORD, read_record
+from resinflow.train.stage_options import MACHINE_OPTIONS, RAISABLE_OPTIONS, BaseRecipe
 
-__all__ = ["MODEL", "RECORD", "open_start", "read_record", "record_run", "recorded_recipe", "result_of", "weights_of"]
+__all__ = [
+    "RAISED",
+    "count_epochs",
+    "is_finished",
+    "open_start",
+    "record_run",
+    "recorded_recipe",
+    "result_of",
+    "weights_of",
+]
 
-RECORD = "run.json"
-MODEL = "model"
+RAISED = "raised"
+"""Stands in the folder of a finished stage that goes on, until it is finished again."""
 _WEIGHTS = "networks.safetensors"
 
 Recipe = TypeVar("Recipe", bound=BaseRecipe)
@@ -34,6 +45,8 @@ def record_run(
     source: FlowSource,
     fold: Fold | None = None,
     *,
+    stage: str | None = None,
+    stages: tuple[str, ...] = (),
     start: str | None = None,
     without: Collection[str] = (),
     accepted: bool = True,
@@ -41,13 +54,15 @@ def record_run(
     """Write the recipe, data, fold and the sha256 of the weights that a run starts from on first use; refuse others afterwards.
 
     A recipe that differs in :data:`~resinflow.train.MACHINE_OPTIONS` alone is the same one, and options that did not exist when
-    the run began count as their defaults.
+    the run began count as their defaults. Epochs and samples may be raised (:func:`_check_raise`).
 
     Args:
         folder: the run directory, or that of a stage which has a recipe of its own.
         recipe: of the run, or the options of the stage.
         source: the data set.
         fold: of the cross-validation.
+        stage: that is to be trained; None: no option may change.
+        stages: of the run, in their order.
         start: sha256 of the weights that the run starts from.
         without: keys of the recipe that do not belong to this folder.
         accepted: False: only compare, since the data and the recipe may still be refused, which leaves no folder behind.
@@ -62,37 +77,59 @@ def record_run(
         "start": start,
     }
     path = folder / RECORD
-    if not path.is_file():
-        if not accepted:
+    before = read_record(path) if path.is_file() else None
+    if before is not None:
+        changes = _changes(folder, before.get("recipe"), recipe, without)
+        same = {
+            "data set": before.get("data") == record["data"],
+            "fold": before.get("fold") == record["fold"],
+            "starting model": before.get("start") == start,
+        }
+        for name, agrees in same.items():
+            if not agrees:
+                raise _another(folder, name)
+        if not changes:
             return
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        for raised in [_check_raise(folder, stage, stages, key, *values) for key, values in changes.items()]:
+            if raised is not None and raised.is_dir():  # before the record says so: killed in between, nothing is lost
+                (raised / RAISED).touch()
+    if not accepted:
         return
-    before = read_record(path)
-    same = {
-        "recipe": _same_recipe(before.get("recipe"), recipe, without),
-        "data set": before.get("data") == record["data"],
-        "fold": before.get("fold") == record["fold"],
-        "starting model": before.get("start") == start,
-    }
-    for name, agrees in same.items():
-        if not agrees:
-            raise InvalidInputError(f"{folder} was started with another {name}; needed: the same, or another run directory.")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def read_record(path: Path) -> Mapping[str, Any]:
-    """Return what a run directory began with: recipe, data, fold and start.
+def _another(folder: Path, name: str) -> InvalidInputError:
+    return InvalidInputError(f"{folder} was started with another {name}; needed: the same, or another run directory.")
 
-    Raises:
-        InvalidInputError: a damaged file.
+
+def _check_raise(folder: Path, stage: str | None, stages: tuple[str, ...], key: str, before: Any, now: Any) -> Path | None:
+    """Return the folder of the stage whose epochs are changed, None for raised samples; refuse every other change.
+
+    Epochs may become any number that the stage has not passed, as long as no later stage has started from what it learned.
+    Samples may become more: from the next epoch on.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict):
-        raise InvalidInputError(f"{path} is damaged; needed: the file as written. Copy it again, or use another run directory.")
-    return record
+    *parents, name = key.split(".")
+    other = f"recipe: {key} was {json.dumps(before)} and is {json.dumps(now)}"
+    if stage is None or name not in RAISABLE_OPTIONS:
+        raise _another(folder, other)
+    if name == "samples":
+        if before is None or (now is not None and now < before):
+            raise _another(folder, f"{other}; it can only be raised")
+        return None
+    run, changed = (folder, parents[0]) if parents else (folder.parent, stage)
+    epochs = count_epochs(run / changed)
+    if now < epochs:
+        raise _another(folder, f"{other}, but {epochs} epochs of {changed} are done")
+    later = [name for name in stages[stages.index(changed) + 1 :] if (run / name / METRICS).is_file()]
+    if epochs and (later or changed != stage):
+        raise _another(folder, f"{other}, but {(*later, stage)[0]} starts from what {changed} has learned")
+    return run / changed
+
+
+def count_epochs(folder: Path) -> int:
+    """Return the number of epochs that a stage has done, by its history."""
+    return max((len(values) for values in read_history(folder).values()), default=0)
 
 
 def recorded_recipe(run: Path, recipe: Recipe) -> Recipe:
@@ -114,13 +151,26 @@ def recorded_recipe(run: Path, recipe: Recipe) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def _same_recipe(before: object, recipe: BaseModel, without: Collection[str]) -> bool:
+def _changes(folder: Path, before: object, recipe: BaseModel, without: Collection[str]) -> dict[str, tuple[Any, Any]]:
+    """The options that decide what is computed and differ from those of the record: dotted key -> value then, value now.
+
+    Raises:
+        InvalidInputError: a record of another kind of recipe.
+    """
     try:
         first = type(recipe).model_validate(before)
     except ValidationError:
-        return False
-    one, other = (_computed(each.model_dump(mode="json", exclude=set(without))) for each in (first, recipe))
-    return one == other
+        raise _another(folder, "recipe") from None
+    then, now = (_flat(_computed(each.model_dump(mode="json", exclude=set(without)))) for each in (first, recipe))
+    return {key: (then.get(key), now.get(key)) for key in (*then, *now) if then.get(key) != now.get(key)}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Options by dotted key."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return flat
 
 
 def _computed(values: Any) -> Any:
@@ -140,6 +190,11 @@ def result_of(run: Path, stage: str, stages: tuple[str, ...]) -> Path:
     return run / MODEL if stage == stages[-1] else weights_of(run, stage)
 
 
+def is_finished(run: Path, stage: str, stages: tuple[str, ...]) -> bool:
+    """Return whether a stage has its result, and no more epochs or samples were asked for since."""
+    return result_of(run, stage, stages).exists() and not (run / stage / RAISED).exists()
+
+
 def weights_before(run: Path, stage: str, stages: tuple[str, ...], start: Path | None) -> Path | None:
     """Return the weights that a stage starts from: those of the stage before, else ``start``; None: from nothing.
 
@@ -150,7 +205,7 @@ def weights_before(run: Path, stage: str, stages: tuple[str, ...], start: Path |
     if place == 0:
         return start
     before = stages[place - 1]
-    if weights_of(run, before).is_file():
+    if weights_of(run, before).is_file() and not (run / before / RAISED).exists():
         return weights_of(run, before)
     if start is None:
         raise InvalidInputError(f"{run} has no finished stage {before}; train it first: resinflow train {before}.")

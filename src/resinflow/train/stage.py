@@ -21,6 +21,15 @@ Options = TypeVar("Options", bound=StageOptions)
 Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
 
 
+class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
+    """One cycle of the learning rate over a number of steps that may be raised when a stage goes on."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the step of a checkpoint; the length of the cycle stays this one's."""
+        own = self.state_dict()
+        super().load_state_dict({**state_dict, **{name: own[name] for name in ("total_steps", "_schedule_phases")}})
+
+
 class Stage(L.LightningModule, Generic[Networks, Options, Batch]):
     """One stage: trains some of the networks, and logs every term of its losses as a mean over the epoch.
 
@@ -82,7 +91,7 @@ class Stage(L.LightningModule, Generic[Networks, Options, Batch]):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def _cycled(self, optimizer: torch.optim.Optimizer, *, cycle_momentum: bool = True) -> Any:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
+        schedule = OneCycle(
             optimizer,
             self.options.learning_rate,
             total_steps=int(self.trainer.estimated_stepping_batches),

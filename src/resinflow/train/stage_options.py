@@ -15,6 +15,9 @@ Weight = Annotated[float, Field(ge=0)]
 MACHINE_OPTIONS = frozenset({"gradient_checkpointing", "compile", "devices", "workers"})
 """Options that say how a machine computes a stage, not what is computed: a run may go on with others."""
 
+RAISABLE_OPTIONS = frozenset({"epochs", "samples"})
+"""Options that a run may go on with larger values of; what is computed before stays."""
+
 
 class StageOptions(BaseModel, frozen=True, extra="forbid"):
     """Options that every stage of every preset has.
