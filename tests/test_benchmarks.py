@@ -65,3 +65,13 @@ def test_what_a_benchmark_takes_from_the_package_is_there_and_public(name: str) 
         module = importlib.import_module(place)
         assert hasattr(module, imported), f"{place} has no {imported}"
         assert imported in getattr(module, "__all__", [imported]), f"{imported} is not public in {place}"
+
+
+def test_no_name_in_the_figure_of_accuracy_against_time_covers_another() -> None:
+    pareto = importlib.import_module("pareto_figure")
+    figure = pareto.compose(pareto.read_csv(FOLDER.parent / "docs" / "images" / "pareto.csv"))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 15
+        assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
