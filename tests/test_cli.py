@@ -70,14 +70,14 @@ def test_predict_with_compare_prints_the_table_and_draws(
     assert FlowField.load(tmp_path / "flow.vti").permeability_samples is not None
 
 
-def test_a_single_image_is_extruded_and_the_output_says_that_its_planar_flow_is_exact(
+def test_a_single_image_is_extruded_and_the_output_says_so_beside_a_planar_flow_by_the_same_walls(
     stack: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tifffile.imwrite(tmp_path / "one.tif", tifffile.imread(stack)[0])
     options = [*SIZES, "--slices", "4", "--model", tiny_run / "model", "--compare", "--figure", tmp_path / "one.png"]
     run("predict", tmp_path / "one.tif", *options)
     printed = capsys.readouterr().out
-    assert "planar flow is then exact" in printed
+    assert "the flow is the same in every slice" in printed
     planar = next(line for line in printed.splitlines() if "planar" in line and "e-1" in line)
     assert "0.00 %" in planar
 

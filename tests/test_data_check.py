@@ -200,7 +200,7 @@ def test_faces_recovered_from_centres_are_those_that_the_solver_found(fibres: bo
         fluid[:, :2] = False
         fluid[1, 4:6, 4:7] = False
         micro = Microstructure(fluid, (2e-6, 1e-6, 1e-6))
-    flow = solve(micro, tolerance=1e-10)
+    flow = solve(micro, tolerance=1e-10, wall_rule="plain")
     faces = recover_faces(flow.velocity, micro.fluid, micro.spacing)
     assert flow.face_velocity is not None
     size = np.abs(flow.velocity).max()

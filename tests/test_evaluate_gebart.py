@@ -56,6 +56,20 @@ def test_no_flow_is_no_slip_but_backward_flow_is():
     assert "negative" in (gebart_warning(-1e-13, 0.5, 10e-6) or "")
 
 
+@pytest.mark.parametrize(("arrangement", "factors"), [("hexagonal", (2.64, 2.14, 1.95)), ("square", (2.27, 1.58, 1.22))])
+def test_along_the_fibres_gebart_is_up_to_two_and_a_half_times_the_exact_array(arrangement, factors):
+    exact = {"hexagonal": (0.21789, 0.035283, 0.013791), "square": (0.23519, 0.044452, 0.020407)}[arrangement]
+    for fraction, value, factor in zip((0.3, 0.5, 0.6), exact, factors, strict=True):
+        ratio = gebart_permeability(fraction, 2.0, arrangement, "longitudinal") / value
+        assert ratio == pytest.approx(factor, abs=0.01)
+
+
+def test_the_warning_compares_with_the_formula_of_the_same_direction():
+    along = 9 * gebart_permeability(0.65, 10e-6, direction="longitudinal")
+    assert gebart_warning(along, 0.65, 10e-6) is not None
+    assert gebart_warning(along, 0.65, 10e-6, "longitudinal") is None
+
+
 def test_no_warning_where_the_formula_has_no_value():
     assert gebart_warning(1e-13, 0.95, 10e-6) is None
     assert gebart_warning(1e-13, 0.0, 10e-6) is None

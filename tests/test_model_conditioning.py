@@ -38,7 +38,7 @@ def micro() -> Microstructure:
 
 def pair(medium: Microstructure, pressure_drop: float = 1e5, viscosity: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
     start = start_flows(medium, base="response", axis="x", pressure_drop=pressure_drop, viscosity=viscosity)
-    truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9)
+    truth = solve(medium, pressure_drop=pressure_drop, viscosity=viscosity, tolerance=1e-9, wall_rule="plain")
     conditions = build_conditions(start.planar, start.base)
     return torch.from_numpy(conditions.fields), torch.from_numpy(build_target(truth, start.base, conditions))
 
@@ -91,7 +91,7 @@ def test_a_given_unit_of_velocity_scales_flows_and_targets_alike(micro: Microstr
     twice = build_conditions(start.planar, start.base, speed=2 * own.speed)
     first = CHANNELS.index("base_vx")
     np.testing.assert_allclose(2 * twice.fields[first : first + 3], own.fields[first : first + 3], rtol=1e-5)
-    target, half = (build_target(solve(micro), start.base, conditions) for conditions in (own, twice))
+    target, half = (build_target(solve(micro, wall_rule="plain"), start.base, conditions) for conditions in (own, twice))
     np.testing.assert_allclose(2 * half[:3], target[:3], rtol=1e-5)
     np.testing.assert_allclose(half[3], target[3])
 
@@ -114,7 +114,7 @@ def test_networks_that_learn_the_flow_leave_the_base_flow_out_of_it(micro: Micro
 
 def test_the_target_of_the_flow_gives_the_flow_back(micro: Microstructure) -> None:
     start = start_flows(micro, base="response", axis="x", pressure_drop=1e5, viscosity=0.1)
-    truth = solve(micro)
+    truth = solve(micro, wall_rule="plain")
     for learns in get_args(Learns):
         conditions = conditions_of(start, Inputs(base="response", learns=learns))
         changes = dimensional(start, conditions, build_target(truth, start.base, conditions)[None])[0]

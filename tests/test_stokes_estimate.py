@@ -30,7 +30,7 @@ def test_run_that_ends_at_the_box_is_no_gap():
 
 @pytest.mark.parametrize(("width", "narrow"), [(1, 1.0), (2, 1.0), (3, 0.0), (6, 0.0)])
 def test_channel_dissipates_in_a_gap_of_its_own_width(width, narrow):
-    statistics = gap_statistics(stokes.solve(plane_channel(width, length=8).microstructure))
+    statistics = gap_statistics(stokes.solve(plane_channel(width, length=8).microstructure, wall_rule="plain"))
     assert statistics.mean_gap == pytest.approx(width, rel=1e-6)
     assert statistics.narrow_share == pytest.approx(narrow, abs=1e-9)
     assert (statistics.warning is not None) == (narrow > 0.5)
@@ -73,7 +73,7 @@ def test_planar_flow_warns_once_for_all_its_slices():
 
 
 def test_wide_gaps_give_no_warning():
-    assert stokes.solve(plane_channel(8, length=8).microstructure).report.warnings == ()
+    assert stokes.solve(plane_channel(8, length=8).microstructure, wall_rule="plain").report.warnings == ()
 
 
 def test_fibres_above_and_below_are_no_walls_of_a_planar_flow():
@@ -95,7 +95,7 @@ def test_estimate_of_the_grids_error_is_above_the_error_for_half_of_the_media_an
         change = fine.provenance["radius_change"] - coarse.provenance["radius_change"]
         distance = fine.signed_distance.astype(float) + change  # the radii of the coarse one
         exact = stokes.solve(Microstructure(distance > 0, fine.spacing, distance), wall_rule="surface", tolerance=1e-3)
-        flow = stokes.solve(coarse, tolerance=1e-3)
+        flow = stokes.solve(coarse, tolerance=1e-3, wall_rule="plain")
         if flow.permeability > 0 and exact.permeability > 0:
             ratios.append(abs(flow.permeability / exact.permeability - 1) / gap_statistics(flow).permeability_error)
     assert len(ratios) >= 18
@@ -105,7 +105,7 @@ def test_estimate_of_the_grids_error_is_above_the_error_for_half_of_the_media_an
 
 def test_statistics_do_not_depend_on_viscosity_or_staggered_storage():
     micro = fibre_bundle((4, 24, 24), (24e-6,) * 3, seed=2, settings=BundleSettings(0.45, 8e-6))
-    flow, thin = stokes.solve(micro), stokes.solve(micro, viscosity=0.01)
+    flow, thin = stokes.solve(micro, wall_rule="plain"), stokes.solve(micro, viscosity=0.01, wall_rule="plain")
     assert gap_statistics(thin).mean_gap == pytest.approx(gap_statistics(flow).mean_gap, rel=1e-9)
     centred = gap_statistics(replace(flow, face_velocity=None))
     assert centred.narrow_share == pytest.approx(gap_statistics(flow).narrow_share, abs=0.15)
@@ -115,7 +115,7 @@ def test_finer_voxels_lower_the_expected_error():
     errors = []
     for pixels in (24, 48, 96):
         micro = fibre_bundle((1, pixels, pixels), (40e-6,) * 3, seed=3, settings=BundleSettings(0.4, 10e-6, misalignment=0.0))
-        errors.append(gap_statistics(stokes.solve(micro)).permeability_error)
+        errors.append(gap_statistics(stokes.solve(micro, wall_rule="plain")).permeability_error)
     assert errors[0] > errors[1] > errors[2]
 
 

@@ -134,6 +134,7 @@ def test_predict_prints_and_saves_certificate_and_refinement(
         "walls by the rule plain",
         "its K is at least",
         "error of K at most",
+        "judge K by the bound",
         "from a cold start",
         "the prediction saved",
     ):

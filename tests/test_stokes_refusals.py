@@ -55,11 +55,11 @@ def test_all_fluid_medium_without_walls_is_refused(options):
     ],
 )
 def test_bad_options_are_refused(bundle, options, match):
-    refused(InvalidInputError, match, lambda: stokes.solve(bundle, **options))
+    refused(InvalidInputError, match, lambda: stokes.solve(bundle, **options, wall_rule="plain"))
 
 
 def test_too_few_iterations_raise_and_say_what_to_change(bundle):
-    refused(ConvergenceError, "max_iterations", lambda: stokes.solve(bundle, max_iterations=2))
+    refused(ConvergenceError, "max_iterations", lambda: stokes.solve(bundle, max_iterations=2, wall_rule="plain"))
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -90,7 +90,7 @@ def test_voxels_that_meet_at_edges_only_do_not_percolate():
 
 def test_watch_sees_every_iteration(bundle):
     seen = []
-    flow = stokes.solve(bundle, watch=lambda iteration, residual: seen.append((iteration, residual)))
+    flow = stokes.solve(bundle, watch=lambda iteration, residual: seen.append((iteration, residual)), wall_rule="plain")
     counts = [iteration for iteration, _ in seen]
     assert counts == list(range(counts[0], flow.report.iterations + 1))
     assert seen[-1][1] == pytest.approx(flow.report.residual)
@@ -102,4 +102,4 @@ def test_interruption_passes_through(bundle):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stokes.solve(bundle, watch=interrupt)
+        stokes.solve(bundle, watch=interrupt, wall_rule="plain")

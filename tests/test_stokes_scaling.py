@@ -17,7 +17,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def flow(bundle):
-    return stokes.solve(bundle, tolerance=TIGHT)
+    return stokes.solve(bundle, tolerance=TIGHT, wall_rule="plain")
 
 
 def same(field, other, tolerance=2e-5):
@@ -25,14 +25,14 @@ def same(field, other, tolerance=2e-5):
 
 
 def test_halving_viscosity_doubles_velocity(bundle, flow):
-    thin = stokes.solve(bundle, viscosity=0.05, tolerance=TIGHT)
+    thin = stokes.solve(bundle, viscosity=0.05, tolerance=TIGHT, wall_rule="plain")
     assert thin.velocity == pytest.approx(2 * flow.velocity, rel=1e-12)
     assert thin.pressure == pytest.approx(flow.pressure, rel=1e-12)
     assert thin.permeability == pytest.approx(flow.permeability, rel=1e-12)
 
 
 def test_velocity_and_pressure_scale_with_the_pressure_drop(bundle, flow):
-    strong = stokes.solve(bundle, pressure_drop=3e5, tolerance=TIGHT)
+    strong = stokes.solve(bundle, pressure_drop=3e5, tolerance=TIGHT, wall_rule="plain")
     assert strong.velocity == pytest.approx(3 * flow.velocity, rel=1e-12)
     assert strong.pressure == pytest.approx(3 * flow.pressure, rel=1e-12)
 
@@ -65,7 +65,7 @@ def test_medium_mirrored_along_the_flow_gives_reversed_flow(bundle, flow):
 @pytest.mark.parametrize(("boundary", "lateral"), [("pressure", "symmetry"), ("pressure", "no-slip"), ("periodic", "symmetry")])
 @pytest.mark.parametrize("axis", ["y", "z"])
 def test_turned_medium_along_another_axis_gives_the_turned_flow(bundle, axis, boundary, lateral):
-    along_x = stokes.solve(bundle, boundary=boundary, lateral=lateral, tolerance=TIGHT)
+    along_x = stokes.solve(bundle, boundary=boundary, lateral=lateral, tolerance=TIGHT, wall_rule="plain")
     turn = {"y": (0, 2, 1), "z": (2, 1, 0)}[axis]
     turned = Microstructure(bundle.fluid.transpose(turn), tuple(bundle.spacing[k] for k in turn))
     other = stokes.solve(turned, axis=axis, boundary=boundary, lateral=lateral, tolerance=TIGHT)
@@ -76,7 +76,7 @@ def test_turned_medium_along_another_axis_gives_the_turned_flow(bundle, axis, bo
 
 
 def test_periodic_medium_may_be_shifted(bundle):
-    first = stokes.solve(bundle, boundary="periodic", tolerance=TIGHT)
+    first = stokes.solve(bundle, boundary="periodic", tolerance=TIGHT, wall_rule="plain")
     moved = Microstructure(np.roll(bundle.fluid, (2, 5, 7), (0, 1, 2)), bundle.spacing)
     second = stokes.solve(moved, boundary="periodic", tolerance=TIGHT)
     assert second.permeability == pytest.approx(first.permeability, rel=1e-8)
@@ -84,7 +84,7 @@ def test_periodic_medium_may_be_shifted(bundle):
 
 
 def test_repeating_a_periodic_cell_changes_nothing(bundle):
-    once = stokes.solve(bundle, boundary="periodic", tolerance=TIGHT)
+    once = stokes.solve(bundle, boundary="periodic", tolerance=TIGHT, wall_rule="plain")
     for repeats in ((2, 1, 1), (1, 2, 1), (1, 1, 2)):
         twice = stokes.solve(
             Microstructure(np.tile(bundle.fluid, repeats), bundle.spacing), boundary="periodic", tolerance=TIGHT
@@ -94,7 +94,7 @@ def test_repeating_a_periodic_cell_changes_nothing(bundle):
 
 def test_medium_and_its_mirror_image_make_a_symmetric_box(bundle):
     """A symmetry plane is what a mirrored copy beyond it would do."""
-    half = stokes.solve(bundle, tolerance=TIGHT)
+    half = stokes.solve(bundle, tolerance=TIGHT, wall_rule="plain")
     doubled = np.concatenate([bundle.fluid, bundle.fluid[:, ::-1]], axis=1)
     whole = stokes.solve(Microstructure(doubled, bundle.spacing), tolerance=TIGHT)
     assert whole.permeability == pytest.approx(half.permeability, rel=1e-7)

@@ -55,7 +55,9 @@ def sample() -> Sample:
     )
     drive = {"pressure_drop": 2e5, "viscosity": 0.3}
     return Sample(
-        solve(micro, **drive, tolerance=1e-12), planar_flow(micro, **drive, tolerance=1e-12), response_flow(micro, **drive)
+        solve(micro, **drive, tolerance=1e-12, wall_rule="plain"),
+        planar_flow(micro, **drive, tolerance=1e-12),
+        response_flow(micro, **drive),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from resinflow.flow import FlowField, InvalidInputError, Microstructure, format_length, format_permeability
+from resinflow.flow import Drive, FlowField, InvalidInputError, Microstructure, format_length, format_permeability
 
 
 def make_console() -> Console:
@@ -53,44 +53,64 @@ def counting_parts(console: Console) -> Iterator[Callable[[str, int, int], None]
         yield show
 
 
-def print_medium(console: Console, micro: Microstructure, source: str) -> None:
-    """Print size, voxel size, fibre fraction and, for extruded media, what that means."""
+def print_medium(console: Console, micro: Microstructure, source: str, drive: Drive) -> None:
+    """Print size, voxel size, fibre fraction and, for extruded media, what that means for the flow."""
     from resinflow.media import is_extruded
 
     console.print(f"{source}: {micro.describe()}")
-    if is_extruded(micro):
-        console.print(
-            "All slices are alike (a single image is extruded along z): the planar flow is then exact and vz is zero; "
-            "3-D effects need a stack."
-        )
+    if not is_extruded(micro):
+        return
+    if drive.axis == "z":
+        meaning = "the fibres stand straight along z, and so does the flow: vx and vy are zero."
+    elif drive.lateral == "no-slip" and drive.boundary == "pressure":
+        meaning = "the fibres stand straight along z, and only the walls of the box make the slices' flows differ."
+    else:
+        meaning = "the flow is the same in every slice and vz is zero."
+    console.print(f"All slices are alike (a single image is extruded along z): {meaning} 3-D effects need a stack.")
 
 
 def print_plausibility(console: Console, flow: FlowField) -> None:
-    """Print K in all units beside Gebart's value for the same fibre fraction and diameter, with a warning if far apart."""
-    from resinflow.media import estimate_fibre_diameter, gebart_permeability, gebart_warning
+    """Print K in all units beside Gebart's value for the same fibres, with warnings if K or their diameter is implausible."""
+    from resinflow.media import estimate_fibre_diameter, fibre_diameter_warning, gebart_permeability, gebart_warning
 
     micro = flow.microstructure
     console.print(f"K{flow.axis}{flow.axis} = {format_permeability(flow.permeability)}")
     diameter = estimate_fibre_diameter(micro)
-    if diameter is None or flow.permeability <= 0:
+    if diameter is None:
         return
+    _print_warning(console, fibre_diameter_warning(diameter))
+    if flow.permeability <= 0:
+        return
+    along = flow.axis == "z"
+    direction = "longitudinal" if along else "transverse"
     try:
-        gebart = gebart_permeability(micro.fibre_fraction, diameter)
+        gebart = gebart_permeability(micro.fibre_fraction, diameter, direction=direction)
     except InvalidInputError:  # a fraction beyond the closest packing has no Gebart value
         return
     console.print(
-        f"Gebart (hexagonal array of the same fraction, fibres of {format_length(diameter)}): {format_permeability(gebart)}"
+        f"Gebart, {'along' if along else 'across'} fibres taken to run along z (hexagonal array of the same fraction, fibres "
+        f"of {format_length(diameter)}): {format_permeability(gebart)}{_ALONG if along else ''}"
     )
-    warning = gebart_warning(flow.permeability, micro.fibre_fraction, diameter)
+    _print_warning(console, gebart_warning(flow.permeability, micro.fibre_fraction, diameter, direction))
+
+
+_ALONG = "; along fibres the formula gives about twice the K of the exact array"
+
+
+def _print_warning(console: Console, warning: str | None) -> None:
     if warning:
         console.print(f"warning: {warning}", style="yellow")
 
 
-def print_warnings(console: Console, flows: Sequence[FlowField]) -> None:
-    """Print what the reports of ``flows`` warn of, each once."""
-    warnings = [warning for flow in flows if flow.report is not None for warning in flow.report.warnings]
-    for warning in dict.fromkeys(warnings):
-        console.print(f"note: {warning}", style="yellow")
+def print_warnings(console: Console, flows: Mapping[str, FlowField]) -> None:
+    """Print what the reports of ``flows`` warn of, each once, with the names of the flows if there are several."""
+    names: dict[str, list[str]] = {}
+    for name, flow in flows.items():
+        for warning in flow.report.warnings if flow.report is not None else ():
+            names.setdefault(warning, []).append(name)
+    for warning, concerned in names.items():
+        whose = f" ({'; '.join(concerned)})" if len(flows) > 1 else ""
+        console.print(f"note{whose}: {warning}", style="yellow")
 
 
 def save_all(console: Console, flow: FlowField, paths: Sequence[Path]) -> None:

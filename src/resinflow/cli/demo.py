@@ -31,8 +31,9 @@ def demo(*, output: Annotated[Path, OUTPUT] = Path("demo")) -> None:
     console = make_console()
     with working(console, "segmentation"):
         micro = EXAMPLE_OPTIONS.read(example_path())
-    print_medium(console, micro, f"embedded stack {example_path().name}")
-    prediction = predict_flows(micro, PredictionOptions(compare=True), console)
+    options = PredictionOptions(compare=True)
+    print_medium(console, micro, f"embedded stack {example_path().name}", options.drive)
+    prediction = predict_flows(micro, options, console)
     print_prediction(prediction, console)
     draw_prediction(prediction, picture, console, EXAMPLE_OPTIONS.greys(example_path(), micro))
     save_all(console, prediction.model, [field])

@@ -85,8 +85,17 @@ class SolverOptions:
     lateral: Literal["symmetry", "periodic", "no-slip"] | None = None
     """The other faces of a pressure-driven box; symmetry by default."""
 
-    tolerance: float = 1e-6
-    """Relative error at which the iteration stops."""
+    tolerance: float | None = None
+    """Relative error of K at which the iteration stops; by default 1e-6."""
+
+    max_iterations: int | None = None
+    """Most iterations before the solver gives up; by default 300."""
+
+    wall_rule: Literal["auto", "plain", "gap", "surface"] = "auto"
+    """Where the walls are: surface (the fibre surfaces that a grey image tells), plain or gap (the faces of the voxels)."""
+
+    refine: float | None = None
+    """Solve on a grid twice as fine, walls at the fibre surfaces, until K is this accurate, e.g. 1e-4; replaces --tolerance."""
 
     @property
     def drive(self) -> Drive:

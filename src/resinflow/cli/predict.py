@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,23 +12,26 @@ from rich.console import Console
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, Drive, FlowField, Microstructure
+from resinflow.flow import FLOW_SUFFIXES, Base, BlockedMediumError, Drive, FlowField, Microstructure
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from resinflow.stokes import Refinement
+    from resinflow.stokes import Refinement, Work
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """All flows of one medium; ``truth`` and ``refinement`` only where they were solved."""
+    """All flows of one medium; ``truth`` and ``refinement`` only where they were solved.
+
+    ``base_kind``: the flow that the model corrects; None for a model that looks at the planar flow alone.
+    """
 
     model: FlowField
     planar: FlowField
     base: FlowField
-    base_name: str
+    base_kind: Base | None
     truth: FlowField | None
     refinement: Refinement | None = None
 
@@ -36,12 +40,26 @@ class Prediction:
         """The flow to use: refined where it was asked for, else the model's."""
         return self.model if self.refinement is None else self.refinement.flow
 
+    @property
+    def finer_truth(self) -> bool:
+        """Whether the truth was solved on a finer grid, not on the voxels themselves."""
+        return self.base_kind == "grid" or self.refinement is not None
+
     def flows(self) -> dict[str, FlowField]:
-        """Return the flows by the names of the table."""
-        flows = {"planar": self.planar, self.base_name: self.base, "model": self.model}
+        """Return the flows by the names of the table, which say the grid."""
+        flows = {"planar": self.planar}
+        if self.base_kind in _BASE_ROWS:
+            flows[_BASE_ROWS[self.base_kind]] = self.base
+        flows["model"] = self.model
         if self.refinement is not None:
-            flows["refined"] = self.refinement.flow
-        return flows if self.truth is None else {**flows, "solver": self.truth}
+            flows[_REFINED] = self.refinement.flow
+        if self.truth is not None:
+            flows[_FINER if self.finer_truth else _SOLVER] = self.truth
+        return flows
+
+
+_SOLVER, _FINER, _REFINED = "solver, these voxels", "solver, finer grid", "refined, finer grid"
+_BASE_ROWS: dict[Base | None, str] = {"response": "response", "grid": _SOLVER}
 
 
 def predict(
@@ -77,8 +95,12 @@ def predict(
     console = make_console()
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
-    print_medium(console, micro, medium.name)
-    prediction = predict_flows(micro, options, console)
+    print_medium(console, micro, medium.name, options.drive)
+    try:
+        prediction = predict_flows(micro, options, console)
+    except BlockedMediumError:
+        print_rest(micro, options.drive, console, output or [])
+        return
     print_prediction(prediction, console)
     save_all(console, prediction.final, output or [])
     draw_prediction(prediction, figure, console, image.greys(medium, micro))
@@ -88,7 +110,10 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     """Return the predicted flow with the flows that it starts from and, if asked, the refined and the solved one.
 
     A model that corrects the solver's flow on the stored grid predicts that of a finer one: there, and beside a refined
-    flow, the truth is solved on the finer grid; for other models on the mask itself.
+    flow, the truth is solved on the finer grid; for other models on the mask itself, as in the data that they learn from.
+
+    Raises:
+        BlockedMediumError: nothing flows, so that there is no flow to predict.
     """
     from resinflow.models import BASE_NAMES, Sampling, start_flows
     from resinflow.presets import load_model
@@ -101,6 +126,8 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     base_name = BASE_NAMES[predictor.base or "planar"]
     with working(console, "planar flow of every slice" if base_name == "planar" else f"planar and {base_name} flow"):
         start = start_flows(micro, drive, predictor.base)
+    if start.base.permeability == 0:
+        raise BlockedMediumError(f"nothing flows through the medium along {drive.axis}: K = 0.")
     with working(console, f"prediction by {predictor.name}"):
         model = predictor.predict(micro, drive, sampling, start=start)
     if options.certify:
@@ -111,13 +138,13 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     if options.compare and truth is None:
         with working(console, "solver"):
             truth = _solved(micro, drive, finer=predictor.base == "grid")
-    return Prediction(model, start.planar, start.base, base_name, truth, refinement)
+    return Prediction(model, start.planar, start.base, predictor.base, truth, refinement)
 
 
 def _solved(micro: Microstructure, drive: Drive, *, finer: bool) -> FlowField:
-    from resinflow.stokes import solve, solve_finer
+    from resinflow.stokes import MASK_RULE, solve, solve_finer
 
-    return solve_finer(micro, drive) if finer else solve(micro, drive)
+    return solve_finer(micro, drive) if finer else solve(micro, drive, wall_rule=MASK_RULE)
 
 
 def _refined(model: FlowField, options: PredictionOptions, console: Console) -> Refinement | None:
@@ -128,6 +155,17 @@ def _refined(model: FlowField, options: PredictionOptions, console: Console) -> 
     with working(console, "refinement by the solver"):
         refinement = refine_flow(model, options.refine, compare=options.compare)
         return replace(refinement, flow=certified(refinement.flow)) if options.certify else refinement
+
+
+def print_rest(micro: Microstructure, drive: Drive, console: Console, output: Sequence[Path]) -> None:
+    """Print and save that nothing flows: K = 0, as the solver says it, and no model was run."""
+    from resinflow.stokes import rest_flow
+
+    flow = rest_flow(micro, drive)
+    print_plausibility(console, flow)
+    print_warnings(console, {"solver": flow})
+    console.print("nothing flows, so no model was run and no figure drawn")
+    save_all(console, flow, output)
 
 
 def print_prediction(prediction: Prediction, console: Console) -> None:
@@ -145,29 +183,57 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
         for name, flow in prediction.flows().items()
     ]
     console.print(result_rows(rows, truth.permeability if truth is not None else None).terminal(wrapped=False))
-    console.print("times: the model's comes on top of the planar flow and base that it starts from")
+    _print_legend(prediction, console)
     print_plausibility(console, prediction.final)
-    _print_spread(prediction.model, console)
-    print_certificates(console, prediction.flows())
-    if prediction.refinement is not None:
+    if prediction.refinement is None:
+        _print_spread(prediction.model, console)
+    else:
         print_refinement(console, prediction.refinement)
-    print_warnings(console, list(prediction.flows().values()))
+    print_certificates(console, prediction.flows())
+    print_warnings(console, prediction.flows())
+
+
+def _print_legend(prediction: Prediction, console: Console) -> None:
+    """Print what the rows of the table are: their walls and grids."""
+    console.print(
+        "planar: every slice by itself, walls on the faces of the voxels also where the surfaces between them are known"
+    )
+    if prediction.base_kind == "grid":
+        console.print(f"{_SOLVER}: walls at the fibre surfaces; the model starts from it")
+    if prediction.finer_truth and prediction.truth is not None:
+        console.print(f"{_FINER}: the same on a grid twice as fine (resinflow solve --refine 1e-4), averaged onto the voxels")
+    elif prediction.truth is not None:
+        console.print(f"{_SOLVER}: walls on the faces of the voxels (resinflow solve --wall-rule plain)")
+    console.print("times: the model's comes on top of the planar flow and base that it starts from")
 
 
 def _print_spread(flow: FlowField, console: Console) -> None:
-    """Print how far K may be off: the calibrated interval, or the bare spread of the samples."""
+    """Print how far K may be off: the calibrated interval and what it leaves out, or the bare spread of the samples."""
     spread, interval = flow.permeability_samples, flow.permeability_interval
     if interval is not None:
         low, high = interval
-        console.print(f"90 % interval of K: {low:.4g} to {high:.4g} m^2 (calibrated on the validation split)")
-        if flow.microstructure.signed_distance is None:
-            console.print(
-                "the fibre surfaces are estimated from the mask, which the interval does not include: about 8 % of K at 64 "
-                "pixels to 50 um"
-            )
+        console.print(
+            f"90 % interval of K: {low:.4g} to {high:.4g} m^2 (calibrated on media whose fibre surfaces are known exactly)"
+        )
+        _print_surface_error(flow.microstructure, console)
     elif spread is not None and len(spread) > 1:
         part = 100 * spread.std(ddof=1) / spread.mean()
         console.print(f"spread of K between {len(spread)} samples: {part:.2g} % (not calibrated)")
+
+
+def _print_surface_error(micro: Microstructure, console: Console) -> None:
+    """Print that an interval does not know the error of fibre surfaces that come from an image, and how large that is."""
+    if micro.signed_distance is None:
+        source, median, largest = "estimated from a mask", 14, 28
+    elif "surface" in micro.provenance:
+        source, median, largest = str(micro.provenance["surface"]), 5, 23
+    else:
+        return
+    console.print(
+        f"the interval leaves out the error of the fibre surfaces, which are {source}: over drawn bundles of 64 pixels to 50 "
+        f"um it moved K by {median} % in the median and {largest} % at most, so expect the true K outside of the interval",
+        style="yellow",
+    )
 
 
 def draw_prediction(prediction: Prediction, path: Path, console: Console, image: NDArray | None = None) -> None:
@@ -201,29 +267,41 @@ def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
     console.print(TextTable(("field", *header), tuple(rows)).terminal(wrapped=False))
     console.print(
         "The bound holds for any field after the projection to no net outflow and no flow through fibre faces. Residual: 0 for "
-        "the exact flow of this problem, 1 for no flow."
+        "the exact flow of this problem, 1 for no flow. It weighs what differs from voxel to voxel, so that 0.9 is usual for a "
+        "field whose K is right to a per cent: judge K by the bound."
     )
 
 
 def print_refinement(console: Console, refinement: Refinement) -> None:
     """Print what the refinement reached, what it took, and, where a cold start was run, what was saved."""
     nz, ny, nx = refinement.shape
-    work, cold = refinement.work, refinement.cold
+    work, cold, permeability = refinement.work, refinement.cold, refinement.flow.permeability
+    # the solver's K is low, by no more than its error
     console.print(
-        f"refined on {nx} x {ny} x {nz} voxels, walls by the rule surface: error of K at most "
-        f"{100 * work.permeability_error:.2g} % (estimated from above) after {work.iterations} iterations, "
-        f"{work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
+        f"interval of K: {permeability:.4g} to {permeability * (1 + work.permeability_error):.4g} m^2 on the finer grid of "
+        f"{nx} x {ny} x {nz} voxels with walls at the fibre surfaces: error of K at most "
+        f"{100 * work.permeability_error:.2g} % (estimated from above)"
+    )
+    _print_surface_error(refinement.flow.microstructure, console)
+    console.print(
+        f"refined in {work.iterations} iterations, {work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
     )
     if cold is None:
-        console.print("--compare also solves from a cold start and prints what the prediction saved")
+        console.print("--compare also solves from a cold start and prints whether the prediction saved work")
         return
-    console.print(
-        f"from a cold start: {cold.iterations} iterations, {cold.seconds:.2f} s; the prediction saved "
-        f"{_saved(work.iterations, cold.iterations)} of the iterations and {_saved(work.seconds, cold.seconds)} of the time "
-        "without set-up"
+    console.print(f"from a cold start: {cold.iterations} iterations, {cold.seconds:.2f} s; {saving_in_words(work, cold)}")
+
+
+def saving_in_words(work: Work, cold: Work) -> str:
+    """Return whether the start from the prediction saved iterations and time, set-up apart."""
+    return (
+        f"the prediction saved {_saved(work.iterations, cold.iterations, 'iterations')} and "
+        f"{_saved(work.seconds, cold.seconds, 'seconds', digits=2)}"
     )
 
 
-def _saved(spent: float, otherwise: float) -> str:
-    """Part saved, in per cent; negative where more was spent."""
-    return f"{100 * (1 - spent / otherwise):.0f} %" if otherwise > 0 else "nothing"
+def _saved(spent: float, otherwise: float, unit: str, digits: int = 0) -> str:
+    """What was saved of a number, in words also where nothing was."""
+    if spent < otherwise:
+        return f"{otherwise - spent:.{digits}f} of {otherwise:.{digits}f} {unit} ({100 * (1 - spent / otherwise):.0f} %)"
+    return f"no {unit}" + (f" (it took {spent - otherwise:.{digits}f} more)" if spent > otherwise else "")

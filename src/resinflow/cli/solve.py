@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, SolverReport
+from resinflow.flow import FLOW_SUFFIXES, BlockedMediumError, FlowField, InvalidInputError, Microstructure, SolverReport
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -41,27 +41,68 @@ def solve(
     check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
     image.check(medium)
     drive = options.drive
+    _check(options)
 
-    from resinflow.stokes import MASK_RULE
-    from resinflow.stokes import solve as solve_flow
     from resinflow.view import flow_figure
 
     console = make_console()
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
-    print_medium(console, micro, medium.name)
-    surface = micro.signed_distance is not None
+    print_medium(console, micro, medium.name, drive)
     with working(console, "solver"):
-        rule = "surface" if surface else MASK_RULE
-        flow = solve_flow(micro, drive, tolerance=options.tolerance, wall_rule=rule)
-    console.print(f"walls: {'the fibre surfaces, known between the voxels' if surface else 'the faces of the voxels'}")
+        flow = _solved(micro, options)
+    console.print(f"walls: {_walls(micro, options)}")
     print_plausibility(console, flow)
     if isinstance(flow.report, SolverReport):
         console.print(_convergence(flow.report))
-    print_warnings(console, [flow])
+    print_warnings(console, {"solver": flow})
     save_all(console, flow, output or [])
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure, image=image.greys(medium, micro))}")
+
+
+def _check(options: SolverOptions) -> None:
+    """Raise InvalidInputError if --refine is out of range or beside options that it replaces."""
+    from resinflow.stokes import check_refinement
+
+    if options.refine is None:
+        return
+    check_refinement(options.refine)
+    if options.tolerance is not None:
+        raise InvalidInputError("--refine says how accurate K shall be on the finer grid; leave out --tolerance.")
+    if options.wall_rule not in ("auto", "surface"):
+        raise InvalidInputError(
+            f"--wall-rule is {options.wall_rule!r}; needed: auto or surface: --refine puts the walls at the fibre surfaces."
+        )
+
+
+def _solved(micro: Microstructure, options: SolverOptions) -> FlowField:
+    """Return the flow on the medium's own grid, or with --refine on a finer one; at rest if nothing flows there."""
+    from resinflow.stokes import DEFAULT_TOLERANCE, MAX_ITERATIONS, rest_flow, solve_finer
+    from resinflow.stokes import solve as solve_flow
+
+    drive = options.drive
+    most = MAX_ITERATIONS if options.max_iterations is None else options.max_iterations
+    if options.refine is None:
+        tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
+        return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule)
+    try:
+        return solve_finer(micro, drive, tolerance=options.refine, max_iterations=most)
+    except BlockedMediumError:
+        return rest_flow(micro, drive)
+
+
+def _walls(micro: Microstructure, options: SolverOptions) -> str:
+    """Where the walls of the flow are, and on which grid."""
+    from resinflow.stokes import wall_rule_of
+
+    if options.refine is not None:
+        source = "estimated from the mask" if micro.signed_distance is None else "known between the voxels"
+        return f"the fibre surfaces, {source}, on a grid twice as fine as the voxels"
+    rule = wall_rule_of(micro, options.wall_rule)
+    if rule == "surface":
+        return "the fibre surfaces, known between the voxels"
+    return "the faces of the voxels" if rule == "plain" else "the faces of the voxels, by the rule gap"
 
 
 def verify(*, quick: bool = False) -> None:

@@ -14,7 +14,7 @@ from resinflow.evaluate.scores import PLANAR
 from resinflow.flow import FlowField, InvalidInputError
 from resinflow.models import Predictor, Sampler, Sampling, SamplingOptions, StartFlows, branched
 from resinflow.presets import load_model
-from resinflow.stokes import grid_flow, planar_flow, response_flow, solve
+from resinflow.stokes import MASK_RULE, grid_flow, planar_flow, response_flow, solve
 
 __all__ = ["CEILING", "CROSS", "DIFFUSION", "GRID", "draw"]
 
@@ -192,4 +192,4 @@ def _baseline_methods(options: EvaluationOptions) -> list[Method]:
 
 def _solved(sample: Sample, tolerance: float) -> FlowField:
     truth = sample.truth
-    return solve(truth.microstructure, truth.drive, tolerance=tolerance)
+    return solve(truth.microstructure, truth.drive, tolerance=tolerance, wall_rule=MASK_RULE)

@@ -2,7 +2,13 @@
 
 from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
-from resinflow.flow.errors import ConvergenceError, InvalidInputError, MissingDependencyError, ResinflowError
+from resinflow.flow.errors import (
+    BlockedMediumError,
+    ConvergenceError,
+    InvalidInputError,
+    MissingDependencyError,
+    ResinflowError,
+)
 from resinflow.flow.field import Base, FlowField, check_flow
 from resinflow.flow.files import FLOW_SUFFIXES
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
@@ -31,6 +37,7 @@ __all__ = [
     "REACH",
     "Axis",
     "Base",
+    "BlockedMediumError",
     "Boundary",
     "Certificate",
     "ConvergenceError",

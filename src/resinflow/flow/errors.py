@@ -15,6 +15,10 @@ class InvalidInputError(ResinflowError, ValueError):
     """An array, file, number or option that cannot be used; the message says what it is and what is needed."""
 
 
+class BlockedMediumError(InvalidInputError):
+    """Nothing flows through the medium along the axis: K = 0."""
+
+
 class ConvergenceError(ResinflowError, RuntimeError):
     """The solver stopped before it reached the tolerance; no field is returned."""
 

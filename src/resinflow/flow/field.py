@@ -92,7 +92,8 @@ class FlowField:
 
     def __repr__(self) -> str:
         flow = f"along {self.axis}, K = {format_permeability(self.permeability)}"
-        return f"<FlowField: {flow}; {self.microstructure.describe()}>"
+        warnings = self.report.warnings if self.report is not None else ()
+        return f"<FlowField: {'; '.join((flow, self.microstructure.describe(), *warnings))}>"
 
     @cached_property
     def permeability(self) -> float:

@@ -133,7 +133,7 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
     if not fibre.any():
         raise InvalidInputError(
             f"no object of the image reaches {settings.smallest} of the fibre radius ({radius:.1f} pixels); "
-            "give fibre_diameter in pixels, or fibres as dark or bright."
+            "say whether the fibres are dark or bright, or take an image with more pixels a fibre."
         )
     excess = levelled.grey - threshold
     return Segmentation(fibre, excess, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
@@ -181,7 +181,8 @@ def _first_look(signal: Floats, diameter: float | None) -> tuple[float, _Levelle
     radius = _blob_radius(signal, strong=0.85)
     if radius is None:
         raise InvalidInputError(
-            "the image shows no structure of one size between the pixel and 0.4 of its width; give fibre_diameter in pixels."
+            "the image shows no structure of one size between the pixel and 0.4 of its width; needed: "
+            "several fibres, each several pixels thick. Crop the image to its fibres, or take one with more pixels."
         )
     radius = _blob_radius(parted(radius).dark.astype(np.float64), strong=1.0) or radius
     return radius, parted(radius)

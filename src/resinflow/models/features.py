@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from resinflow.flow import Base, FlowField, InvalidInputError, surface_distance
+from resinflow.flow import Base, BlockedMediumError, FlowField, InvalidInputError, surface_distance
 
 Condition = Literal[
     "fluid",
@@ -103,7 +103,7 @@ def build_conditions(
     if base.microstructure.fingerprint != micro.fingerprint or base.pressure_drop != planar.pressure_drop:
         raise InvalidInputError("planar flow and base flow differ in medium or pressure drop; needed: the same for both.")
     if base.rms_speed == 0:
-        raise InvalidInputError("nothing flows through this medium along the axis, so there is no flow to predict: K = 0.")
+        raise BlockedMediumError("nothing flows through this medium along the axis, so there is no flow to predict: K = 0.")
     speed = base.rms_speed if speed is None else speed
     distance = surface_distance(micro) / micro.spacing[2]
     step_up, step_down = _pressure_steps(planar)

@@ -18,19 +18,22 @@ from resinflow.stokes.finer import (
     solve_refined,
 )
 from resinflow.stokes.planar import planar_flow
-from resinflow.stokes.problem.mask import MASK_RULE, WallRule
+from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.response import response_flow
-from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
+from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, PosedStokes, posed_stokes, rest_flow, solve
 from resinflow.stokes.stored import fit_to_mask, grid_flow
 from resinflow.stokes.tensor import permeability_tensor
 from resinflow.stokes.verify import Check, verify
 
 __all__ = [
+    "DEFAULT_TOLERANCE",
     "MASK_RULE",
+    "MAX_ITERATIONS",
     "Check",
     "GapStatistics",
     "PosedStokes",
     "Refinement",
+    "WallChoice",
     "WallRule",
     "Work",
     "certified",
@@ -46,8 +49,10 @@ __all__ = [
     "project",
     "refine_flow",
     "response_flow",
+    "rest_flow",
     "solve",
     "solve_finer",
     "solve_refined",
     "verify",
+    "wall_rule_of",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import AXES, COMPONENTS, Faces, FlowField, SolverReport
+from resinflow.flow import AXES, COMPONENTS, Faces, FlowField, Microstructure, SolverReport
 from resinflow.stokes.algebra.pool import kernel
 
 NARROW_GAP = 3
@@ -31,11 +31,13 @@ class GapStatistics:
         narrow_share: share of the power dissipated in gaps narrower than :data:`NARROW_GAP` voxels.
         mean_gap: power-weighted harmonic mean of the gap width, voxels.
         permeability_error: relative error of K on a voxel mask that two of three media keep below.
+        remedy: what the user of this flow can do about it, a sentence.
     """
 
     narrow_share: float
     mean_gap: float
     permeability_error: float
+    remedy: str = ""
 
     @property
     def warning(self) -> str | None:
@@ -44,9 +46,8 @@ class GapStatistics:
             return None
         return (
             f"gaps below {NARROW_GAP} voxels take {self.narrow_share:.0%} of the pressure drop: the voxel grid leaves K "
-            f"uncertain by the order of {self.permeability_error:.0%}. "
-            'Take smaller voxels, or wall_rule="surface" with a signed distance.'
-        )
+            f"uncertain by the order of {self.permeability_error:.0%}. {self.remedy}"
+        ).rstrip()
 
 
 def gap_statistics(flow: FlowField, *, planar: bool = False) -> GapStatistics:
@@ -74,7 +75,17 @@ def gap_statistics(flow: FlowField, *, planar: bool = False) -> GapStatistics:
     if total == 0.0:
         return GapStatistics(0.0, float("inf"), 0.0)
     inverse /= total
-    return GapStatistics(narrow / total, 1 / inverse if inverse > 0 else float("inf"), _MASK_ERROR * inverse)
+    mean_gap = 1 / inverse if inverse > 0 else float("inf")
+    return GapStatistics(narrow / total, mean_gap, _MASK_ERROR * inverse, _remedy(flow.microstructure, planar=planar))
+
+
+def _remedy(micro: Microstructure, *, planar: bool) -> str:
+    """What the user of a flow with walls on the voxel faces can do for a better K, on the command line and in Python alike."""
+    if planar:
+        return "This concerns the planar flow alone, whose walls are the faces of the voxels."
+    if micro.signed_distance is not None:
+        return "Take smaller voxels, or the walls at the fibre surfaces, which this medium knows (wall rule surface)."
+    return "Take smaller voxels, or a grey image, which tells where the fibre surfaces are between the voxels."
 
 
 def warn_of_narrow_gaps(flow: FlowField, *, planar: bool = False) -> FlowField:

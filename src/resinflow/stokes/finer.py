@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from resinflow.flow import (
+    BlockedMediumError,
     Drive,
     DriveOptions,
     Factors,
@@ -33,7 +34,7 @@ from resinflow.flow import (
 from resinflow.media import Fibres
 from resinflow.stokes.certify import certify
 from resinflow.stokes.problem.mask import WallRule
-from resinflow.stokes.solve import PosedStokes, posed_stokes, solve
+from resinflow.stokes.solve import MAX_ITERATIONS, PosedStokes, posed_stokes, solve
 
 Array = NDArray[np.floating]
 
@@ -258,6 +259,7 @@ def solve_finer(
     drive: Drive | None = None,
     *,
     tolerance: float = TRUTH_TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
     factors: Factors = FACTORS,
     **conditions: Unpack[DriveOptions],
 ) -> FlowField:
@@ -267,6 +269,7 @@ def solve_finer(
         micro: the medium; its fibre surfaces are those of its signed distance, or estimated from the mask.
         drive: as :func:`resinflow.solve`.
         tolerance: relative error of K on the finer grid.
+        max_iterations: as :func:`resinflow.solve`.
         factors: finer voxels per voxel along (z, y, x).
         conditions: single values of the drive, in the place of its own.
 
@@ -279,7 +282,7 @@ def solve_finer(
     with posed_stokes(refined_medium(micro, factors), drive, "surface") as posed:
         if posed is None:
             raise _blocked(drive)
-        return _averaged(posed.solve(tolerance), micro, factors, posed.setup_seconds)
+        return _averaged(posed.solve(tolerance, max_iterations=max_iterations), micro, factors, posed.setup_seconds)
 
 
 def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowField:
@@ -309,8 +312,8 @@ def _averaged(
     return replace(flow, report=replace(flow.report, wall_time=seconds, warnings=(*flow.report.warnings, words)))
 
 
-def _blocked(drive: Drive) -> InvalidInputError:
-    return InvalidInputError(
+def _blocked(drive: Drive) -> BlockedMediumError:
+    return BlockedMediumError(
         f"the medium does not percolate along {drive.axis} on the finer grid, so that nothing flows: K = 0; needed: a medium "
         "with a way through, or leave out the refinement."
     )

@@ -22,6 +22,9 @@ def planar_flow(
 ) -> FlowField:
     """Return the planar flow: the exact flow of each slice between two symmetry planes, vz = 0.
 
+    Its walls are the faces of the voxels (rule ``plain``) also where the medium knows its fibre surfaces: models were trained
+    beside this planar flow.
+
     Slices that are alike are solved once; slices that do not percolate are at rest. Same boundary conditions as
     :func:`resinflow.solve` with ``boundary="pressure"`` and ``lateral="symmetry"``.
 

@@ -23,7 +23,7 @@ from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.prolong import start_state
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.estimate import warn_of_narrow_gaps
-from resinflow.stokes.problem.mask import MASK_RULE, WallRule
+from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import Problem, still, to_flow
 
@@ -44,12 +44,14 @@ class PosedStokes:
         preconditioner: its multigrid hierarchies and local response.
         pool: the threads that share the work.
         setup_seconds: what both took.
+        wall_rule: where the walls are.
     """
 
     problem: Problem
     preconditioner: TwoScale
     pool: Pool
     setup_seconds: float
+    wall_rule: WallRule
 
     def solve(
         self,
@@ -79,7 +81,7 @@ class PosedStokes:
         state = None if initial is None else start_state(self.problem, self.preconditioner, initial)
         outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch)
         if not outcome.converged:
-            raise ConvergenceError(_why(outcome, tolerance, self.problem))
+            raise ConvergenceError(_why(outcome, tolerance, self.problem, self.wall_rule))
         report = SolverReport(
             status="converged",
             iterations=outcome.iterations,
@@ -92,7 +94,7 @@ class PosedStokes:
         return to_flow(self.problem, outcome.state, report)
 
 
-def _why(outcome: Outcome, tolerance: float, problem: Problem) -> str:
+def _why(outcome: Outcome, tolerance: float, problem: Problem, wall_rule: WallRule) -> str:
     """What happened where the tolerance was not met, what is needed and what helps."""
     edges = problem.micro.spacing
     ratio = max(edges) / min(edges)
@@ -109,11 +111,11 @@ def _why(outcome: Outcome, tolerance: float, problem: Problem) -> str:
     if ratio > _LARGEST_RATIO:
         return f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."
     if not outcome.stalled:
-        return f"{reached} It was falling: allow more iterations (max_iterations, --max-iterations) or a looser tolerance."
-    return (
-        f"{reached} It no longer falls: more iterations or a looser tolerance will not help. Use the voxel mask alone "
-        '(wall_rule="plain", --wall-rule plain) or smaller voxels.'
+        return f"{reached} It was falling: allow more iterations or a looser tolerance."
+    advice = (
+        "Use the voxel mask alone (wall rule plain) or smaller voxels." if wall_rule == "surface" else "Use smaller voxels."
     )
+    return f"{reached} It no longer falls: more iterations or a looser tolerance will not help. {advice}"
 
 
 @contextmanager
@@ -134,7 +136,7 @@ def posed_stokes(
         return
     with Pool(threads) as pool:
         preconditioner = TwoScale(pool, problem.system)
-        yield PosedStokes(problem, preconditioner, pool, time.perf_counter() - started_at)
+        yield PosedStokes(problem, preconditioner, pool, time.perf_counter() - started_at, wall_rule)
 
 
 def check_solver_options(tolerance: float, max_iterations: int) -> None:
@@ -151,7 +153,7 @@ def solve(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
-    wall_rule: WallRule = MASK_RULE,
+    wall_rule: WallChoice = "auto",
     watch: Callable[[int, float], None] | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
@@ -165,8 +167,9 @@ def solve(
         tolerance: relative error of K, estimated from above, at which the iteration stops. The error of the field in the
             energy norm is at most its square root.
         max_iterations: the solver raises when it needs more.
-        wall_rule: for a mask ``plain`` (the default: walls half a voxel away) or ``gap`` (exact for aligned channels of any
-            width); ``surface``: fibre surfaces where the medium's signed distance has them.
+        wall_rule: ``surface``: walls at the fibre surfaces, where the medium's signed distance has them; ``plain``: walls half
+            a voxel away, from the mask alone; ``gap``: from the mask, exact for aligned channels of any width. ``auto`` (the
+            default) is ``surface`` for a medium with a signed distance, else ``plain``.
         watch: called with the iteration number and the relative residual.
         initial: a field of the same medium to start from, such as a model's, on the same grid or on one coarser by whole
             factors along every axis; by default the response flow.
@@ -195,9 +198,21 @@ def solve(
     """
     check_medium(micro)
     drive = Drive.of(drive, **conditions)
-    flow = solve_discrete(micro, drive, tolerance, max_iterations, wall_rule, watch=watch, initial=initial, threads=threads)
+    rule = wall_rule_of(micro, wall_rule)
+    flow = solve_discrete(micro, drive, tolerance, max_iterations, rule, watch=watch, initial=initial, threads=threads)
     # a signed distance tells more of narrow gaps than the voxels do
-    return flow if wall_rule == "surface" else warn_of_narrow_gaps(flow)
+    return flow if rule == "surface" else warn_of_narrow_gaps(flow)
+
+
+def rest_flow(micro: Microstructure, drive: Drive | None = None, **conditions: Unpack[DriveOptions]) -> FlowField:
+    """Return the flow through a medium that nothing flows through: no velocity, K = 0, and a report that says so.
+
+    Args:
+        micro: the medium.
+        drive: as :func:`solve`.
+        conditions: single values of the drive, in the place of its own.
+    """
+    return still(micro, Drive.of(drive, **conditions), time.perf_counter())
 
 
 def solve_discrete(

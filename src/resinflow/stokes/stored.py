@@ -7,7 +7,16 @@ from typing import Unpack
 
 import numpy as np
 
-from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, check_medium, with_surface
+from resinflow.flow import (
+    BlockedMediumError,
+    Drive,
+    DriveOptions,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    check_medium,
+    with_surface,
+)
 from resinflow.stokes.certify import project
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import solve
@@ -51,7 +60,7 @@ def grid_flow(
     drive = Drive.of(drive, **conditions)
     flow = solve(medium, drive, tolerance=tolerance, wall_rule=wall_rule)
     if flow.permeability == 0:
-        raise InvalidInputError(f"the medium does not percolate along {drive.axis}, so that nothing flows: K = 0.")
+        raise BlockedMediumError(f"the medium does not percolate along {drive.axis}, so that nothing flows: K = 0.")
     return replace(flow, microstructure=micro, pressure=np.where(micro.fluid, flow.pressure, 0.0))
 
 

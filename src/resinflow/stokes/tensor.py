@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import AXES, COMPONENTS, Drive, Microstructure, check_medium
-from resinflow.stokes.problem.mask import MASK_RULE, WallRule
+from resinflow.stokes.problem.mask import WallChoice
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve
 
 
 def permeability_tensor(
-    micro: Microstructure, *, tolerance: float = DEFAULT_TOLERANCE, wall_rule: WallRule = MASK_RULE
+    micro: Microstructure, *, tolerance: float = DEFAULT_TOLERANCE, wall_rule: WallChoice = "auto"
 ) -> NDArray[np.float64]:
     """Return K (3, 3) in m^2, rows and columns ordered (x, y, z): superficial velocity is ``-K grad(p) / viscosity``.
 

@@ -6,12 +6,12 @@ All arrays are laid out with the flow along the last axis; :mod:`resinflow.stoke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Boundary, Lateral
+from resinflow.flow import Boundary, InvalidInputError, Lateral, Microstructure
 
 FLOW = 2
 """Array axis of the flow."""
@@ -91,10 +91,26 @@ def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool)
 WallRule = Literal["gap", "plain", "surface"]
 """``gap`` and ``plain`` for a mask; ``surface``: from a signed distance (:mod:`resinflow.stokes.problem.cutcell`)."""
 
+WallChoice = Literal["auto", "gap", "plain", "surface"]
+"""What a user may ask for; ``auto``: the walls that the medium itself tells of (:func:`wall_rule_of`)."""
+
 MASK_RULE: WallRule = "plain"
-"""The default where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller:
+"""The rule where no more than the mask is used. Over 20 random planar bundles the plain rule's error of K is the smaller:
 the gap coefficient is right for aligned channels, but between round fibres the staircase, which errs the other way, cancels
 part of the plain rule's error (``benchmarks/walls.py`` prints the table)."""
+
+
+def wall_rule_of(micro: Microstructure, choice: WallChoice) -> WallRule:
+    """Return the wall rule; for ``auto`` the fibre surfaces where the medium's signed distance has them, else the mask's rule.
+
+    Raises:
+        InvalidInputError: an unknown rule.
+    """
+    if choice not in get_args(WallChoice):
+        raise InvalidInputError(f"the wall rule is {choice!r}; needed: one of {', '.join(get_args(WallChoice))}.")
+    if choice == "auto":
+        return MASK_RULE if micro.signed_distance is None else "surface"
+    return choice
 
 
 def pad_widths(axis: int, before: int = 1, after: int = 1, *, dimensions: int = 3) -> NDArray[np.int64]:
