@@ -107,7 +107,7 @@ def wall_rule_of(micro: Microstructure, choice: WallChoice) -> WallRule:
         InvalidInputError: an unknown rule.
     """
     if choice not in get_args(WallChoice):
-        raise InvalidInputError(f"the wall rule is {choice!r}; needed: one of {', '.join(get_args(WallChoice))}.")
+        raise InvalidInputError(f"wall_rule is {choice!r}; needed: one of {', '.join(get_args(WallChoice))}.")
     if choice == "auto":
         return MASK_RULE if micro.signed_distance is None else "surface"
     return choice
