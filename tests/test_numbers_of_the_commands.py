@@ -18,6 +18,7 @@ from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.micrograph import draw_micrograph, save_stack
 from resinflow.stokes import Work, permeability_tensor, solve, solve_finer
 from tests.commands import refusal, run
+from tests.test_data_layout import make_published
 
 SIZES = ["--pixel-size", "0.9375e-6", "--depth", "12e-6"]
 
@@ -80,6 +81,21 @@ def test_refine_does_not_stand_beside_the_options_that_it_replaces(stack: Path, 
     assert "--tolerance" in refusal(capsys, "solve", stack, *SIZES, "--refine", "1e-2", "--tolerance", "1e-3")
     assert "--wall-rule" in refusal(capsys, "solve", stack, *SIZES, "--refine", "1e-2", "--wall-rule", "gap")
     assert "--refine" in refusal(capsys, "solve", stack, *SIZES, "--refine", "0.7")
+
+
+def test_a_mask_has_no_surfaces_to_solve_with_and_the_refusal_names_options(
+    tmp_path: Path, greys: Microstructure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "mask.npy", greys.fluid)
+    assert "--refine" in refusal(capsys, "solve", tmp_path / "mask.npy", *SIZES, "--wall-rule", "surface")
+    assert "--max-iterations" in refusal(capsys, "solve", tmp_path / "mask.npy", *SIZES, "--max-iterations", "0")
+
+
+def test_data_info_has_the_options_that_its_refusal_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_published(tmp_path / "published")
+    assert "--pressure-drop in Pa" in refusal(capsys, "data", "info", folder)
+    run("data", "info", folder, "--pressure-drop", "1e5", "--viscosity", "0.1")
+    assert "permeability" in capsys.readouterr().out
 
 
 def test_warnings_of_a_flow_are_in_its_repr() -> None:

@@ -104,18 +104,31 @@ def stats(data: Path, /) -> None:
 
 
 @data_app.command
-def info(data: Path, /) -> None:
+def info(
+    data: Path,
+    /,
+    *,
+    pressure_drop: float | None = None,
+    viscosity: float | None = None,
+    density: float | None = None,
+) -> None:
     """Show what is in a data set: recipe, samples, splits, ranges of fibre fraction and permeability.
 
     Parameters
     ----------
     data
         A data set (folder or URL), a folder in the published layout, or a YAML file that names one with its units.
+    pressure_drop
+        Pa; only for a published folder that does not say it.
+    viscosity
+        Pa s, likewise.
+    density
+        kg/m^3, likewise, if its pressure is kinematic.
     """
     from resinflow.data import SPLITS, FlowStore, open_flows
 
     console = make_console()
-    source = open_flows(data)
+    source = open_flows(data, pressure_drop=pressure_drop, viscosity=viscosity, density=density)
     shape = source.shape
     complete = source.complete
     console.print(f"{data}: {int(complete.sum())} of {len(source)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")

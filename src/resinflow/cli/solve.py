@@ -62,7 +62,9 @@ def solve(
 
 
 def _check(options: SolverOptions) -> None:
-    """Raise InvalidInputError if --refine is out of range or beside options that it replaces."""
+    """Raise InvalidInputError for options out of range, or --refine beside options that it replaces."""
+    if options.max_iterations is not None and options.max_iterations < 1:
+        raise InvalidInputError(f"--max-iterations is {options.max_iterations}; needed: 1 or more.")
     from resinflow.stokes import check_refinement
 
     if options.refine is None:
@@ -84,6 +86,11 @@ def _solved(micro: Microstructure, options: SolverOptions) -> FlowField:
     drive = options.drive
     most = MAX_ITERATIONS if options.max_iterations is None else options.max_iterations
     if options.refine is None:
+        if options.wall_rule == "surface" and micro.signed_distance is None:
+            raise InvalidInputError(
+                "a mask does not tell where its fibre surfaces are; needed: a grey image. Leave out --wall-rule, or estimate "
+                "them from the mask on a finer grid, e.g. --refine 1e-4."
+            )
         tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
         return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule)
     try:
