@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 import torch
 
 from resinflow.cli import app as application
 from resinflow.cli.app import main
 from resinflow.data import FlowStore, export_published, open_flows
-from resinflow.flow import InvalidInputError
+from resinflow.flow import FlowField, InvalidInputError
+from resinflow.media.images import read_stack
 from tests.conftest import TINY_TRAINING
 
 
@@ -318,3 +322,139 @@ def test_a_refused_training_leaves_no_run_directory(fault, copy, tmp_path):
     with pytest.raises(InvalidInputError):
         train("vae3d", copy, tmp_path / "run", LatentRecipe.model_validate(TINY_TRAINING))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="session")
+def flow(tiny_store: FlowStore) -> FlowField:
+    return tiny_store.sample(0).truth
+
+
+def npy_header(shape: str, descr: str = "<f4") -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def with_claim(path: Path, claim: int) -> None:
+    """Let the first member of an archive claim to be ``claim`` bytes long."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02")
+    content[place + 24 : place + 28] = min(claim, 2**32 - 2).to_bytes(4, "little")
+    content[22:26] = content[place + 24 : place + 28]
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy_header("(1000000, 1000000)"),
+        npy_header("(-1, 5)") + bytes(100),
+        npy_header("(10, 10)") + bytes(100),
+        npy_header("'abc'"),
+        npy_header("(" * 300 + ")" * 300),
+        npy_header("(2,)", "|O") + b"cos\nsystem\n",
+        npy_header("(99999999999999999999999,)"),
+        b"",
+        b"\x93NUMPY",
+    ],
+)
+def test_a_npy_header_that_claims_what_is_not_there_is_refused(content, tmp_path):
+    path = tmp_path / "stack.npy"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"stack.npy"):
+        read_stack(path)
+    zipped(tmp_path / "flow.npz", header=content, fluid=content)
+    with pytest.raises(InvalidInputError, match=r"flow.npz"):
+        FlowField.load(tmp_path / "flow.npz")
+
+
+def test_members_of_an_archive_that_claim_gigabytes_are_refused(tmp_path):
+    path = zipped(tmp_path / "flow.npz", header=npy_header("(1500000000,)") + bytes(1000))
+    with_claim(path, 6_000_000_000)
+    with pytest.raises(InvalidInputError, match="which no file of"):
+        FlowField.load(path)
+
+
+@pytest.mark.parametrize("count", [10**6, 10**10, 10**15])
+def test_a_netcdf_file_that_claims_terabytes_is_refused(count, tmp_path):
+    with h5py.File(tmp_path / "flow.nc", "w") as file:
+        file.create_dataset("velocity", (3, count, 1000), "f4", chunks=(1, 1, 1000))
+    with pytest.raises(InvalidInputError, match=r"flow.nc"):
+        FlowField.load(tmp_path / "flow.nc")
+
+
+@pytest.mark.parametrize("count", [10**10, 10**15])
+def test_a_zarr_flow_that_claims_terabytes_is_refused(count, flow, tmp_path):
+    path = flow.save(tmp_path / "flow.zarr")
+    edit(path / "velocity" / "zarr.json", lambda metadata: metadata.update(shape=[3, 3, 16, count]))
+    with pytest.raises(InvalidInputError, match=r"flow.zarr"):
+        FlowField.load(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('WholeExtent="0 16 0 16 0 3"', 'WholeExtent="0 100000 0 100000 0 100000"'),
+        ('Extent="0 16 0 16 0 3"', 'Extent="0 2000000000 0 2000000000 0 2000000000"'),
+        ('Extent="0 16 0 16 0 3"', 'Extent="0 -16 0 16 0 3"'),
+        ('Extent="0 16 0 16 0 3"', 'Extent="0 16 0 16"'),
+        ('Extent="0 16 0 16 0 3"', 'Extent="a b c d e f"'),
+        ('type="ImageData"', 'type="PolyData"'),
+        ('NumberOfComponents="3"', 'NumberOfComponents="3000000000"'),
+        ("<ImageData", "<PolyData"),
+    ],
+)
+def test_an_extent_that_cannot_be_is_refused_before_vtk_reads_the_file(before, after, flow, tmp_path, capfd):
+    path = flow.save(tmp_path / "flow.vti")
+    content = path.read_bytes()
+    assert before.encode() in content
+    path.write_bytes(content.replace(before.encode(), after.encode()))
+    with pytest.raises(InvalidInputError, match=r"flow.vti"):
+        FlowField.load(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        [],
+        3,
+        {"kind": []},
+        {"kind": "solver"},
+        {"iterations": "many"},
+        {"warnings": 3},
+        {"residual_history": [None]},
+        {"certificate": [1]},
+        {"wall_time": {}},
+        {"surprise": 1},
+    ],
+)
+def test_a_damaged_report_is_refused(report, flow, tmp_path):
+    dataset = flow.to_xarray()
+    sound = {"kind": "solver", "status": "converged", "iterations": 1, "residual": 0.0, "residual_history": [1.0]}
+    sound |= {"permeability_error": 0.0, "divergence": 0.0, "wall_time": 1.0}
+    damaged = {**sound, **report} if isinstance(report, dict) and report != {"kind": "solver"} else report
+    assert FlowField.from_xarray(dataset.assign_attrs(report=json.dumps(sound))).report is not None
+    with pytest.raises(InvalidInputError, match="report"):
+        FlowField.from_xarray(dataset.assign_attrs(report=json.dumps(damaged)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nc", ".vti", ".zarr"])
+def test_a_pipe_in_the_place_of_a_flow_does_not_hang(suffix, capsys, tmp_path):
+    os.mkfifo(tmp_path / f"flow{suffix}")
+    assert "neither file nor folder" in refused(capsys, "view", tmp_path / f"flow{suffix}", "-o", tmp_path / "a.png")
+
+
+def test_a_flow_is_never_written_over_a_data_set(copy, flow, capsys, tmp_path):
+    before = sorted(path.relative_to(copy) for path in copy.rglob("*"))
+    assert "something else than a flow field" in refused(capsys, "view", flow.save(tmp_path / "flow.npz"), "-o", copy)
+    assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == before
+    assert len(FlowStore.open(copy)) == 8
+    target = flow.save(tmp_path / "flow.zarr")
+    assert FlowField.load(flow.save(target)).permeability == flow.permeability

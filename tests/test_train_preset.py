@@ -18,6 +18,7 @@ from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import fibre_bundle
 from resinflow.presets.families import FAMILIES, Family, load_model, load_recipe
 from resinflow.presets.training import on_machine, stage_options, train
+from resinflow.train.record import record_run
 from tests.toy_preset import ToyPredictor, ToyRecipe
 
 OPTIONS = {"epochs": 3, "batch_size": 2, "precision": "32-true", "learning_rate": 0.05}
@@ -96,6 +97,8 @@ def test_its_recipe_is_a_file_like_the_others_and_trains_by_it(tiny_store: FlowS
 def test_it_is_refused_what_the_others_are_refused(tiny_store: FlowStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no finished stage factor"):
         train("shift", tiny_store.path, tmp_path, RECIPE)
+    assert not any(tmp_path.iterdir())
+    record_run(tmp_path, RECIPE, tiny_store)
     with pytest.raises(InvalidInputError, match="another recipe"):
         train("factor", tiny_store.path, tmp_path, RECIPE.model_copy(update={"seed": 1}))
     with pytest.raises(InvalidInputError, match="has no stage direct; needed: factor, shift, or a recipe with preset: direct"):

@@ -213,10 +213,10 @@ class FlowField:
             return np.ascontiguousarray(dataset[name].values) if name in dataset else None
 
         faces = [array(f"face_velocity_{axis}") for axis in COMPONENTS]
-        report = json.loads(attrs["report"]) if attrs["report"] else None
-        micro = Microstructure(
-            array("fluid"), tuple(attrs["spacing"]), array("signed_distance"), json.loads(attrs["provenance"])
-        )
+        provenance = json.loads(attrs["provenance"])
+        if not isinstance(provenance, dict):
+            raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
+        micro = Microstructure(array("fluid"), tuple(attrs["spacing"]), array("signed_distance"), provenance)
         return FlowField(
             microstructure=micro,
             velocity=array("velocity"),
@@ -230,7 +230,7 @@ class FlowField:
             velocity_std=array("velocity_std"),
             pressure_std=array("pressure_std"),
             permeability_samples=array("permeability_samples"),
-            report=report_from_dict(report) if report else None,
+            report=report_from_dict(json.loads(attrs["report"])) if attrs["report"] else None,
         )
 
     def save(self, path: str | Path) -> Path:

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.parsers.expat import ParserCreate
 
 import numpy as np
 
-from resinflow.flow.atomic import replacing
+from resinflow.flow.atomic import recover, replacing
 from resinflow.flow.errors import InvalidInputError, MissingDependencyError, ResinflowError
+from resinflow.flow.file_sizes import check_netcdf, check_vti, check_zarr, holds_schema
+from resinflow.flow.sizes import check_npz
 
 if TYPE_CHECKING:
     import xarray
@@ -91,6 +92,7 @@ def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
 def _read_zarr(path: Path) -> xarray.Dataset:
     import xarray
 
+    check_zarr(path)
     with xarray.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as dataset:
         return dataset.load()
 
@@ -100,10 +102,9 @@ def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
 
 
 def _read_netcdf(path: Path) -> xarray.Dataset:
-    import h5py
     import xarray
 
-    h5py.File(path, "r").close()  # h5netcdf's clean-up of a file that HDF5 refuses to open prints a traceback
+    check_netcdf(path)
     with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as dataset:
         return dataset.load()
 
@@ -117,6 +118,7 @@ def _write_npz(dataset: xarray.Dataset, path: Path) -> None:
 def _read_npz(path: Path) -> xarray.Dataset:
     import xarray
 
+    check_npz(path)
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # np.load leaves a bad zip open
         if "header" not in file:
             raise InvalidInputError(_FOREIGN)
@@ -157,8 +159,7 @@ def _read_vti(path: Path) -> xarray.Dataset:
     import xarray
 
     pyvista = _pyvista()
-    with path.open("rb") as stream:
-        ParserCreate().ParseFile(stream)  # a cut file ends here: VTK would print a page about it and return an empty image
+    check_vti(path)
     with pyvista.vtk_verbosity("off"), pyvista.VtkErrorCatcher(raise_errors=True, send_to_logging=False):
         image = pyvista.get_reader(path).read()
     if _VTI_HEADER not in image.field_data:
@@ -194,6 +195,10 @@ def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:
         InvalidInputError: an unknown suffix, or a place that cannot be written.
     """
     form = _format_of(path)
+    if path.is_dir() and not holds_schema(path, SCHEMA):
+        raise InvalidInputError(
+            f"{path} is a folder of something else than a flow field (a data set?), which would be lost; choose another name."
+        )
     signed = dataset.assign_attrs({_CHECKSUM: _checksum(dataset)})
     with replacing(path) as temporary:
         form.write(signed, temporary)
@@ -208,8 +213,11 @@ def reading(path: Path) -> Iterator[xarray.Dataset]:
         InvalidInputError: no such file, an unknown suffix, a damaged file, or a dataset that the block refuses.
     """
     form = _format_of(path)
+    recover(path)
     if not path.exists():
         raise InvalidInputError(f"{path} does not exist; needed: a flow field that resinflow saved.")
+    if not path.is_file() and not path.is_dir():  # reading a pipe or a device may never end
+        raise InvalidInputError(f"{path} is neither file nor folder; needed: a flow field that resinflow saved.")
     try:
         yield form.read(path)
     except InvalidInputError as error:

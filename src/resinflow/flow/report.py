@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.recipe_file import first_fault
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,18 @@ def report_from_dict(values: dict[str, Any]) -> Report:
     Raises:
         InvalidInputError: unknown kind or fields.
     """
-    fields = dict(values)
-    cls = _KINDS.get(fields.pop("kind", ""))
-    if cls is None:
-        raise InvalidInputError(f"the report's kind is {values.get('kind')!r}; needed: one of {sorted(_KINDS)}.")
-    for name in ("residual_history", "warnings", "permeability_interval"):
-        if fields.get(name) is not None:
-            fields[name] = tuple(fields[name])
+    if not isinstance(values, dict) or values.get("kind") not in tuple(_KINDS):
+        kind = values.get("kind") if isinstance(values, dict) else values
+        raise InvalidInputError(f"the report's kind is {kind!r:.80}; needed: one of {sorted(_KINDS)}.")
+    cls = _KINDS[values["kind"]]
+    contents = {name: value for name, value in values.items() if name != "kind"}
+    unknown = sorted(set(contents) - {field.name for field in fields(cls)})
+    if unknown:
+        raise InvalidInputError(f"the report cannot be read: it has an unknown field {unknown[0]!r}.")
     try:
-        if fields.get("certificate") is not None:
-            fields["certificate"] = Certificate(**fields["certificate"])
-        return cls(**fields)
-    except TypeError as error:
-        raise InvalidInputError(f"the report cannot be read: {error}.") from None
+        return TypeAdapter(cls).validate_python(contents)
+    except ValidationError as error:
+        raise InvalidInputError(f"the report cannot be read: {first_fault(error, 'report')}.") from None
 
 
 LEVEL = 0.9
