@@ -127,7 +127,7 @@ def test_a_variant_is_the_recipe_that_had_a_file_of_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("data-ood.yaml", r"samples: Field required.*name one: .*data-ood.yaml:dense, "),
+        ("data-ood.yaml", r"samples: it is not there.*name one: .*data-ood.yaml:dense, "),
         ("data-ood.yaml:deeper", "no variant 'deeper'; needed: one of dense, thin"),
         ("data-small.yaml:dense", "no variant 'dense'; needed: one of none"),
     ],

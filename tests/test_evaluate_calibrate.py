@@ -118,7 +118,10 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
     shutil.copytree(tiny_run / "model", model)
     calibrate = ("model", "calibrate")
     assert "no folder" in refusal(capsys, *calibrate, tmp_path / "nowhere", "--data", repeated)
-    assert "at least 20 entries" in refusal(capsys, *calibrate, model, "--data", tiny_store.path)
+    few = refusal(capsys, *calibrate, model, "--data", tiny_store.path)
+    assert re.search(r"the validation split of .* has \d media; needed: at least 20 to calibrate a model", few)
+    limited = refusal(capsys, *calibrate, model, "--data", repeated, "--limit", "3")
+    assert "has 3 media within --limit 3; needed: at least 20" in limited
     assert "samples is 0" in refusal(capsys, *calibrate, model, "--data", repeated, "--samples", "0")
     novelty = ("model", "novelty", model, "--data", repeated, "--against")
     assert "model calibrate first" in refusal(capsys, *novelty, repeated)

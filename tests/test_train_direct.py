@@ -198,7 +198,7 @@ def test_the_command_line_trains_the_stage_and_refuses_mistakes_in_one_line(
     recipe.write_text(json.dumps(TINY))
     files = ["--data", tiny_store.path, "--run", finished]
     run("train", "direct", "--recipe", recipe, *files)
-    assert "stage direct is finished" in capsys.readouterr().out
+    assert "stage direct was finished before" in capsys.readouterr().out
     assert "no stage vae2d" in refusal(capsys, "train", "vae2d", "--recipe", recipe, *files)
     assert "preset: direct" in refusal(capsys, "train", "direct", *files)
     recipe.write_text(json.dumps({**TINY, "direct": {"epoch": 3}}))

@@ -14,11 +14,12 @@ from resinflow.evaluate.choices import CalibrationOptions
 from resinflow.evaluate.evaluation import refuse_leak, samples_of
 from resinflow.evaluate.familiarity import descriptors_of, phase
 from resinflow.evaluate.methods import Outcome, draw, start_of
-from resinflow.evaluate.spread import SpreadScores, fit_relative_spread, fit_spread, score_spread
+from resinflow.evaluate.spread import FEWEST_CASES, SpreadScores, fit_relative_spread, fit_spread, score_spread
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import FlowField, InvalidInputError
 from resinflow.models import (
     FEATURES,
+    FEWEST_MEDIA,
     Calibration,
     CalibrationDocument,
     Predictor,
@@ -104,9 +105,15 @@ def calibrate_model(
     predictor = load_model(directory, options.device)
     refuse_leak(predictor.log, source)
     indices = samples_of(source, SPLIT, options.limit)
+    training = samples_of(source, "train", options.limit)
+    for split, media, needed in ((SPLIT, indices, FEWEST_CASES), ("train", training, FEWEST_MEDIA)):
+        if len(media) < needed:
+            raise InvalidInputError(
+                f"the {split} split of {source.path} has {len(media)} media{_limited(options.limit)}; needed: at least "
+                f"{needed} to calibrate a model. Use a larger data set."
+            )
     cases, samples = collect_cases(predictor, source, indices, options, phase(watch, f"{SPLIT} split"))
     calibration = fit_calibration(cases, samples)
-    training = samples_of(source, "train", options.limit)
     document = CalibrationDocument(
         weights=weights_fingerprint(directory),
         data=data_fingerprint(source),
@@ -117,6 +124,10 @@ def calibrate_model(
     )
     path = save_calibration(directory, document)
     return CalibrationFit(path, document, cases, descriptors_of(predictor, source, indices))
+
+
+def _limited(limit: int | None) -> str:
+    return "" if limit is None else f" within --limit {limit}"
 
 
 def collect_cases(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from resinflow.flow import LEVEL, REACH, InvalidInputError, RelativeSpread, Spread
 
-_FEWEST = 20
+FEWEST_CASES = 20
 """Smallest number of cases of a fit: two of them are then outside the 90 % interval."""
 _FOLDS = 5
 _GAIN = 0.01
@@ -199,14 +199,15 @@ def _stretch(deviations: NDArray[np.float64], errors: NDArray[np.float64]) -> fl
 
 
 def _checked(
-    deviations: NDArray[np.floating], errors: NDArray[np.floating], fewest: int = _FEWEST
+    deviations: NDArray[np.floating], errors: NDArray[np.floating], fewest: int = FEWEST_CASES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     spread, error = np.asarray(deviations, dtype=np.float64), np.asarray(errors, dtype=np.float64)
-    if spread.shape != error.shape or error.size < fewest:
+    if spread.shape != error.shape:
         raise InvalidInputError(
-            f"there are deviations of shape {spread.shape} and errors of shape {error.shape}; needed: the same shape, with at "
-            f"least {fewest} entries."
+            f"there are deviations of shape {spread.shape} and errors of shape {error.shape}; needed: the same shape."
         )
+    if error.size < fewest:
+        raise InvalidInputError(f"there are {error.size} errors to fit a spread to; needed: at least {fewest}.")
     if not (np.isfinite(spread).all() and np.isfinite(error).all() and (spread >= 0.0).all()):
         raise InvalidInputError(
             "deviations or errors hold NaN, infinite or negative values; needed: finite, deviations from 0 up."

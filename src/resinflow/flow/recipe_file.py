@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from resinflow.flow.errors import InvalidInputError
 
@@ -24,12 +26,13 @@ def read_recipe(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        unknown = error.errors(include_url=False)[0]["type"] == "extra_forbidden"
-        options = f" Known options: {', '.join(model.model_fields)}." if unknown else ""
+        unknown = _first(error)["type"] == _UNKNOWN
+        names = ", ".join(_fields_at(model, _first(error)["loc"][:-1]))
+        options = f" Known options: {names}." if unknown else ""
         file, name = split_variant(path)
         variants = {} if name else read_variants(file)
         choice = f" It has variants; name one: {', '.join(f'{path}:{name}' for name in variants)}." if variants else ""
-        raise InvalidInputError(f"{path}: {first_fault(error, 'recipe')}.{options}{choice}") from None
+        raise InvalidInputError(f"{path}: {first_fault(error, 'recipe', model=model)}.{options}{choice}") from None
 
 
 def read_values(path: str | Path) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def with_options(model: Model, options: Mapping[str, Any], title: str = "the rec
     try:
         return type(model).model_validate(values)
     except ValidationError as error:
-        raise InvalidInputError(f"{first_fault(error, ', '.join(options))}.") from None
+        raise InvalidInputError(f"{first_fault(error, ', '.join(options), model=type(model))}.") from None
 
 
 def option(model: BaseModel, key: str) -> Any:
@@ -174,15 +177,75 @@ def _option_names(model: BaseModel) -> Iterator[str]:
         yield f"{name}.*" if isinstance(getattr(model, name), BaseModel) else name
 
 
-def first_fault(error: ValidationError, whole: str, *, value: bool = True) -> str:
-    """Return the first fault that pydantic reports as one line, ``key: message (found value)``.
+_UNKNOWN = "extra_forbidden"
+_LONGEST_VALUE = 80
+"""Characters of a value in a message."""
+_NEEDED = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "dict_type": "a group of options",
+    "model_type": "a group of options",
+    "model_attributes_type": "a group of options",
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "literal_error": "{expected}",
+}
+"""What is needed, by the type of pydantic's error."""
+
+
+def first_fault(error: ValidationError, whole: str, *, value: bool = True, model: type[BaseModel] | None = None) -> str:
+    """Return the first fault that pydantic reports as one line, ``key: message (found value)``; unknown keys come first.
 
     Args:
         error: pydantic's error.
         whole: a word in the place of the key, for a fault of the whole model.
         value: whether the line holds the value.
+        model: what was to be read; an unknown key is then told with the nearest one that it has.
     """
-    fault = error.errors(include_url=False)[0]
+    fault = _first(error)
     key = ".".join(str(part) for part in fault["loc"]) or whole
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (found {fault['input']!r})" if value else f"{key}: {message}"
+    if fault["type"] == _UNKNOWN:
+        near = get_close_matches(str(fault["loc"][-1]), _fields_at(model, fault["loc"][:-1]), 1)
+        return f"{key}: there is no such option" + (f"; the nearest is {near[0]}" if near else "")
+    if fault["type"] == "missing" and isinstance(fault["loc"][-1], int):
+        *parents, place = fault["loc"]
+        return f"{'.'.join(map(str, parents))}: the list ends too early; needed: an entry number {place + 1}"
+    if fault["type"] == "missing":
+        return f"{key}: it is not there; needed: a value"
+    needed = _NEEDED.get(fault["type"])
+    message = (
+        fault["msg"].removeprefix("Value error, ") if needed is None else f"needed: {needed.format(**fault.get('ctx', {}))}"
+    )
+    if not value or not fault["loc"]:
+        return f"{key}: {message}"
+    text = repr(fault["input"])
+    return f"{key}: {message} (found {text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + '...'})"
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """The first fault; a misspelt key comes before the key that is missing for it."""
+    faults = error.errors(include_url=False)
+    return next((fault for fault in faults if fault["type"] == _UNKNOWN), faults[0])
+
+
+def _fields_at(model: type[BaseModel] | None, place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Names of the options at a place inside a model; none where that is no group of options."""
+    for part in place:
+        field = None if model is None else model.model_fields.get(str(part))
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return () if model is None else tuple(model.model_fields)

@@ -42,7 +42,7 @@ from resinflow.models.features import (
     padded,
     target_mask,
 )
-from resinflow.models.novelty import Novelty, describe_conditions, fit_novelty, with_novelty
+from resinflow.models.novelty import FEWEST_MEDIA, Novelty, describe_conditions, fit_novelty, with_novelty
 from resinflow.models.physics import LOSSES, PhysicsLoss, dimensionless, physics_losses, rms_speed
 from resinflow.models.predictor import (
     BranchedPredictor,
@@ -66,6 +66,7 @@ __all__ = [
     "CHANNELS",
     "CONFIG",
     "FEATURES",
+    "FEWEST_MEDIA",
     "GEOMETRY_CHANNELS",
     "LOSSES",
     "MIRRORS",

@@ -26,6 +26,8 @@ DESCRIPTORS: dict[str, str] = {
 }
 """Numbers that describe a medium, and what they are called in a sentence. None depends on the units, the resin, the drive or
 the number of voxels; sizes are in pixels since that is what the networks see."""
+FEWEST_MEDIA = 2 * len(DESCRIPTORS)
+"""Media that a distance can be fitted to."""
 
 QUANTILE = 0.99
 """Share of media like the training media below the threshold."""
@@ -163,9 +165,9 @@ def fit_novelty(descriptors: NDArray[np.floating], quantile: float = QUANTILE) -
     """
     table = np.asarray(descriptors, dtype=np.float64)
     count = len(DESCRIPTORS)
-    if table.ndim != 2 or table.shape[1] != count or len(table) < 2 * count:
+    if table.ndim != 2 or table.shape[1] != count or len(table) < FEWEST_MEDIA:
         raise InvalidInputError(
-            f"the descriptors have shape {table.shape}; needed: (media, {count}) with at least {2 * count} media."
+            f"the descriptors have shape {table.shape}; needed: (media, {count}) with at least {FEWEST_MEDIA} media."
         )
     if not np.isfinite(table).all():
         raise InvalidInputError("the descriptors hold NaN or infinite values; needed: finite numbers.")
