@@ -221,8 +221,8 @@ def first_fault(error: ValidationError, whole: str, *, value: bool = True, model
     if fault["type"] == _UNKNOWN:
         near = get_close_matches(str(fault["loc"][-1]), _fields_at(model, fault["loc"][:-1]), 1)
         return f"{key}: there is no such option" + (f"; the nearest is {near[0]}" if near else "")
-    if fault["type"] == "missing" and isinstance(fault["loc"][-1], int):
-        *parents, place = fault["loc"]
+    *parents, place = fault["loc"] or ("",)
+    if fault["type"] == "missing" and isinstance(place, int):
         return f"{'.'.join(map(str, parents))}: the list ends too early; needed: an entry number {place + 1}"
     if fault["type"] == "missing":
         return f"{key}: it is not there; needed: a value"
