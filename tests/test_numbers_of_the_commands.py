@@ -16,7 +16,7 @@ from resinflow.flow import Drive, FlowField, Microstructure, ModelReport
 from resinflow.media import example_path, from_image, read_medium
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.micrograph import draw_micrograph, save_stack
-from resinflow.stokes import Work, permeability_tensor, solve, solve_finer
+from resinflow.stokes import Work, certify, permeability_tensor, solve, solve_finer
 from tests.commands import refusal, run
 from tests.test_data_layout import make_published
 
@@ -49,6 +49,14 @@ def test_python_and_the_command_give_the_same_k_for_an_image(
 def test_a_mask_is_solved_by_the_rule_of_masks(greys: Microstructure) -> None:
     mask = Microstructure(greys.fluid, greys.spacing)
     assert solve(mask).permeability == solve(mask, wall_rule="plain").permeability
+
+
+def test_a_solved_flow_is_certified_by_its_own_walls(greys: Microstructure) -> None:
+    flow = solve(greys)
+    certificate = certify(flow)
+    assert certificate.wall_rule == "surface"
+    assert certificate.permeability_bound == pytest.approx(flow.permeability, rel=1e-4)
+    assert certify(solve(greys, wall_rule="plain")).wall_rule == "plain"
 
 
 def test_the_tensor_takes_the_walls_that_solve_takes(greys: Microstructure) -> None:

@@ -15,11 +15,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Certificate, Faces, FlowField, check_flow
+from resinflow.flow import Certificate, Faces, FlowField, check_flow, with_surface
 from resinflow.stokes.algebra.outer import momentum_residual, remove_divergence
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
-from resinflow.stokes.problem.mask import FLOW, MASK_RULE, WallRule
+from resinflow.stokes.problem.mask import FLOW, MASK_RULE, WallChoice, WallRule
 from resinflow.stokes.problem.problem import to_flow, to_state
 from resinflow.stokes.problem.system import PRESSURE, StokesSystem
 from resinflow.stokes.solve import PosedStokes, posed_stokes
@@ -60,15 +60,16 @@ def project(flow: FlowField, *, wall_rule: WallRule = MASK_RULE, tolerance: floa
         return replace(to_flow(posed.problem, state, None), pressure=flow.pressure)
 
 
-def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
+def certify(flow: FlowField, *, wall_rule: WallChoice = "auto") -> Certificate:
     """Return the lower bound on K, the size of the projection and the momentum residual of a velocity field.
 
     The statements concern the discrete problem on the field's own medium and boundary conditions, under ``wall_rule``.
 
     Args:
         flow: a solver's or a model's field; its staggered velocities are used if present, else its velocity at voxel centres.
-        wall_rule: as :func:`resinflow.solve`, but ``plain`` by default; :func:`resinflow.stokes.certified` takes the rule that
-            fits the field.
+        wall_rule: as :func:`resinflow.solve`, but ``auto`` (the default) is the rule that the field itself follows: ``surface``
+            if it passes voxels that the mask closes, with the surfaces of the medium's signed distance or those estimated from
+            its mask; else ``plain``.
 
     Raises:
         InvalidInputError: as :func:`resinflow.solve` for the medium.
@@ -82,10 +83,14 @@ def certify(flow: FlowField, *, wall_rule: WallRule = MASK_RULE) -> Certificate:
         True
     """
     check_flow(flow)
-    with posed_stokes(flow.microstructure, flow.drive, wall_rule) as posed:
+    micro = flow.microstructure
+    if wall_rule == "auto" and (flow.open_voxels != micro.fluid).any():
+        return certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
+    rule = MASK_RULE if wall_rule == "auto" else wall_rule
+    with posed_stokes(micro, flow.drive, rule) as posed:
         if posed is None:
-            return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0, wall_rule)
-        return _certified(posed, flow, wall_rule)
+            return Certificate(0.0, float(bool(flow.velocity.any())), 0.0, 0.0, rule)
+        return _certified(posed, flow, rule)
 
 
 def _certified(posed: PosedStokes, flow: FlowField, wall_rule: WallRule) -> Certificate:

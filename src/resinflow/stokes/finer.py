@@ -29,7 +29,6 @@ from resinflow.flow import (
     check_flow,
     check_medium,
     refined_medium,
-    with_surface,
 )
 from resinflow.media import Fibres
 from resinflow.stokes.certify import certify
@@ -187,12 +186,7 @@ def certified(flow: FlowField) -> FlowField:
     check_flow(flow)
     if flow.report is None:
         raise InvalidInputError("the flow has no report to hold a certificate; needed: a model's or a solver's flow.")
-    micro = flow.microstructure
-    if (flow.open_voxels == micro.fluid).all():
-        certificate = certify(flow)
-    else:
-        certificate = certify(replace(flow, microstructure=with_surface(micro)), wall_rule="surface")
-    return replace(flow, report=replace(flow.report, certificate=certificate))
+    return replace(flow, report=replace(flow.report, certificate=certify(flow)))
 
 
 def check_refinement(tolerance: float) -> None:
