@@ -66,6 +66,14 @@ def test_view_draws_one_slice_by_default_and_all_on_demand(saved, tmp_path):
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in ("one.png", "all.png"))
 
 
+def test_the_slice_that_is_asked_for_is_the_slice_that_the_title_names(saved, tmp_path, capsys):
+    count = FlowField.load(saved).microstructure.shape[0]
+    for index in (0, count - 1):
+        run("view", saved, "-o", tmp_path / "one.svg", "--slice", str(index))
+        assert f"slice {index} (0 to {count - 1})" in (tmp_path / "one.svg").read_text(encoding="utf-8")
+    assert f"needed: 0 to {count - 1}" in refusal(capsys, "view", saved, "-o", tmp_path / "no.svg", "--slice", str(count))
+
+
 def test_view_draws_in_three_dimensions(saved, tmp_path, graphics):  # noqa: F811
     pytest.importorskip("trame_vtk")
     run("view", saved, "-o", tmp_path / "lines.png", "--kind", "streamlines")
