@@ -82,7 +82,7 @@ def test_the_demo_view_plot_and_novelty_check_their_outputs_first(
         assert suffix in listed
     assert "is no folder" in refusal(capsys, "plot", tmp_path, "-o", tmp_path / "file" / "curves")
     assert "'.gif'" in refusal(capsys, "model", "novelty", "no", "--data", "no", "--against", "no", "-o", "roc.gif")
-    assert "'.txt'" in refusal(capsys, "data", "card", "no.zarr", "card.txt")
+    assert "'.gif'" in refusal(capsys, "data", "card", "no.zarr", "card.md", "--figure", "card.gif")
 
 
 def test_slices_are_refused_for_a_stack_which_has_its_own(

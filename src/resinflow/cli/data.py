@@ -168,7 +168,7 @@ def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
         The histograms (.png, .pdf, .svg); by default beside the page, under its name.
     """
     figure = figure or output.with_suffix(".png")
-    check_outputs((output, (".md",)), (figure, FIGURE_SUFFIXES))
+    check_outputs((figure, FIGURE_SUFFIXES))
 
     from resinflow.cli.card import write_card
 
