@@ -306,6 +306,18 @@ def test_another_recipe_or_data_set_in_the_same_directory_is_refused(tmp_path: P
         run_search(plan_of(GRID), bowl, tmp_path, data="b")
 
 
+def test_trials_of_a_search_can_be_raised_and_what_was_tried_stays(tmp_path: Path, no_figure: None) -> None:
+    few = run_search(plan_of(TPE, trials=3), bowl, tmp_path)
+    more = run_search(plan_of(TPE, trials=5), bowl, tmp_path)
+    assert [row.value for row in more[:3]] == [row.value for row in few]
+    assert len(more) == 5
+    assert len((tmp_path / "calls.txt").read_text().splitlines()) == 5
+    with pytest.raises(InvalidInputError, match="trials was 5 and is 4.*Only trials can be raised"):
+        run_search(plan_of(TPE, trials=4), bowl, tmp_path)
+    with pytest.raises(InvalidInputError, match="seed was .* and is 1"):
+        run_search(plan_of(TPE, trials=5, seed=1), bowl, tmp_path)
+
+
 def test_another_search_of_the_same_name_in_a_shared_storage_is_refused(tmp_path: Path, no_figure: None) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     run_search(plan_of(GRID), bowl, tmp_path / "a", storage=storage, trials=1)

@@ -17,7 +17,7 @@ import json
 import random
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -39,6 +39,8 @@ counts, the value of every fold."""
 DEATHS = 3
 """A point whose process died so often (out of memory, say) is given up."""
 _CLAIM = "claim"
+TRIALS = "trials"
+"""Key of a search recipe whose value may be raised when the search goes on."""
 _OPENINGS = 5
 _LOCK_TIMEOUT = 60  # seconds
 
@@ -184,13 +186,25 @@ def open_study(url: str, plan: SearchPlan, claim: Mapping[str, Any], heartbeat: 
         pruner=median if recipe.pruner == "median" else optuna.pruners.NopPruner(),
         load_if_exists=True,
     )
-    digest = hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
-    if study.user_attrs.get(_CLAIM, digest) != digest:
+    digest = _digest(claim)
+    earlier = study.user_attrs.get(_CLAIM, digest)
+    if earlier != digest and earlier not in (_digest(fewer) for fewer in _with_fewer_trials(claim)):
         raise InvalidInputError(
             f"the storage holds a search {recipe.name} with another recipe or data set; needed: the same; choose another name."
         )
     study.set_user_attr(_CLAIM, digest)
     return SharedStudy(plan, study, storage, heartbeat)
+
+
+def _digest(claim: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
+
+
+def _with_fewer_trials(claim: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same search with every smaller number of trials: the storage holds the digest of the last one alone."""
+    search = claim["search"]
+    for trials in range(1, search.get(TRIALS) or 1):
+        yield {**claim, "search": {**search, TRIALS: trials}}
 
 
 def trials_by_point(trials: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:

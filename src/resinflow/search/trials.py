@@ -29,7 +29,7 @@ from resinflow.presets.training import Device, resolve_device
 from resinflow.search.objective import Objective, StageObjective, TrialSetup, check_start
 from resinflow.search.plan import SearchPlan
 from resinflow.search.results import TrialRow, rows_of, write_results
-from resinflow.search.study import ERROR, HEARTBEAT, INTERRUPTED, POINT, VALUES, Heartbeat, SharedStudy, open_study
+from resinflow.search.study import ERROR, HEARTBEAT, INTERRUPTED, POINT, TRIALS, VALUES, Heartbeat, SharedStudy, open_study
 
 RowWatch = Callable[[list[TrialRow]], None]
 """Sees all rows after every trial."""
@@ -108,17 +108,31 @@ class Search:
         }
         path = self.folder / "search.json"
         if self.write is not None and path.is_file():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            for key, name in {"search": "search recipe", "training": "training recipe", "data": "data set"}.items():
-                if earlier.get(key) != json.loads(json.dumps(claim[key])):
-                    raise InvalidInputError(
-                        f"{self.folder} holds a search with another {name}; needed: the same, or another directory."
-                    )
-        elif self.write is not None:
+            self._compare(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(claim)))
+        url = self.storage or f"sqlite:///{(self.folder / 'search.db').resolve()}"
+        shared = open_study(url, self.plan, claim, self.heartbeat)
+        if self.write is not None:
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
-        url = self.storage or f"sqlite:///{(self.folder / 'search.db').resolve()}"
-        return open_study(url, self.plan, claim, self.heartbeat)
+        return shared
+
+    def _compare(self, earlier: dict[str, Any], claim: dict[str, Any]) -> None:
+        """Refuse another search than the one of the folder; the number of trials may be raised."""
+        for part, name in {"search": "search recipe", "training": "training recipe", "data": "data set"}.items():
+            then, now = earlier.get(part), claim[part]
+            if then == now:
+                continue
+            detail = ""
+            if isinstance(then, dict) and isinstance(now, dict):
+                keys = [key for key in (*then, *now) if then.get(key) != now.get(key)]
+                if keys == [TRIALS, TRIALS] and now[TRIALS] > then[TRIALS]:
+                    continue
+                values = (json.dumps(each.get(keys[0], "the default")) for each in (then, now))
+                detail = f" ({keys[0]} was {' and is '.join(values)})"
+            raise InvalidInputError(
+                f"{self.folder} holds a search with another {name}{detail}; needed: the same, or another directory. Only "
+                "trials can be raised."
+            )
 
     def publish(self, shared: SharedStudy, watch: RowWatch | None) -> list[TrialRow]:
         """Write what the storage holds, show the rows and return them."""
