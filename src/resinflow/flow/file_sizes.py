@@ -72,7 +72,7 @@ def check_vti(path: Path) -> None:
         with path.open("rb") as stream:
             parser.ParseFile(stream)  # a cut file ends here: VTK would print a page about it and return an empty image
     except ExpatError as error:
-        raise InvalidInputError(f"it is no XML ({error}).") from None
+        raise InvalidInputError("it is no XML: damaged, or of another kind; needed: a .vti that resinflow saved.") from error
 
 
 def _cells(extent: str) -> int:

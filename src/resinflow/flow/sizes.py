@@ -78,7 +78,9 @@ def check_npz(path: Path) -> None:
                 with archive.open(member) as file:
                     _check_header(f"{path.name}/{member.filename}", file, member.file_size)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise InvalidInputError(f"{path.name} is no archive of arrays ({error}).") from None
+        raise InvalidInputError(
+            f"{path.name} is no archive of arrays: damaged, or of another kind; needed: an .npz that resinflow saved."
+        ) from error
 
 
 def _check_header(name: str, file: IO[bytes], size: int) -> None:
