@@ -33,6 +33,7 @@ class RecordServer(ThreadingHTTPServer):
         self.sent: dict[str, bytes] = {}
         self.cuts: list[int] = []
         self.redirect = False
+        self.body = b""
         self.ranges = True
         self.requests: list[tuple[str, str | None]] = []
 
@@ -65,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         server.requests.append((self.path, asked))
         if self.path == "/api/records/42":
-            return self.answer(200, json.dumps(server.record()).encode())
+            return self.answer(200, server.body or json.dumps(server.record()).encode())
         place = self.path.removeprefix("/api/records/42/files/").removeprefix("/elsewhere/").removesuffix("/content")
         if not place.isdigit():
             return self.answer(404, b"{}")
@@ -255,6 +256,42 @@ def test_an_answer_that_is_no_record_is_refused(server: RecordServer, tmp_path: 
     monkeypatch.setattr(server, "record", lambda: {"message": "down for maintenance"})
     with pytest.raises(DownloadError, match="list of files"):
         fetch(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"files": ' + b"[" * 100_000, b" " * 9_000_000, b'{"files": [[]]}', b'{"files": {"a": 1}}', b"\xff"],
+)
+def test_an_answer_that_is_too_long_or_nested_is_refused_and_leaves_no_folder(
+    server: RecordServer, tmp_path: Path, body: bytes
+) -> None:
+    server.body = body
+    with pytest.raises(DownloadError, match="list of files"):
+        fetch(server, tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+@pytest.mark.parametrize("name", [".bashrc", "n" * 240, "\u00e9" * 120])
+def test_hidden_and_long_names_are_refused(server: RecordServer, tmp_path: Path, name: str) -> None:
+    server.files = {name: b"evil"}
+    with pytest.raises(InvalidInputError, match="do not begin with a dot"):
+        fetch(server, tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_refused_file_leaves_no_empty_folder(server: RecordServer, tmp_path: Path) -> None:
+    server.files = {"model.pt": CONTENT}
+    server.checksums = {"model.pt": "md5:" + "0" * 32}
+    with pytest.raises(InvalidInputError, match="arrived damaged"):
+        fetch(server, tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_member_without_a_name_is_refused(server: RecordServer, tmp_path: Path) -> None:
+    server.files = {"set.zip": zipped({"": b"evil"})}
+    with pytest.raises(InvalidInputError, match="outside its folder|cannot be unpacked"):
+        fetch(server, tmp_path)
+    assert names(tmp_path) == ["set.zip"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "a\\..\\..\\evil", "C:/evil", "./evil"])

@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from resinflow.cli import app as application
 from resinflow.cli.app import main
+from resinflow.cli.console import make_console
 from resinflow.data import FlowStore, export_published, open_flows
 from resinflow.flow import FlowField, InvalidInputError
 from resinflow.media.images import read_stack
+from resinflow.presets import load_model
 from tests.conftest import TINY_TRAINING
 
 
@@ -458,3 +463,116 @@ def test_a_flow_is_never_written_over_a_data_set(copy, flow, capsys, tmp_path):
     assert len(FlowStore.open(copy)) == 8
     target = flow.save(tmp_path / "flow.zarr")
     assert FlowField.load(flow.save(target)).permeability == flow.permeability
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
+def test_a_pipe_in_the_place_of_an_image_does_not_hang(name, capsys, tmp_path):
+    os.mkfifo(tmp_path / name)
+    assert "neither file nor folder" in refused(capsys, "solve", tmp_path / name, "--pixel-size", "1e-6", "--depth", "1e-5")
+
+
+@pytest.fixture
+def grey() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)
+
+
+def test_a_png_that_lacks_its_end_is_refused(grey, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(grey).save(path)
+    content = path.read_bytes()
+    for lost in (1, 4, 8, 12, 16, len(content) // 100):
+        path.write_bytes(content[:-lost])
+        with pytest.raises(InvalidInputError, match=r"a.png"):
+            read_stack(path)
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(grey, tmp_path):
+    np.savez(tmp_path / "a.npz", grey)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(InvalidInputError, match=r"a.npy"):
+        read_stack(tmp_path / "a.npy")
+
+
+def test_a_link_to_an_image_is_the_image(grey, tmp_path):
+    for suffix in (".png", ".tif"):
+        Image.fromarray(grey).save(tmp_path / f"original{suffix}")
+        (tmp_path / f"link{suffix}").symlink_to(tmp_path / f"original{suffix}")
+        assert np.array_equal(read_stack(tmp_path / f"link{suffix}")[0], grey)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "1.png").symlink_to(tmp_path / "original.png")
+    assert np.array_equal(read_stack(folder)[0], grey)
+
+
+def test_digits_of_other_scripts_in_the_names_of_a_folder_are_letters(grey, tmp_path):
+    for number, name in enumerate(("10", "9", "\u00b2", "\u0663", "a1b", "\udcff")):
+        Image.fromarray(grey + number).save(tmp_path / f"{name}.png")
+    assert read_stack(tmp_path).shape == (6, 40, 40)
+
+
+@pytest.mark.parametrize("name", ["[/b].tif", "n" * 300 + ".tif", "\udcff.tif", "[red]a[/red].npy", ":smile:.png", "a\nb.tif"])
+def test_names_of_any_kind_are_said_in_one_line(name, capsys, tmp_path):
+    refused(capsys, "solve", f"{tmp_path}/{name}", "--pixel-size", "1e-6", "--depth", "1e-5")
+
+
+def test_markup_in_a_name_is_no_markup(capsys):
+    make_console().print("[/b] [red]a[/red] :smile:")
+    assert capsys.readouterr().out.strip() == "[/b] [red]a[/red] :smile:"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", "{}", "[" * 100_000, '{"schema": []}', '{"schema": "resinflow-model-1", "name": 1, "config": []}'],
+)
+@pytest.mark.parametrize("file", ["config.json", "log.json", "calibration.json"])
+def test_documents_of_a_model_that_cannot_be_are_refused(file, text, model, tmp_path):
+    if (file == "log.json" and text == "{}") or (file == "log.json" and text.startswith('{"')):
+        pytest.skip("a log may hold anything")
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / file).write_text(text)
+    with pytest.raises(InvalidInputError):
+        load_model(folder)
+
+
+@pytest.fixture(scope="session")
+def model(tiny_run: Path) -> Path:
+    return tiny_run / "model"
+
+
+@pytest.mark.parametrize("key", ["width", "latent_channels", "sampler_steps", "samples"])
+@pytest.mark.parametrize("value", [10**9, 0, -1, "8", None, [8], 8.5])
+def test_sizes_of_a_model_that_cannot_be_are_refused(key, value, model, tmp_path):
+    if value == "8":
+        pytest.skip("a number as text is a number to pydantic")
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    edit(folder / "config.json", lambda document: document["config"].update({key: value}))
+    with pytest.raises(InvalidInputError, match=key):
+        load_model(folder)
+
+
+WEIGHTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "0-dim": lambda tensor: torch.tensor(1.0) if tensor.ndim else torch.zeros(2),
+    "empty": lambda tensor: torch.zeros(0),
+    "complex": lambda tensor: tensor.to(torch.complex64),
+    "one dimension more": lambda tensor: tensor[None].contiguous(),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_do_not_fit_are_refused(name, model, tmp_path):
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    state = load_file(folder / "model.safetensors")
+    first = next(iter(state))
+    save_file(state | {first: WEIGHTS[name](state[first])}, folder / "model.safetensors")
+    with pytest.raises(InvalidInputError, match=r"model.safetensors"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}', b"[" * 1000, b""]
+)
+def test_a_header_of_weights_that_claims_what_is_not_there_is_refused(header, model, tmp_path):
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(InvalidInputError, match=r"model.safetensors"):
+        load_model(folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ _ATTEMPTS = 5
 _PAUSE = 1.0
 """Seconds between attempts."""
 _PIECE = 1 << 16
+_LONGEST_ANSWER = 8_000_000
+"""Bytes of the list of files of a record."""
+_LONGEST_NAME = 200
+"""Bytes of the name of a file: the name it grows under is longer, and file systems allow 255."""
 _PARTIAL = 206
 _OUT_OF_RANGE = 416
 _DIGESTS = ("md5", "sha1", "sha256", "sha512")
@@ -165,21 +171,25 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
 
     url = f"{base_url}/api/records/{record.number}"
     try:
-        answer = requests.get(url, timeout=_TIMEOUT)
-        answer.raise_for_status()
-        entries: list[dict[str, Any]] = answer.json()["files"]
+        with requests.get(url, timeout=_TIMEOUT, stream=True) as answer:
+            answer.raise_for_status()
+            entries: list[dict[str, Any]] = json.loads(_bounded(answer))["files"]
         files = [
             RemoteFile(str(entry["key"]), int(entry["size"]), str(entry["checksum"]), str(entry["links"]["self"]))
             for entry in entries
         ]
     except requests.RequestException as error:
         raise DownloadError(f"{url}: {_reason(error)}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise DownloadError(f"{url} does not answer with a list of files") from None
     files = sorted((file for file in files if record.wants(file.name)), key=lambda file: file.name)
     for file in files:
         if not is_safe_name(file.name) or "/" in file.name:
             raise InvalidInputError(f"{url} names a file {file.name!r}, which lies outside the folder; needed: plain names.")
+        if file.name.startswith(".") or len(os.fsencode(file.name)) > _LONGEST_NAME:
+            raise InvalidInputError(
+                f"{url} names a file {file.name!r:.60}; needed: at most {_LONGEST_NAME} bytes that do not begin with a dot."
+            )
         kind, _, digest = file.checksum.partition(":")
         if kind not in _DIGESTS or not digest:
             raise InvalidInputError(f"{url} gives no checksum for {file.name}; needed: one, to know what arrived.")
@@ -188,20 +198,39 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
     return files
 
 
+def _bounded(answer: Any) -> bytes:
+    """The body of an answer, unpacked, which is never longer than a list of files."""
+    body = b""
+    for piece in answer.iter_content(_PIECE):
+        body += piece
+        if len(body) > _LONGEST_ANSWER:
+            raise DownloadError(
+                f"{answer.url} answers with more than {_LONGEST_ANSWER / 1e6:.0f} MB, which is no list of files"
+            )
+    return body
+
+
 def _fetch(file: RemoteFile, folder: Path, watch: Callable[[int], None]) -> Path:
     """Bring one file to the folder, whole and with the record's checksum."""
     place, part = folder / file.name, _part(file, folder)
     if place.is_file() and _has_checksum(place, file.checksum):
         return place
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    _resume(file.url, part, file.size, watch)
-    if not _has_checksum(part, file.checksum):
-        part.unlink()
-        raise InvalidInputError(
-            f"{file.name} arrived damaged: its checksum is not the record's {file.checksum}; nothing was kept. "
-            "Run the command again."
-        )
-    os.replace(part, place)
+    try:
+        _resume(file.url, part, file.size, watch)
+        if not _has_checksum(part, file.checksum):
+            part.unlink()
+            raise InvalidInputError(
+                f"{file.name} arrived damaged: its checksum is not the record's {file.checksum}; nothing was kept. "
+                "Run the command again."
+            )
+        os.replace(part, place)
+    finally:
+        if part.exists() and part.stat().st_size == 0:
+            part.unlink()
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
     return place
 
 
@@ -323,7 +352,7 @@ def unpack_zip(archive: Path, target: Path) -> Path:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [member for member in opened.infolist() if not member.is_dir()]
+            members = [member for member in opened.infolist() if not member.filename.endswith("/")]
             _check_members(archive, members)
             check_free_space(target, sum(member.file_size for member in members), f"unpack {archive.name}")
             with replacing(target) as folder:
@@ -333,7 +362,7 @@ def unpack_zip(archive: Path, target: Path) -> Path:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with opened.open(member) as source, place.open("wb") as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise InvalidInputError(f"{archive} cannot be unpacked ({error}); remove it and download it again.") from None
     return target
 

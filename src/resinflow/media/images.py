@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, ResinflowError, check_image_sizes
+from resinflow.flow import InvalidInputError, Microstructure, ResinflowError, check_image_sizes, check_npy, check_size
 from resinflow.media.distance import outline_distance
 from resinflow.media.segment import SegmentationSettings, segment
 
 _TIFF = (".tif", ".tiff")
 _IMAGES = (*_TIFF, ".png")
 _SUFFIXES = (*_IMAGES, ".npy")
+_PNG_END = b"IEND\xaeB`\x82"
 EXTRUDED_SLICES = 11
 """Slices of a single image that is extruded along z, where its user does not say otherwise."""
 
@@ -120,11 +121,11 @@ def read_stack(path: str | Path) -> NDArray:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InvalidInputError(f"the suffix of {path.name} is {path.suffix!r}; needed: one of {', '.join(_SUFFIXES)}.")
+    if not path.is_file():  # reading a pipe or a device may never end
+        raise InvalidInputError(f"{path.name} is neither file nor folder; needed: an image or stack.")
     try:
-        if suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        else:
-            array = _read_tiff(path) if suffix in _TIFF else _read_pillow(path)
+        read = _read_npy if suffix == ".npy" else _read_tiff if suffix in _TIFF else _read_pillow
+        array = read(path)
     except ResinflowError:
         raise
     except Exception as error:  # every reader has its own errors for a truncated or foreign file
@@ -162,6 +163,14 @@ def _two_greys(stack: NDArray) -> NDArray | None:
     return np.unique([low, high]) if ((stack == low) | (stack == high)).all() else None
 
 
+def _read_npy(path: Path) -> NDArray:
+    try:
+        check_npy(path)
+    except InvalidInputError as error:
+        raise ValueError(str(error)) from None  # the caller says what to do
+    return np.load(path, allow_pickle=False)
+
+
 def _read_tiff(path: Path) -> NDArray:
     import tifffile
 
@@ -171,6 +180,7 @@ def _read_tiff(path: Path) -> NDArray:
                 f"{path.name} holds {len(file.series)} images of different sizes or types; needed: slices of one size."
             )
         series = file.series[0]
+        check_size(path.name, series.nbytes, path.stat().st_size)
         axes = series.axes
         try:
             array = series.asarray()
@@ -191,6 +201,8 @@ def _read_pillow(path: Path) -> NDArray:
     """All frames of an image that Pillow reads; palettes are resolved to colours, and one-bit images to 0 and 255."""
     from PIL import Image, ImageSequence
 
+    if path.suffix.lower() == ".png" and _PNG_END not in path.read_bytes():
+        raise EOFError("the end of a PNG file is missing")
     with Image.open(path) as image:
         frames = []
         for frame in ImageSequence.Iterator(image):
@@ -206,10 +218,15 @@ def _read_pillow(path: Path) -> NDArray:
 
 
 def _read_folder(folder: Path) -> NDArray:
-    files = [file for file in folder.iterdir() if file.suffix.lower() in _IMAGES and not file.name.startswith(".")]
+    try:
+        files = [file for file in folder.iterdir() if file.suffix.lower() in _IMAGES and not file.name.startswith(".")]
+    except OSError as error:
+        raise InvalidInputError(f"the folder {folder} cannot be read: {error.strerror}; choose another one.") from None
     if not files:
         raise InvalidInputError(f"the folder {folder} holds no {', '.join(_IMAGES)} files; needed: one image a slice.")
-    files.sort(key=lambda file: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)])
+    files.sort(
+        key=lambda file: [int(part) if part.isascii() and part.isdigit() else part for part in re.split(r"([0-9]+)", file.name)]
+    )
     pages = [read_stack(file) for file in files]
     for file, page in zip(files, pages, strict=True):
         if page.shape != (1, *pages[0].shape[1:]):

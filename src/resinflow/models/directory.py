@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.flow import InvalidInputError, first_fault, replacing
 
 WEIGHTS, CONFIG, LOG = "model.safetensors", "config.json", "log.json"
 CALIBRATION = "calibration.json"
@@ -34,9 +34,21 @@ def write_model(directory: str | Path, module: nn.Module, document: dict[str, An
 
 
 def read_log(directory: Path) -> dict[str, Any]:
-    """Return the log of a model directory, empty where it has none."""
+    """Return the log of a model directory, empty where it has none.
+
+    Raises:
+        InvalidInputError: a damaged file.
+    """
     path = directory / LOG
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        log = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again.") from None
+    if not isinstance(log, dict):
+        raise InvalidInputError(f"{path} holds {type(log).__name__}; needed: a mapping; copy it again.")
+    return log
 
 
 Architecture = TypeVar("Architecture", bound=BaseModel)
@@ -46,7 +58,7 @@ def schema_of(directory: Path) -> str | None:
     """Return the schema of the model in ``directory``; None where there is none or its document is damaged."""
     try:
         document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document.get("schema") if isinstance(document, dict) else None
 
@@ -63,9 +75,12 @@ def read_document(directory: Path, schema: str, kind: type[Architecture]) -> tup
         document = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
         if document.get("schema") != schema:
             raise InvalidInputError(f"{directory} has schema {document.get('schema')!r}; needed: {schema!r}.")
-        return str(document["name"]), kind.model_validate(document["config"]), read_log(directory)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, ValidationError) as error:
+        name, options = str(document["name"]), kind.model_validate(document["config"])
+    except ValidationError as error:
+        raise InvalidInputError(f"{directory}/{CONFIG} cannot be used ({first_fault(error, 'config', value=False)}).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, RecursionError) as error:
         raise InvalidInputError(f"{directory}/{CONFIG} cannot be read ({str(error).splitlines()[0]}).") from None
+    return name, options, read_log(directory)
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -94,6 +109,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise InvalidInputError(f"{path} does not exist; needed: the weights (safetensors) of a trained model.")
     try:
+        _check_header(module, path)
         module.load_state_dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise InvalidInputError(
@@ -102,3 +118,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
         raise InvalidInputError(f"{path} does not fit the model's configuration: {detail}") from None
+
+
+def _check_header(module: nn.Module, path: Path) -> None:
+    """Refuse tensors of other kinds or shapes than the module's before any is read.
+
+    Raises:
+        InvalidInputError: such a tensor.
+    """
+    needed = module.state_dict()
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (no mapping)
+            entry = file.get_slice(name)
+            shape, kind = tuple(entry.get_shape()), entry.get_dtype()
+            if name in needed and (shape != tuple(needed[name].shape) or kind.startswith("C") > needed[name].is_complex()):
+                raise InvalidInputError(
+                    f"{path} does not fit the model's configuration: {name} is {kind} of shape {shape}; needed: reals of "
+                    f"shape {tuple(needed[name].shape)}."
+                )

@@ -6,8 +6,9 @@ from resinflow.train.stage_options import (
     FlowRecipe,
     FlowStageOptions,
     Positive,
+    Size,
     StageOptions,
     Weight,
 )
 
-__all__ = ["MACHINE_OPTIONS", "BaseRecipe", "FlowRecipe", "FlowStageOptions", "Positive", "StageOptions", "Weight"]
+__all__ = ["MACHINE_OPTIONS", "BaseRecipe", "FlowRecipe", "FlowStageOptions", "Positive", "Size", "StageOptions", "Weight"]

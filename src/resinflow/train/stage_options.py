@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from resinflow.models import Inputs, PhysicsLoss
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+Size = Annotated[int, Field(ge=1, le=4096)]
+"""Of networks and of sampling: beyond, no machine holds them."""
 Weight = Annotated[float, Field(ge=0)]
 
 MACHINE_OPTIONS = frozenset({"gradient_checkpointing", "compile", "devices", "workers"})

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from resinflow.models import Inputs
-from resinflow.train import FlowRecipe, FlowStageOptions, Positive
+from resinflow.train import FlowRecipe, FlowStageOptions, Size
 
 SCHEMA = "resinflow-voxel-1"
 NAME = "direct"
@@ -26,9 +26,9 @@ class UNetSizes(BaseModel, frozen=True, extra="forbid"):
     """
 
     kind: Literal["unet"] = "unet"
-    block: Positive = 2
-    widths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 64, 96)
-    blocks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 2)
+    block: Size = 2
+    widths: Annotated[tuple[Size, ...], Field(min_length=1)] = (32, 64, 96)
+    blocks: Annotated[tuple[Size, ...], Field(min_length=1)] = (1, 2, 2)
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
@@ -50,9 +50,9 @@ class FourierSizes(BaseModel, frozen=True, extra="forbid"):
     """
 
     kind: Literal["fno"] = "fno"
-    modes: tuple[Positive, Positive, Positive] = (7, 17, 17)
-    width: Positive = 16
-    layers: Positive = 4
+    modes: tuple[Size, Size, Size] = (7, 17, 17)
+    width: Size = 16
+    layers: Size = 4
 
 
 class DirectArchitecture(Inputs, frozen=True, extra="forbid"):

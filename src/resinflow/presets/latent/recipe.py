@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from resinflow.models import Inputs
-from resinflow.train import FlowRecipe, FlowStageOptions, Positive, Weight
+from resinflow.train import FlowRecipe, FlowStageOptions, Size, Weight
 
 StageName = Literal["vae3d", "vae2d", "diffusion"]
 STAGES: tuple[StageName, ...] = ("vae3d", "vae2d", "diffusion")
@@ -36,17 +36,17 @@ class LatentArchitecture(Inputs, frozen=True, extra="forbid"):
             takes it on CPUs that have it (AVX-512 BF16), and float32 elsewhere.
     """
 
-    latent_channels: Positive = 8
-    width: Positive = 64
-    blocks: tuple[Positive, Positive, Positive, Positive] = (3, 5, 5, 2)
-    denoiser_blocks: Positive = 4
-    decoder_levels: tuple[tuple[Positive, Positive], ...] = ()
+    latent_channels: Size = 8
+    width: Size = 64
+    blocks: tuple[Size, Size, Size, Size] = (3, 5, 5, 2)
+    denoiser_blocks: Size = 4
+    decoder_levels: tuple[tuple[Size, Size], ...] = ()
     decoder_sees: Literal["all", "geometry", "nothing"] = "all"
     denoiser_couples_slices: bool = True
     process: Literal["bridge", "ddpm"] = "bridge"
     bridge_noise: Annotated[float, Field(gt=0)] = 0.5
-    sampler_steps: Positive = 2
-    samples: Positive = 4
+    sampler_steps: Size = 2
+    samples: Size = 4
     mirror_images: bool = True
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
 

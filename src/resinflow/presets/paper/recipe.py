@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from resinflow.models import Mirror
 from resinflow.presets.paper.losses import LossName
 from resinflow.presets.paper.networks.vae import GROUPS, STRIDE
-from resinflow.train import BaseRecipe, Positive, StageOptions, Weight
+from resinflow.train import BaseRecipe, Positive, Size, StageOptions, Weight
 
 SCHEMA = "resinflow-paper-1"
 NAME = "paper"
@@ -28,9 +28,9 @@ class VaeSizes(BaseModel, frozen=True, extra="forbid"):
         latent_channels: channels of the latent (in-plane strides of 4).
     """
 
-    channels: Positive = 3
-    widths: tuple[Positive, Positive, Positive] = (128, 256, 512)
-    latent_channels: Positive = 8
+    channels: Size = 3
+    widths: tuple[Size, Size, Size] = (128, 256, 512)
+    latent_channels: Size = 8
 
 
 class DenoiserSizes(BaseModel, frozen=True, extra="forbid"):
@@ -49,16 +49,16 @@ class DenoiserSizes(BaseModel, frozen=True, extra="forbid"):
         time_width: channels of the time embedding.
     """
 
-    in_channels: Positive = 17
-    out_channels: Positive = 8
-    features: tuple[Positive, ...] = (64, 128, 256, 512, 1024)
-    kernel_size: Positive = 3
+    in_channels: Size = 17
+    out_channels: Size = 8
+    features: tuple[Size, ...] = (64, 128, 256, 512, 1024)
+    kernel_size: Size = 3
     padding_mode: PaddingMode = "zeros"
-    attention_from: Positive | None = 3
-    heads: Positive = 2
+    attention_from: Size | None = 3
+    heads: Size = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    time_embedding_dim: Positive = 64
-    time_width: Positive = 256
+    time_embedding_dim: Size = 64
+    time_width: Size = 256
 
 
 class SamplingDefaults(BaseModel, frozen=True, extra="forbid"):
