@@ -200,7 +200,9 @@ def test_the_command_line_trains_the_stage_and_refuses_mistakes_in_one_line(
     run("train", "direct", "--recipe", recipe, *files)
     assert "stage direct was finished before" in capsys.readouterr().out
     assert "no stage vae2d" in refusal(capsys, "train", "vae2d", "--recipe", recipe, *files)
-    assert "preset: direct" in refusal(capsys, "train", "direct", *files)
+    run("train", "direct", *files)  # the recipe is that of the run
+    elsewhere = ["--data", tiny_store.path, "--run", tmp_path / "elsewhere"]
+    assert "preset: direct" in refusal(capsys, "train", "direct", *elsewhere)
     recipe.write_text(json.dumps({**TINY, "direct": {"epoch": 3}}))
     assert "direct.epoch" in refusal(capsys, "train", "direct", "--recipe", recipe, *files)
 
