@@ -162,11 +162,11 @@ PARTS = {"train": [0, 1, 2, 3], "validation": [4, 5], "test": [6, 7]}
     ("splits", "words"),
     [
         ({}, "indices"),
-        ({"indices": PARTS | {"test": [6, -1]}}, "greater than or equal to 0"),
+        ({"indices": PARTS | {"test": [6, -1]}}, "at least 0"),
         ({"indices": PARTS | {"test": [6, 8]}}, "names sample 8; needed: 0 to 7"),
-        ({"indices": PARTS | {"test": [6, 7.5]}}, "valid integer"),
-        ({"indices": PARTS | {"test": ["6"]}}, "valid integer"),
-        ({"indices": PARTS | {"test": 6}}, "valid list"),
+        ({"indices": PARTS | {"test": [6, 7.5]}}, "a whole number"),
+        ({"indices": PARTS | {"test": ["6"]}}, "a whole number"),
+        ({"indices": PARTS | {"test": 6}}, "a list"),
         ({"indices": {"train": [0], "validation": [1]}}, "no test"),
     ],
 )
