@@ -109,6 +109,8 @@ class Search:
         path = self.folder / "search.json"
         if self.write is not None and path.is_file():
             self._compare(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(claim)))
+        if self.storage is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         url = self.storage or f"sqlite:///{(self.folder / 'search.db').resolve()}"
         shared = open_study(url, self.plan, claim, self.heartbeat)
         if self.write is not None:
