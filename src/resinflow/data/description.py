@@ -107,11 +107,11 @@ def open_arrays(group: zarr.Group, where: Path | str) -> dict[str, zarr.Array]:
         InvalidInputError: metadata that cannot be read, an array of something else than numbers, or shapes that do not fit.
     """
     if isinstance(where, Path):
-        found = [_open_array(group, name, where) for name in ALL_FIELDS]
+        in_order = [_open_array(group, name, where) for name in ALL_FIELDS]
     else:  # object storage answers late, but many at once
         with ThreadPoolExecutor(len(ALL_FIELDS)) as pool:
-            found = list(pool.map(lambda name: _open_array(group, name, where), ALL_FIELDS))
-    arrays = {name: array for name, array in zip(ALL_FIELDS, found, strict=True) if array is not None}
+            in_order = list(pool.map(lambda name: _open_array(group, name, where), ALL_FIELDS))
+    arrays = {name: array for name, array in zip(ALL_FIELDS, in_order, strict=True) if array is not None}
     for name, array in arrays.items():
         if array.ndim != len(ALL_FIELDS[name].dims) + 1 or min(array.shape) < 1 or array.dtype.kind not in "biuf":
             raise InvalidInputError(

@@ -136,10 +136,10 @@ class Predictor(ABC, Generic[Architecture, Networks]):
     def __repr__(self) -> str:
         own, count = self.defaults, sum(parameter.numel() for parameter in self.networks.parameters())
         base = "the planar flow alone" if self.base is None else f"the {self.base} flow, which it corrects"
-        drawn = "deterministic" if own.steps == 0 else f"{own.samples} samples of {own.steps} steps"
+        members = "deterministic" if own.steps == 0 else f"{own.samples} samples of {own.steps} steps"
         kind = type(self).__name__
         return (
-            f"<{kind} {self.name}: starts from {base}; {count / 1e6:.3g} M parameters on {self.device}; {drawn}, "
+            f"<{kind} {self.name}: starts from {base}; {count / 1e6:.3g} M parameters on {self.device}; {members}, "
             f"{'calibrated' if self.calibration is not None else 'not calibrated'}>"
         )
 

@@ -32,9 +32,9 @@ class FiniteLosses(Callback):
             loss = float(trainer.callback_metrics.get(name, 0.0))
             if not math.isfinite(loss):
                 epoch = trainer.current_epoch + 1
-                kept = f"the checkpoint of epoch {epoch - 1} stays" if epoch > 1 else "no checkpoint was written"
+                state = f"the checkpoint of epoch {epoch - 1} stays" if epoch > 1 else "no checkpoint was written"
                 raise InvalidInputError(
-                    f"the {title} loss of epoch {epoch} is {loss:g}, so that training ended there; {kept}. Needed: a lower "
+                    f"the {title} loss of epoch {epoch} is {loss:g}, so that training ended there; {state}. Needed: a lower "
                     "learning_rate, a gradient_clip, or precision: 32-true, in another run directory."
                 )
 
@@ -76,8 +76,8 @@ class EpochLines(Callback):
             return
         seconds = (self._clock() - self._start) / self.epochs
         losses = [f"{title} loss {float(trainer.callback_metrics[name]):.4g}" for name, title in _LOSSES.items()]
-        left = f"{describe_seconds(seconds * (total - epoch))} left" if epoch < total else "the last one"
-        self._say(f"{self._stage} epoch {epoch} of {total}: {', '.join(losses)}{self._best()}; {left}")
+        remaining = f"{describe_seconds(seconds * (total - epoch))} left" if epoch < total else "the last one"
+        self._say(f"{self._stage} epoch {epoch} of {total}: {', '.join(losses)}{self._best()}; {remaining}")
 
     def _best(self) -> str:
         losses = read_history(self._folder).get("validation_loss", [])

@@ -106,8 +106,8 @@ def compose_flow(flow: FlowField, slice_index: int | None = None, image: NDArray
     draw_microstructure(panels[0], micro, index, image)
     add_headline(panels[0], f"fibre fraction {micro.fibre_fraction:.3f}")
     for axes, (name, field) in zip(panels[1:], fields.items(), strict=False):
-        drawn = draw_field(axes, field, scales[name], micro)
-        add_colour_bar(figure, drawn, [axes], scales[name], name, [field], (width, height))
+        picture = draw_field(axes, field, scales[name], micro)
+        add_colour_bar(figure, picture, [axes], scales[name], name, [field], (width, height))
     draw_streamlines(panels[1], flow, index)
     for number, axes in enumerate(panels):
         if number > len(fields):

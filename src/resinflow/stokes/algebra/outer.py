@@ -223,8 +223,8 @@ def remove_divergence(
         if amount <= tolerance or gained > 0.5 * previous:
             break
         previous = gained
-        _, made = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / amount), 0.1), vectors)
-        iterations += made
+        _, count = preconditioner.solve_darcy(outflow, step, min(max(1e-5, 0.3 * tolerance / amount), 0.1), vectors)
+        iterations += count
         preconditioner.subtract_darcy(state[:PRESSURE], step)
         if potential is not None:
             potential += step
