@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from resinflow.data import FlowSource
     from resinflow.flow import Microstructure
+    from resinflow.media import SegmentationSettings
 
 FLAT = Parameter(name="*", negative_iterable="")
 """The fields of a group are options of their own."""
@@ -59,11 +60,18 @@ class MediumOptions:
         stack = read_stack(path)
         return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
 
-    def read(self, path: Path) -> Microstructure:
-        """Return the medium in ``path``."""
+    def read(self, path: Path, segmentation: SegmentationSettings | None = None) -> Microstructure:
+        """Return the medium in ``path``; ``segmentation`` says how greys are segmented, its polarity apart."""
         from resinflow.media import read_medium
 
-        return read_medium(path, pixel_size=self.pixel_size, depth=self.depth, slices=self.slices, fibres=self.fibres)
+        return read_medium(
+            path,
+            pixel_size=self.pixel_size,
+            depth=self.depth,
+            slices=self.slices,
+            fibres=self.fibres,
+            segmentation=segmentation,
+        )
 
 
 @dataclass(frozen=True)

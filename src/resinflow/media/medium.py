@@ -8,6 +8,7 @@ from typing import Literal
 
 from resinflow.flow import FLOW_SUFFIXES, FlowField, InvalidInputError, Microstructure
 from resinflow.media.images import from_image
+from resinflow.media.segment import SegmentationSettings
 
 EXAMPLE = "tilted_bundle.tif"
 
@@ -19,6 +20,7 @@ def read_medium(
     depth: float | None = None,
     slices: int | None = None,
     fibres: Literal["auto", "dark", "bright"] = "auto",
+    segmentation: SegmentationSettings | None = None,
 ) -> Microstructure:
     """Return the medium in a file: a grey image or stack is segmented, a saved flow field gives its own medium.
 
@@ -28,6 +30,7 @@ def read_medium(
         depth: thickness of the whole stack, m; likewise.
         slices: number of slices into which a single image is extruded along z, 11 by default; all else has its own.
         fibres: whether the fibres are darker or brighter than the matrix.
+        segmentation: how greys are segmented; a saved flow field leaves nothing to segment.
 
     Raises:
         InvalidInputError: missing or unreadable file, no pixel size, RGB images, all-solid or all-fluid media.
@@ -47,7 +50,7 @@ def read_medium(
         if slices is not None:
             raise InvalidInputError(f"{path.name} carries its own slices; leave out --slices.")
         return micro
-    return from_image(path, pixel_size=pixel_size, depth=depth, slices=slices, fibres=fibres)
+    return from_image(path, pixel_size=pixel_size, depth=depth, slices=slices, fibres=fibres, segmentation=segmentation)
 
 
 def is_extruded(micro: Microstructure) -> bool:
