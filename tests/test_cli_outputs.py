@@ -62,7 +62,7 @@ def test_what_is_missing_or_cannot_be_written_is_refused_before_anything_heavy_i
 
 def test_a_negative_seed_is_refused_in_one_line(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["predict", stack, *SIZES, "--figure", tmp_path / "flow.png"]
-    assert "the seed is -1; needed: 0 or more" in refusal(capsys, *words, "--seed", "-1")
+    assert "seed is -1; needed: a whole number of at least 0" in refusal(capsys, *words, "--seed", "-1")
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from resinflow.cli.data import data_app
 from resinflow.cli.demo import demo
@@ -16,6 +16,7 @@ from resinflow.cli.predict import predict
 from resinflow.cli.search import search
 from resinflow.cli.solve import solve, verify
 from resinflow.cli.train import train_app
+from resinflow.cli.values import read_value
 from resinflow.cli.view import plot, view
 
 __all__ = ["app", "main"]
@@ -24,6 +25,7 @@ app = App(
     name="resinflow",
     help="Steady 3-D resin flow through fibrous composite microstructures: velocity, pressure and permeability.",
     version_flags=["--version"],
+    default_parameter=Parameter(converter=read_value),
 )
 for command in (solve, predict, demo, verify, search, evaluate, reconstruct, plot, view, data_app, model_app, train_app):
     app.command(command)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from resinflow.cli.console import Pace, counting, make_console, showing_pace
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import InvalidInputError
+from resinflow.flow import InvalidInputError, check_whole
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def generate(
     dashboard
         Address of Dask's dashboard on this machine's cluster, e.g. :8787; by default none.
     """
+    if workers is not None:
+        check_whole("--workers", workers, 1)
+
     from resinflow.data import count_drawn_anew, load_data_recipe
     from resinflow.data import generate as generate_samples
 

@@ -25,6 +25,8 @@ _FAULT = 70
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _TERMINATED = 143
+_ALLOCATORS = ("DefaultCPUAllocator: ", "CUDA out of memory")
+"""How torch, whose errors are no MemoryError, says that memory was short."""
 _LONGEST = 200
 """Characters of a command that a message repeats."""
 
@@ -52,10 +54,7 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(_BROKEN_PIPE)
     except MemoryError as error:
-        detail = f" ({error})" if str(error) else ""
-        _end(
-            f"error: the memory of this machine does not suffice{detail}; needed: a smaller medium or a larger machine.", _ERROR
-        )
+        _end(_short_of_memory(error), _ERROR)
     except OSError as error:
         if error.filename is None or error.strerror is None:
             _end(_fault(error, arguments), _FAULT)
@@ -63,6 +62,8 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
             f"error: {error.filename} cannot be used: {error.strerror}; choose another one, or change its permissions.", _ERROR
         )
     except Exception as error:  # the last line of defence
+        if any(words in str(error) for words in _ALLOCATORS):
+            _end(_short_of_memory(error), _ERROR)
         _end(_fault(error, arguments), _FAULT)
 
 
@@ -75,6 +76,13 @@ def printable(text: str) -> str:
     """Return text as one line without control characters and lone surrogates, which names of files may hold."""
     line = " ".join(text.split())
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
+def _short_of_memory(error: Exception) -> str:
+    detail = f" ({' '.join(str(error).split())[:_LONGEST]})" if str(error) else ""
+    return (
+        f"error: the memory of this machine does not suffice{detail}; needed: a smaller medium or model, or a larger machine."
+    )
 
 
 def _fault(error: Exception, arguments: Sequence[str]) -> str:

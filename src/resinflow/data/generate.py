@@ -19,7 +19,7 @@ from resinflow.data.sample import Sample
 from resinflow.data.schema import FIELDS, GRID_FIELDS
 from resinflow.data.source import Watch, watched
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
-from resinflow.flow import ConvergenceError, InvalidInputError, Microstructure, MissingDependencyError
+from resinflow.flow import ConvergenceError, InvalidInputError, Microstructure, MissingDependencyError, check_whole
 from resinflow.media import BundleSettings, Fibres, draw_fibres, provenance_of
 from resinflow.stokes import grid_flow, planar_flow, response_flow, solve, solve_refined
 
@@ -55,9 +55,11 @@ def generate(
         watch: called with the numbers of complete and of all samples, after every sample.
 
     Raises:
-        InvalidInputError: ``path`` holds a data set of another recipe, or no scheduler answers.
+        InvalidInputError: ``path`` holds a data set of another recipe, fewer than one worker, or no scheduler answers.
         MissingDependencyError: ``dashboard`` without bokeh.
     """
+    if workers is not None:
+        check_whole("workers", workers, 1)
     store = _open_or_create(recipe, Path(path))
     missing = np.flatnonzero(~store.complete).tolist()
     make = partial(_make_and_write, recipe, Path(store.path).absolute())
@@ -196,11 +198,12 @@ def run_on_workers(
         dashboard: address (``:8787``) of Dask's dashboard on a local cluster; None: no dashboard.
 
     Raises:
-        InvalidInputError: no scheduler answers, a dashboard without a local cluster, or a sample whose workers die again and
-            again.
+        InvalidInputError: fewer than one worker, no scheduler answers, a dashboard without a local cluster, or a sample whose
+            workers die again and again.
         MissingDependencyError: a dashboard without bokeh.
     """
-    count = min(workers or os.cpu_count() or 1, max(len(indices), 1))
+    available = (os.cpu_count() or 1) if workers is None else check_whole("workers", workers, 1)
+    count = min(available, max(len(indices), 1))
     if dashboard is not None and (scheduler is not None or count == 1):
         raise InvalidInputError("a dashboard was asked for; needed: a local cluster of two or more workers and no --scheduler.")
     if not indices:

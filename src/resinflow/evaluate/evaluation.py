@@ -16,7 +16,7 @@ from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread
-from resinflow.flow import FlowField, InvalidInputError, Microstructure
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, check_whole
 from resinflow.models import Predictor, calibrated
 from resinflow.stokes import grid_flow
 
@@ -107,8 +107,8 @@ def samples_of(source: FlowSource, split: str, limit: int | None) -> list[int]:
     Raises:
         InvalidInputError: unknown split, a limit below 1, or a split without samples.
     """
-    if limit is not None and limit < 1:
-        raise InvalidInputError(f"--limit is {limit}; needed: at least 1.")
+    if limit is not None:
+        check_whole("--limit", limit, 1)
     indices = [int(index) for index in source.indices(split)[:limit]]
     if not indices:
         raise InvalidInputError(f"the {split} split of {source.path} is empty; needed: at least one sample.")

@@ -13,7 +13,16 @@ from resinflow.flow.field import Base, FlowField, check_flow
 from resinflow.flow.files import FLOW_SUFFIXES
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium
-from resinflow.flow.numbers import DARCY, check_image_sizes, check_positive, format_length, format_permeability, ratio, rms
+from resinflow.flow.numbers import (
+    DARCY,
+    check_image_sizes,
+    check_positive,
+    check_whole,
+    format_length,
+    format_permeability,
+    ratio,
+    rms,
+)
 from resinflow.flow.recipe_file import (
     first_fault,
     option,
@@ -64,6 +73,7 @@ __all__ = [
     "check_npz",
     "check_positive",
     "check_size",
+    "check_whole",
     "first_fault",
     "format_length",
     "format_permeability",

@@ -47,6 +47,13 @@ def check_positive(name: str, value: Any, unit: str) -> float:
     return number
 
 
+def check_whole(name: str, value: Any, least: int) -> int:
+    """Return ``value`` as an int, or raise InvalidInputError unless it is a whole number of at least ``least``."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
+        raise InvalidInputError(f"{name} is {value!r}; needed: a whole number of at least {least}.")
+    return int(value)
+
+
 def check_image_sizes(pixel_size: float | None, depth: float | None) -> tuple[float, float]:
     """Return the edge of a pixel and the thickness of a stack (m) as floats.
 

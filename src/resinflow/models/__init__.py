@@ -19,6 +19,7 @@ from resinflow.models.directory import (
     load_weights,
     read_document,
     read_log,
+    restored_networks,
     save_weights,
     schema_of,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "read_document",
     "read_log",
     "resolve_device",
+    "restored_networks",
     "rms_speed",
     "sample_seed",
     "save_calibration",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -100,39 +103,66 @@ def save_weights(module: nn.Module, path: Path) -> None:
         save_file(state, temporary)
 
 
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def restored_networks(build: Callable[[], Module], path: Path) -> Module:
+    """Return the networks that ``build`` makes, with the weights of a safetensors file.
+
+    The names and shapes of a configuration are compared with the header of the file before memory is taken for either.
+
+    Raises:
+        InvalidInputError: missing, truncated or foreign file.
+    """
+    with torch.device("meta"):
+        shapes = build()
+    _check_header(shapes, path)
+    networks = build()
+    load_weights(networks, path)
+    return networks
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
     """Fill ``module`` from a safetensors file.
 
     Raises:
         InvalidInputError: missing, truncated or foreign file.
     """
+    _check_header(module, path)
+    with _readable(path):
+        module.load_state_dict(load_file(path))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise InvalidInputError(f"{path} does not exist; needed: the weights (safetensors) of a trained model.")
     try:
-        _check_header(module, path)
-        module.load_state_dict(load_file(path))
+        yield
     except (SafetensorError, OSError) as error:
         raise InvalidInputError(
             f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again."
         ) from None
-    except RuntimeError as error:
-        detail = str(error).splitlines()[-1].strip()
-        raise InvalidInputError(f"{path} does not fit the model's configuration: {detail}") from None
 
 
 def _check_header(module: nn.Module, path: Path) -> None:
-    """Refuse tensors of other kinds or shapes than the module's before any is read.
+    """Refuse tensors of other names, kinds or shapes than the module's before any is read.
 
     Raises:
         InvalidInputError: such a tensor.
     """
     needed = module.state_dict()
-    with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118 (no mapping)
+    with _readable(path), safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+        for name in sorted(names & needed.keys()):
             entry = file.get_slice(name)
             shape, kind = tuple(entry.get_shape()), entry.get_dtype()
-            if name in needed and (shape != tuple(needed[name].shape) or kind.startswith("C") > needed[name].is_complex()):
+            if shape != tuple(needed[name].shape) or kind.startswith("C") > needed[name].is_complex():
                 raise InvalidInputError(
                     f"{path} does not fit the model's configuration: {name} is {kind} of shape {shape}; needed: reals of "
                     f"shape {tuple(needed[name].shape)}."
                 )
+    for verb, others in (("lacks", needed.keys() - names), ("has the further", names - needed.keys())):
+        if others:
+            count = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            raise InvalidInputError(f"{path} does not fit the model's configuration: it {verb} {min(others)}{count}.")

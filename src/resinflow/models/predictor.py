@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import nn
 
-from resinflow.flow import Base, Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, ModelReport, check_medium
+from resinflow.flow import (
+    Base,
+    Drive,
+    DriveOptions,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    ModelReport,
+    check_medium,
+    check_whole,
+)
 from resinflow.models.calibration import Calibration, calibrated, load_calibration
 from resinflow.models.correction import check_axis, conditions_of, corrected_flow
 from resinflow.models.device import Device, resolve_device
@@ -270,10 +280,8 @@ class Predictor(ABC, Generic[Architecture, Networks]):
                 f"{self.name} has no choice of it; needed: leave it out, or a model that has."
             )
         resolved = replace(self.defaults, **choices, seed=sampling.seed, project=sampling.project)
-        if resolved.samples < 1 or resolved.steps < 1:
-            raise InvalidInputError(f"samples is {resolved.samples} and steps is {resolved.steps}; needed: at least 1 each.")
-        if resolved.seed < 0:
-            raise InvalidInputError(f"the seed is {resolved.seed}; needed: 0 or more.")
+        for name, value, least in (("samples", resolved.samples, 1), ("steps", resolved.steps, 1), ("seed", resolved.seed, 0)):
+            check_whole(name, value, least)
         return resolved
 
     def _reported(self, start: StartFlows, members: Array, sampling: ResolvedSampling, started_at: float) -> Ensemble:

@@ -23,7 +23,7 @@ import torch
 from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedTrialError
 
 from resinflow.data import data_fingerprint, open_flows
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.flow import InvalidInputError, check_whole, replacing
 from resinflow.presets import STAGES, LatentRecipe
 from resinflow.presets.training import Device, resolve_device
 from resinflow.search.objective import Objective, StageObjective, TrialSetup, check_start
@@ -160,10 +160,13 @@ def search_training(
     """Search over trainings on a data set; see :class:`Search` and its ``run`` for the options.
 
     Raises:
-        InvalidInputError: as there; there is no such device, the data set cannot be trained on, or a stage to start from is
-            missing.
+        InvalidInputError: as there; fewer than one job or trial, there is no such device, the data set cannot be trained on, or
+            a stage to start from is missing.
         KeyboardInterrupt: as there.
     """
+    check_whole("jobs", jobs, 1)
+    if trials is not None:
+        check_whole("trials", trials, 1)
     resolve_device(device)
     source = open_flows(data)  # a mistake in these would fail every trial
     source.indices("train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -19,9 +20,9 @@ from resinflow.models import (
     conditions_of,
     cropped,
     dimensional,
-    load_weights,
     padded,
     read_document,
+    restored_networks,
 )
 from resinflow.presets.direct.networks import DirectNetwork
 from resinflow.presets.direct.recipe import NAME, SCHEMA, DirectArchitecture
@@ -52,8 +53,7 @@ class DirectPredictor(CorrectingPredictor[DirectArchitecture, DirectNetwork]):
             MissingDependencyError: a Fourier neural operator without the package that has it.
         """
         name, architecture, log = read_document(directory, cls.schema, DirectArchitecture)
-        network = DirectNetwork(architecture)
-        load_weights(network, directory / WEIGHTS)
+        network = restored_networks(partial(DirectNetwork, architecture), directory / WEIGHTS)
         return cls(name, architecture, network, log)
 
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:

@@ -27,8 +27,8 @@ class UNetSizes(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["unet"] = "unet"
     block: Size = 2
-    widths: Annotated[tuple[Size, ...], Field(min_length=1)] = (32, 64, 96)
-    blocks: Annotated[tuple[Size, ...], Field(min_length=1)] = (1, 2, 2)
+    widths: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)] = (32, 64, 96)
+    blocks: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)] = (1, 2, 2)
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -31,10 +32,10 @@ from resinflow.models import (
     conditions_of,
     cropped,
     dimensional,
-    load_weights,
     mirror_fields,
     padded,
     read_document,
+    restored_networks,
     sample_seed,
 )
 from resinflow.presets.latent.networks import LatentDiffusion, process_of
@@ -83,8 +84,7 @@ class LatentPredictor(
     def restored(cls, directory: Path) -> Self:
         """Return the model in ``directory`` on the CPU, without calibration."""
         name, architecture, log = read_document(directory, cls.schema, LatentArchitecture)
-        networks = LatentDiffusion(architecture)
-        load_weights(networks, directory / WEIGHTS)
+        networks = restored_networks(partial(LatentDiffusion, architecture), directory / WEIGHTS)
         return cls(name, architecture, networks, log)
 
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:

@@ -40,7 +40,7 @@ class LatentArchitecture(Inputs, frozen=True, extra="forbid"):
     width: Size = 64
     blocks: tuple[Size, Size, Size, Size] = (3, 5, 5, 2)
     denoiser_blocks: Size = 4
-    decoder_levels: tuple[tuple[Size, Size], ...] = ()
+    decoder_levels: Annotated[tuple[tuple[Size, Size], ...], Field(max_length=16)] = ()
     decoder_sees: Literal["all", "geometry", "nothing"] = "all"
     denoiser_couples_slices: bool = True
     process: Literal["bridge", "ddpm"] = "bridge"

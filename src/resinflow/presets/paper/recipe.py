@@ -16,6 +16,7 @@ NAME = "paper"
 
 Network = Literal["encoder_2d", "decoder_2d", "encoder_3d", "decoder_3d", "unet"]
 Precision = Literal["float32", "bfloat16"]
+Steps = Annotated[int, Field(ge=1, le=100_000)]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
@@ -51,7 +52,7 @@ class DenoiserSizes(BaseModel, frozen=True, extra="forbid"):
 
     in_channels: Size = 17
     out_channels: Size = 8
-    features: tuple[Size, ...] = (64, 128, 256, 512, 1024)
+    features: Annotated[tuple[Size, ...], Field(max_length=16)] = (64, 128, 256, 512, 1024)
     kernel_size: Size = 3
     padding_mode: PaddingMode = "zeros"
     attention_from: Size | None = 3
@@ -73,9 +74,9 @@ class SamplingDefaults(BaseModel, frozen=True, extra="forbid"):
     """
 
     sampler: Literal["ddim", "ddpm"] = "ddim"
-    steps: Positive = 50
+    steps: Steps = 50
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    samples: Positive = 1
+    samples: Size = 1
     precision: Precision = "float32"
 
 
@@ -93,7 +94,7 @@ class PaperSizes(BaseModel, frozen=True, extra="forbid"):
 
     vae: VaeSizes = VaeSizes()
     unet: DenoiserSizes | None = DenoiserSizes()
-    timesteps: Positive = 1000
+    timesteps: Steps = 1000
     distance_transform: bool = True
     feature_scale: Annotated[float, Field(gt=0)] = 1.0
     sampling: SamplingDefaults = SamplingDefaults()
