@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +12,17 @@ import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-from resinflow.flow import InvalidInputError, first_fault, replacing
+from resinflow.flow import InvalidInputError, ResinflowError, first_fault, replacing
 
 WEIGHTS, CONFIG, LOG = "model.safetensors", "config.json", "log.json"
 CALIBRATION = "calibration.json"
 """Measured after training, of the weights beside it."""
+_REALS = ("F64", "F32", "F16", "BF16")
+"""Kinds of weights, as the format names them."""
+_LONGEST = 200
+"""Characters of a library's message that one of ours repeats."""
 
 
 def write_model(directory: str | Path, module: nn.Module, document: dict[str, Any], log: dict[str, Any]) -> Path:
@@ -114,12 +118,37 @@ def restored_networks(build: Callable[[], Module], path: Path) -> Module:
     Raises:
         InvalidInputError: missing, truncated or foreign file.
     """
-    with torch.device("meta"):
-        shapes = build()
-    _check_header(shapes, path)
+    _check_header(networks_without_values(build, path), path)
     networks = build()
     load_weights(networks, path)
     return networks
+
+
+def networks_without_values(build: Callable[[], Module], source: object) -> Module:
+    """Return the networks that ``build`` makes, with names and shapes alone: they take neither memory nor random numbers.
+
+    Raises:
+        InvalidInputError: a configuration that no networks can have; ``source`` is where it stands.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    except ResinflowError:
+        raise
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        detail = " ".join(str(error).split())[:_LONGEST]
+        raise InvalidInputError(f"{source}: no networks can have its configuration ({detail}); copy it again.") from None
+
+
+def check_scales(source: object, **scales: Tensor) -> None:
+    """Refuse scales that cannot divide.
+
+    Raises:
+        InvalidInputError: one that is not finite or not above zero.
+    """
+    for name, values in scales.items():
+        if not (values.isfinite() & (values > 0)).all():
+            raise InvalidInputError(f"{source}: {name} is {values.tolist()}; needed: finite numbers above zero; copy it again.")
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -128,9 +157,31 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         InvalidInputError: missing, truncated or foreign file.
     """
+    module.load_state_dict(read_weights(module, path))
+
+
+def read_weights(module: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Return the weights of a safetensors file, which are those that ``module`` has; it may be one without values.
+
+    Raises:
+        InvalidInputError: missing, truncated or foreign file, or weights that are not finite.
+    """
     _check_header(module, path)
     with _readable(path):
-        module.load_state_dict(load_file(path))
+        state = load_file(path)
+    check_finite(state, path)
+    return state
+
+
+def check_finite(state: Mapping[str, Tensor], source: object) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        InvalidInputError: such a weight.
+    """
+    broken = next((name for name, value in state.items() if not value.isfinite().all()), None)
+    if broken is not None:
+        raise InvalidInputError(f"{source} holds NaN or infinity in {broken}; needed: finite weights, e.g. of another epoch.")
 
 
 @contextmanager
@@ -157,7 +208,7 @@ def _check_header(module: nn.Module, path: Path) -> None:
         for name in sorted(names & needed.keys()):
             entry = file.get_slice(name)
             shape, kind = tuple(entry.get_shape()), entry.get_dtype()
-            if shape != tuple(needed[name].shape) or kind.startswith("C") > needed[name].is_complex():
+            if shape != tuple(needed[name].shape) or (kind not in _REALS) > needed[name].is_complex():
                 raise InvalidInputError(
                     f"{path} does not fit the model's configuration: {name} is {kind} of shape {shape}; needed: reals of "
                     f"shape {tuple(needed[name].shape)}."

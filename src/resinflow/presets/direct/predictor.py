@@ -17,6 +17,7 @@ from resinflow.models import (
     ResolvedSampling,
     StartFlows,
     arithmetic,
+    check_scales,
     conditions_of,
     cropped,
     dimensional,
@@ -54,6 +55,7 @@ class DirectPredictor(CorrectingPredictor[DirectArchitecture, DirectNetwork]):
         """
         name, architecture, log = read_document(directory, cls.schema, DirectArchitecture)
         network = restored_networks(partial(DirectNetwork, architecture), directory / WEIGHTS)
+        check_scales(directory / WEIGHTS, target_scale=network.target_scale)
         return cls(name, architecture, network, log)
 
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:

@@ -29,6 +29,7 @@ from resinflow.models import (
     StartFlows,
     arithmetic,
     build_target,
+    check_scales,
     conditions_of,
     cropped,
     dimensional,
@@ -85,6 +86,7 @@ class LatentPredictor(
         """Return the model in ``directory`` on the CPU, without calibration."""
         name, architecture, log = read_document(directory, cls.schema, LatentArchitecture)
         networks = restored_networks(partial(LatentDiffusion, architecture), directory / WEIGHTS)
+        check_scales(directory / WEIGHTS, target_scale=networks.target_scale, latent_scale=networks.latent_scale)
         return cls(name, architecture, networks, log)
 
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:

@@ -7,8 +7,8 @@ Weights are PyTorch files (``best_model.pt``, ``vae.pt``, ``model.pt``), with ``
 from __future__ import annotations
 
 import json
-import math
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from resinflow.diffusion import NoiseSchedule
-from resinflow.flow import InvalidInputError, first_fault
+from resinflow.flow import InvalidInputError, ResinflowError, check_size, first_fault
+from resinflow.models import check_finite
 from resinflow.presets.paper.predictor import PaperPredictor, assembled
 from resinflow.presets.paper.recipe import (
     NAME,
@@ -44,7 +45,9 @@ _DECODER_LAYERS = {
     **{9: "res3_1", 10: "res3_2", 11: "norm_out", 13: "conv_out"},
 }
 _OLDER_NAME = re.compile(r"^((?:vae\.)?(encoder|decoder)_[23]d)\.layers\.(\d+)\.")
-_ATTENTION = re.compile(r"^(\d+)\.\.(\d+)$")
+_ATTENTION = re.compile(r"^([0-9]{1,4})\.\.([0-9]{1,4})$")
+_DEEPEST = 50
+"""Levels of a log."""
 _MACHINE = re.compile(r"(^|_)(path|paths|dir|directory|checkpoint|folder)$")
 """Keys of the published logs whose values name places on the machine of the training."""
 _TRAINED: dict[str, tuple[Network, ...]] = {
@@ -95,10 +98,12 @@ def convert_published(
         raise InvalidInputError(f"{first_fault(error, 'the sampler')}.") from None
     file = _find(Path(path))
     raw = _present_names(_load(file))
-    if any(name.startswith("model.") for name in raw):
-        architecture, state, published, stage = _diffusion(_Checkpoint(file, raw, _read_log(file.with_name("log.json"))))
-    else:
-        architecture, state, published, stage = _vae(_Checkpoint(file, raw, _read_log(file.with_name("vae_log.json"))))
+    is_diffusion = any(name.startswith("model.") for name in raw)
+    checkpoint = _Checkpoint(file, raw, _read_log(file.with_name("log.json" if is_diffusion else "vae_log.json")))
+    try:
+        architecture, state, published, stage = _diffusion(checkpoint) if is_diffusion else _vae(checkpoint)
+    except ValidationError as error:
+        raise InvalidInputError(f"{file}: {first_fault(error, 'its sizes')}.") from None
     architecture = architecture.model_copy(update={"trained": _TRAINED[stage], "sampling": sampling})
     log = {"converted_from": {"file": file.name, "stage": stage}, "published_log": _without_places(published)}
     return PaperPredictor(NAME, architecture, assembled(architecture, state, str(file)), log).save(output)
@@ -117,7 +122,10 @@ def _find(path: Path) -> Path:
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
+        _check_container(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except ResinflowError:
+        raise
     except Exception as error:  # damaged bytes end in whatever error the reader stumbles over
         detail = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise InvalidInputError(
@@ -127,10 +135,41 @@ def _load(path: Path) -> dict[str, Tensor]:
         raise InvalidInputError(
             f"{path} holds no state dict; needed: a dictionary of weights by name, as the published program saves."
         )
-    broken = next((name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()), None)
-    if broken is not None:
-        raise InvalidInputError(f"{path} holds NaN or infinity in {broken}; needed: finite weights, e.g. of an earlier epoch.")
-    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    for name, value in state.items():
+        _check_entry(name, value, path)
+    state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    check_finite(state, path)
+    return state
+
+
+def _check_container(path: Path) -> None:
+    """Refuse a checkpoint that grows as it is read, or that the machine cannot hold; torch itself compresses nothing."""
+    size = path.stat().st_size
+    check_size(str(path), size)
+    with path.open("rb") as stream:
+        if not zipfile.is_zipfile(stream):
+            return
+        with zipfile.ZipFile(stream) as archive:
+            claim = sum(member.file_size for member in archive.infolist())
+    if claim > size:
+        raise InvalidInputError(
+            f"{path} says that it holds {claim / 1e9:.3g} GB in {size / 1e9:.3g} GB; needed: a checkpoint of torch.save."
+        )
+
+
+def _check_entry(name: Any, value: Tensor, path: Path) -> None:
+    """Refuse what is no array of real numbers under a name: sparse, without values, quantised, complex, repeated, empty."""
+    if not isinstance(name, str):
+        fault = f"a name that is a {type(name).__name__}"
+    elif value.is_nested or value.layout != torch.strided:
+        fault = "a tensor that is nested" if value.is_nested else f"a tensor of layout {value.layout}"
+    elif value.is_meta or value.is_quantized or value.is_complex():
+        fault = f"a tensor without values of type {value.dtype}" if value.is_meta else f"a tensor of {value.dtype}"
+    elif value.numel() == 0 or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        fault = "an empty tensor" if value.numel() == 0 else "a tensor that repeats its values"
+    else:
+        return
+    raise InvalidInputError(f"{path} holds {fault} ({name!r:.80}); needed: dense tensors of real numbers by their names.")
 
 
 def _present_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -148,10 +187,16 @@ def _read_log(path: Path) -> dict[str, Any]:
         return {}
     try:
         log = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again.") from None
     if not isinstance(log, dict):
         raise InvalidInputError(f"{path} holds a {type(log).__name__}; needed: a JSON object, as the published program writes.")
+    level: list[Any] = [log]
+    for _ in range(_DEEPEST):
+        parts = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [value for part in parts for value in part]
+    if level:
+        raise InvalidInputError(f"{path} is nested more than {_DEEPEST} deep; needed: a log as the published program writes.")
     return log
 
 
@@ -185,7 +230,7 @@ def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperArchitecture, dict[str, Te
         factors = rest.pop("normalizer.output.scale_factors")
         feature_scale = float(rest.pop("normalizer.input.scale_factors").reshape(-1)[0])
         distance = bool(rest.pop("distance_transform").reshape(-1)[0] > 0.5)
-        timesteps = len(rest["scheduler.betas"])
+        timesteps = rest["scheduler.betas"].numel()
     except KeyError as error:
         raise InvalidInputError(
             f"{checkpoint.path} lacks {error.args[0]}; needed: the state of a whole published predictor."
@@ -205,11 +250,14 @@ def _diffusion(checkpoint: _Checkpoint) -> tuple[PaperArchitecture, dict[str, Te
 def _factors(values: Any, channels: int, source: Path) -> Tensor:
     try:
         factors = [float(value) for value in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         factors = []
-    if len(factors) != channels or not all(math.isfinite(value) and value > 0 for value in factors):
-        raise InvalidInputError(f"the normalisation factors in {source} are {values}; needed: {channels} positive numbers.")
-    return torch.tensor(factors, dtype=torch.float32)
+    single = torch.tensor(factors, dtype=torch.float64).float()
+    if len(factors) != channels or not (single.isfinite() & (single > 0)).all():
+        raise InvalidInputError(
+            f"the normalisation factors in {source} are {values!s:.80}; needed: {channels} positive numbers."
+        )
+    return single
 
 
 def _check_schedule(buffers: dict[str, Tensor], timesteps: int, path: Path) -> None:
@@ -217,17 +265,32 @@ def _check_schedule(buffers: dict[str, Tensor], timesteps: int, path: Path) -> N
     linear = NoiseSchedule.linear(timesteps)
     for name, values in buffers.items():
         expected = getattr(linear, name, None)
-        if not isinstance(expected, Tensor) or not torch.allclose(values.float(), expected, rtol=1e-4, atol=1e-7):
+        is_one = isinstance(expected, Tensor) and values.shape == expected.shape
+        if expected is None or not is_one or not torch.allclose(values.float(), expected, rtol=1e-4, atol=1e-7):
             raise InvalidInputError(
                 f"{path} holds {name}, which differs from the published linear schedule of {timesteps} steps; needed: that one."
             )
 
 
+def _weight(state: dict[str, Tensor], name: str, axes: int, path: Path) -> Tensor:
+    """Return a weight whose shape tells sizes.
+
+    Raises:
+        KeyError: there is none.
+        InvalidInputError: one of another number of axes.
+    """
+    if state[name].ndim != axes:
+        raise InvalidInputError(f"{path} does not fit: {name} has {state[name].ndim} axes; needed: {axes}.")
+    return state[name]
+
+
 def _vae_sizes(state: dict[str, Tensor], path: Path) -> VaeSizes:
     try:
-        inputs = state["vae.encoder_3d.conv_in.weight"]
-        widths = [state[f"vae.encoder_3d.{name}.conv1.weight"].shape[0] for name in ("res1_1", "res2_1", "res3_1")]
-        latent = state["vae.decoder_3d.conv_in.weight"].shape[1]
+        inputs = _weight(state, "vae.encoder_3d.conv_in.weight", 5, path)
+        widths = [
+            _weight(state, f"vae.encoder_3d.{name}.conv1.weight", 5, path).shape[0] for name in ("res1_1", "res2_1", "res3_1")
+        ]
+        latent = _weight(state, "vae.decoder_3d.conv_in.weight", 5, path).shape[1]
     except KeyError as error:
         some = ", ".join(sorted(state)[:2]).replace("vae.", "")
         raise InvalidInputError(
@@ -247,8 +310,9 @@ def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> DenoiserSi
     _check_options(kwargs, levels, depth, checkpoint.path)
     match = _ATTENTION.match(str(kwargs.get("attention") or ""))
     try:
-        first = [state[f"model.encoder.{level}.0.block1.conv.weight"] for level in range(depth)]
-        times, last = state["model.time_mlp.0.weight"], state["model.final_conv.weight"]
+        path = checkpoint.path
+        first = [_weight(state, f"model.encoder.{level}.0.block1.conv.weight", 4, path) for level in range(depth)]
+        times, last = _weight(state, "model.time_mlp.0.weight", 2, path), _weight(state, "model.final_conv.weight", 4, path)
         return DenoiserSizes(
             in_channels=first[0].shape[1],
             out_channels=last.shape[0],
@@ -265,8 +329,6 @@ def _unet_sizes(state: dict[str, Tensor], checkpoint: _Checkpoint) -> DenoiserSi
         raise InvalidInputError(
             f"{checkpoint.path} holds an incomplete U-Net (it lacks {error.args[0]}); copy it again."
         ) from None
-    except ValidationError as error:
-        raise InvalidInputError(f"the U-Net of {checkpoint.path}: {first_fault(error, 'its sizes')}.") from None
 
 
 def _check_options(kwargs: dict[str, Any], levels: list[int], depth: int, path: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from resinflow.flow import AXES, FlowField, InvalidInputError, turned, turned_vectors
@@ -23,8 +22,11 @@ from resinflow.models import (
     ResolvedSampling,
     Sampling,
     StartFlows,
+    check_scales,
     cropped,
+    networks_without_values,
     read_document,
+    read_weights,
     sample_seed,
 )
 from resinflow.presets.paper.networks.system import PaperSystem
@@ -61,7 +63,9 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
     def restored(cls, directory: Path) -> Self:
         """Return the model in ``directory`` on the CPU."""
         name, architecture, log = read_document(directory, cls.schema, PaperArchitecture)
-        system = assembled(architecture, _read_weights(directory / WEIGHTS), str(directory / WEIGHTS))
+        place = directory / WEIGHTS
+        state = read_weights(networks_without_values(partial(PaperSystem, architecture), place), place)
+        system = assembled(architecture, state, str(place))
         return cls(name, architecture, system.with_precision(architecture.sampling.precision), log)
 
     def resolve(self, sampling: Sampling) -> ResolvedSampling:
@@ -234,22 +238,11 @@ def assembled(architecture: PaperArchitecture, state: dict[str, Tensor], source:
     Raises:
         InvalidInputError: names or shapes that do not fit.
     """
-    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        system = PaperSystem(architecture)
+    system = networks_without_values(partial(PaperSystem, architecture), source)
     try:
         system.load_state_dict(state, assign=True)
     except RuntimeError as error:
         detail = str(error).splitlines()[1 if "\n" in str(error) else 0].strip()
         raise InvalidInputError(f"{source} does not fit the published networks: {detail[:200]}") from None
+    check_scales(source, norm_factors=system.norm_factors)
     return system
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InvalidInputError(f"{path} does not exist; needed: the weights (safetensors) of a converted model.")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InvalidInputError(
-            f"{path} is no readable safetensors file ({str(error).splitlines()[0]}); copy it again."
-        ) from None
