@@ -220,10 +220,11 @@ def test_what_nothing_flows_through_has_k_zero_in_predict_as_in_solve(
 def test_the_warning_of_narrow_gaps_names_a_remedy_that_is_left(greys: Microstructure) -> None:
     narrow = fibre_bundle((2, 24, 24), (25e-6, 50e-6, 50e-6), seed=3, settings=BundleSettings(0.6, 8e-6))
     plain = " ".join(solve(narrow, wall_rule="plain", tolerance=1e-2).report.warnings)  # pyright: ignore
-    assert "wall rule surface" in plain
+    assert "--wall-rule surface" in plain
     mask = " ".join(solve(Microstructure(narrow.fluid, narrow.spacing), tolerance=1e-2).report.warnings)  # pyright: ignore
     assert "grey image" in mask
-    assert "wall rule" not in mask
+    assert "--refine 1e-4" in mask
+    assert "wall-rule" not in mask
     assert solve(narrow, tolerance=1e-2).report.warnings == ()  # pyright: ignore
 
 

@@ -124,3 +124,37 @@ def test_flow_at_rest_has_no_gaps():
     fluid[:, :, 3] = False
     statistics = gap_statistics(stokes.solve(Microstructure(fluid, (1e-6,) * 3)))
     assert (statistics.narrow_share, statistics.permeability_error, statistics.warning) == (0.0, 0.0, None)
+
+
+def narrow_greys() -> Microstructure:
+    """A dense bundle whose surfaces are told by an image: its provenance says so."""
+    micro = fibre_bundle((2, 48, 48), (25e-6, 40e-6, 40e-6), seed=3, settings=BundleSettings(0.58, 8e-6))
+    return replace(micro, provenance={"surface": "read from the greys"})
+
+
+def test_surfaces_of_an_image_are_warned_of_where_gaps_are_narrow_and_exact_ones_are_not():
+    micro = narrow_greys()
+    flow = stokes.solve(micro)
+    (warning,) = flow.report.warnings
+    assert f"gaps below 3 voxels take {gap_statistics(flow).narrow_share:.0%} of the pressure drop" in warning
+    assert "fibre surfaces that are off by 0.1 voxels move K" in warning
+    assert "--refine 1e-4" in warning
+    assert "\n" not in warning
+    assert stokes.solve(replace(micro, provenance={})).report.warnings == ()
+
+
+@pytest.mark.parametrize(("fraction", "seed"), [(0.4, 1), (0.5, 2), (0.58, 3)])
+def test_the_warning_s_error_is_that_of_surfaces_moved_by_a_tenth_of_a_pixel(fraction, seed):
+    micro = fibre_bundle((2, 64, 64), (25e-6, 50e-6, 50e-6), seed=seed, settings=BundleSettings(fraction, 8e-6))
+    response = stokes.surface_response(micro)
+    assert gap_statistics(response.flow).permeability_error == pytest.approx(-0.1 * response.slope_per_pixel, rel=0.2)
+
+
+@pytest.mark.parametrize(("width", "narrow"), [(1.6, 1.0), (2.4, 1.0), (3.4, 0.0)])
+def test_widths_between_surfaces_are_not_those_of_the_voxels(width, narrow):
+    from_middle = np.abs(np.arange(9) - 4.0)
+    distance = np.broadcast_to((width / 2 - from_middle)[None, :, None], (3, 9, 6)) * 1e-6
+    flow = stokes.solve(Microstructure(distance > 0, (1e-6,) * 3, distance.copy()))
+    statistics = gap_statistics(flow, surfaces=True)
+    assert statistics.mean_gap == pytest.approx(width, rel=1e-3)
+    assert statistics.narrow_share == pytest.approx(narrow, abs=1e-9)

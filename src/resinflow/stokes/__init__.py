@@ -20,6 +20,7 @@ from resinflow.stokes.finer import (
 from resinflow.stokes.planar import planar_flow
 from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.response import response_flow
+from resinflow.stokes.sensitivity import SurfaceResponse, displaced, surface_response, wall_sensitivity
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, PosedStokes, posed_stokes, rest_flow, solve
 from resinflow.stokes.stored import fit_to_mask, grid_flow
 from resinflow.stokes.tensor import permeability_tensor
@@ -33,6 +34,7 @@ __all__ = [
     "GapStatistics",
     "PosedStokes",
     "Refinement",
+    "SurfaceResponse",
     "WallChoice",
     "WallRule",
     "Work",
@@ -40,6 +42,7 @@ __all__ = [
     "certify",
     "check_refinement",
     "coarse_grain",
+    "displaced",
     "fit_to_mask",
     "gap_statistics",
     "grid_flow",
@@ -53,6 +56,8 @@ __all__ = [
     "solve",
     "solve_finer",
     "solve_refined",
+    "surface_response",
     "verify",
     "wall_rule_of",
+    "wall_sensitivity",
 ]

@@ -177,8 +177,9 @@ def solve(
         conditions: single values of the drive, in the place of its own.
 
     Returns:
-        A field with ``face_velocity`` and a :class:`SolverReport`, which warns when the voxels of a mask are too large for the
-        gaps that carry the flow (:func:`resinflow.stokes.estimate.gap_statistics`). The field is free of divergence (the flow
+        A field with ``face_velocity`` and a :class:`SolverReport`, which warns when the pixels of a mask or an image are too
+        large for the gaps that carry the flow
+        (:func:`resinflow.stokes.estimate.gap_statistics`). The field is free of divergence (the flow
         rates of any two planes differ by less than 1e-5 of it) and of best amplitude, so that its K is a lower bound of the
         discrete K, and low by no more than ``report.permeability_error``. A medium that does not percolate gives K = 0 and says
         so.
@@ -200,8 +201,9 @@ def solve(
     drive = Drive.of(drive, **conditions)
     rule = wall_rule_of(micro, wall_rule)
     flow = solve_discrete(micro, drive, tolerance, max_iterations, rule, watch=watch, initial=initial, threads=threads)
-    # a signed distance tells more of narrow gaps than the voxels do
-    return flow if rule == "surface" else warn_of_narrow_gaps(flow)
+    # surfaces of a generator are exact; those that an image tells are off by a part of a pixel
+    exact = rule == "surface" and "surface" not in micro.provenance
+    return flow if exact else warn_of_narrow_gaps(flow, surfaces=rule == "surface")
 
 
 def rest_flow(micro: Microstructure, drive: Drive | None = None, **conditions: Unpack[DriveOptions]) -> FlowField:

@@ -54,12 +54,14 @@ class CutFaces:
         aperture: open fraction; 0 for closed faces. Shape (nz, ny, nx) with one more along ``normal`` unless it wraps.
         diagonal: diagonal of ``A`` over the volume of a voxel (1 / m^2); 0 for closed faces.
         share: control volume in voxels: 1, or 0.5 on an open side of the box.
+        width: of the gap that a face stands in, m; of closed faces not positive, or that of a gap beside them.
     """
 
     normal: int
     aperture: Array
     diagonal: Array
     share: Array
+    width: Array
 
     @property
     def unknown(self) -> NDArray[np.bool_]:
@@ -70,7 +72,7 @@ class CutFaces:
 def cut_faces(
     distance: Array, spacing: tuple[float, float, float], boundary: Boundary, lateral: Lateral
 ) -> tuple[CutFaces, CutFaces, CutFaces]:
-    """Return apertures and diagonals for flow along the last axis, ordered by array axis (z, y, x).
+    """Return apertures, diagonals and gap widths for flow along the last axis, ordered by array axis (z, y, x).
 
     Args:
         distance: signed distance to the fibre surface at voxel centres (nz, ny, nx), m, positive in the fluid.
@@ -82,7 +84,7 @@ def cut_faces(
     box = _Box(distance.shape, (spacing[0] / unit, spacing[1] / unit, spacing[2] / unit), boundary, lateral)
     padded = _padded(np.round(np.asarray(distance, dtype=np.float64) / unit / _QUANTUM) * _QUANTUM, box)
     z, y, x = (_faces(padded, axis, box) for axis in range(3))
-    z, y, x = (replace(field, diagonal=field.diagonal / unit**2) for field in (z, y, x))
+    z, y, x = (replace(field, diagonal=field.diagonal / unit**2, width=field.width * unit) for field in (z, y, x))
     return z, y, x
 
 
@@ -200,7 +202,7 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
     ends = _ends(profile, axis, box)
     diagonal = _diagonal(axis, profile, unknown, share, box, ends) + _end_walls(axis, unknown, share, box, ends)
     unknown &= diagonal <= _MOST_DRAG * sum(2 / step**2 for step in box.spacing)
-    return CutFaces(axis, np.where(unknown, profile.aperture, 0.0), np.where(unknown, diagonal, 0.0), share)
+    return CutFaces(axis, np.where(unknown, profile.aperture, 0.0), np.where(unknown, diagonal, 0.0), share, profile.width)
 
 
 def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
