@@ -128,10 +128,10 @@ def test_a_pixel_size_in_micrometres_is_refused(stack: Path, capsys: pytest.Capt
     assert "m" in refusal(capsys, "solve", stack, "--pixel-size", "0.47", "--depth", "12e-6")
 
 
-def test_an_rgb_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_colours_of_noise_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "rgb.tif", rgb, photometric="rgb")
-    assert "grey" in refusal(capsys, "solve", tmp_path / "rgb.tif", *SIZES)
+    assert "needed: " in refusal(capsys, "solve", tmp_path / "rgb.tif", *SIZES)
 
 
 @pytest.mark.parametrize(("value", "word"), [(False, "solid"), (True, "fluid")])

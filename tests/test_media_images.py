@@ -84,13 +84,35 @@ def test_sizes_that_cannot_be_metres_are_refused(grey, bad):
     assert "needed: metres" in refusal(from_image, grey, **{**SIZES, **bad})
 
 
-def test_masks_of_bool_and_of_zero_and_one_have_one_in_the_fluid(tmp_path: Path, bundle):
-    np.save(tmp_path / "mask.npy", bundle.fluid.astype(np.uint8))
-    for image in (bundle.fluid, bundle.fluid.astype(float), tmp_path / "mask.npy"):
-        medium = from_image(image, **SIZES)
-        assert np.array_equal(medium.fluid, bundle.fluid)
+def test_boolean_masks_are_true_in_the_fluid_whatever_they_show(bundle):
+    for fluid in (bundle.fluid, ~bundle.fluid):
+        medium = from_image(fluid, **SIZES)
+        assert np.array_equal(medium.fluid, fluid)
         assert medium.provenance["segmentation"] == {"method": "mask", "fluid_value": 1}
     assert np.array_equal(from_image(bundle.fluid, **SIZES, fibres="bright").fluid, ~bundle.fluid)
+
+
+@pytest.mark.parametrize("fibre", [0, 1])
+def test_fibres_of_masks_of_zero_and_one_are_those_of_disc_like_sections(tmp_path: Path, bundle, fibre):
+    mask = (bundle.fluid == (fibre == 0)).astype(np.uint8)
+    np.save(tmp_path / "mask.npy", mask)
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    for image in (mask, mask.astype(float), tmp_path / "mask.npy", tmp_path / "mask.tif"):
+        medium = from_image(image, **SIZES)
+        assert np.array_equal(medium.fluid, bundle.fluid)
+        assert medium.provenance["segmentation"]["fluid_value"] == 1 - fibre
+        assert f"fibres: {fibre} of the mask" in medium.provenance["notes"][-1]
+
+
+def test_arrays_of_zero_and_one_that_show_no_sections_have_one_in_the_fluid(tmp_path: Path):
+    plates = np.zeros((1, 32, 32), dtype=np.uint8)
+    plates[:, ::2] = 1  # channels between plates: no phase has sections like discs
+    medium = from_image(plates, **SIZES)
+    assert np.array_equal(medium.fluid[:1], plates == 1)
+    assert "do not tell" in medium.provenance["notes"][-1]
+    tifffile.imwrite(tmp_path / "plates.tif", plates)
+    assert "--fibres dark or --fibres bright" in refusal(from_image, tmp_path / "plates.tif", **SIZES)
+    assert np.array_equal(from_image(tmp_path / "plates.tif", **SIZES, fibres="bright").fluid[:1], plates == 0)
 
 
 @pytest.mark.parametrize(("fibre", "matrix"), [(0, 255), (200, 30)])
@@ -140,7 +162,7 @@ def test_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, grey):
     assert "slice12.png has shape" in refusal(read_stack, tmp_path)
 
 
-def test_colour_images_are_read_only_if_they_are_grey(tmp_path: Path, grey):
+def test_of_colour_images_the_luminance_is_taken_and_said(tmp_path: Path, grey):
     colour = np.repeat(grey[0][..., None], 3, axis=-1)
     alpha = np.dstack([colour, np.full(grey[0].shape, 255, dtype=np.uint8)])
     tinted = colour.copy()
@@ -152,8 +174,11 @@ def test_colour_images_are_read_only_if_they_are_grey(tmp_path: Path, grey):
     assert np.array_equal(read_stack(tmp_path / "rgb.tif"), grey[:1])
     Image.fromarray(tinted).save(tmp_path / "tinted.png")
     tifffile.imwrite(tmp_path / "tinted.tif", tinted, photometric="rgb")
+    luminance = tinted.astype(float) @ [0.2126, 0.7152, 0.0722]
     for name in ("tinted.png", "tinted.tif"):
-        assert "is a colour image" in refusal(read_stack, tmp_path / name)
+        assert np.abs(read_stack(tmp_path / name)[0] - luminance).max() <= 0.5
+        assert any("luminance" in note for note in from_image(tmp_path / name, **SIZES).provenance["notes"])
+    assert not any("luminance" in note for note in from_image(tmp_path / "rgb.png", **SIZES).provenance["notes"])
 
 
 @pytest.mark.parametrize("name", ["cut.png", "cut.tif", "cut.npy"])
@@ -190,8 +215,8 @@ def test_files_that_hold_no_stack_are_refused(tmp_path: Path):
 
 
 def test_missing_and_unknown_files_are_refused(tmp_path: Path):
-    (tmp_path / "image.jpg").write_bytes(b"")
+    (tmp_path / "image.gif").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     assert "does not exist" in refusal(read_stack, tmp_path / "none.tif")
-    assert "'.jpg'" in refusal(read_stack, tmp_path / "image.jpg")
+    assert "'.gif'" in refusal(read_stack, tmp_path / "image.gif")
     assert "holds no" in refusal(read_stack, tmp_path / "empty")

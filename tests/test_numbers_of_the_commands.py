@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from resinflow.cli.console import print_plausibility
+from resinflow.cli.console import print_medium, print_plausibility
 from resinflow.cli.options import PredictionOptions, SolverOptions
 from resinflow.cli.predict import Prediction, predict_flows, print_prediction, saving_in_words
 from resinflow.flow import Drive, FlowField, Microstructure, ModelReport
@@ -196,8 +196,11 @@ def test_fibres_of_a_millimetre_are_a_warning(capsys: pytest.CaptureFixture[str]
     from resinflow.cli.console import make_console
 
     micro = read_medium(example_path(), pixel_size=1e-4, depth=6.4e-3)
+    print_medium(make_console(), micro, "image", Drive())
+    assert "check the pixel size" in capsys.readouterr().out
+    bare = Microstructure(micro.fluid, micro.spacing)  # of no image: its flow is what is judged
     rest = np.zeros((3, *micro.shape))
-    print_plausibility(make_console(), FlowField(micro, rest, rest[0], "x", 1e5, 0.1))
+    print_plausibility(make_console(), FlowField(bare, rest, rest[0], "x", 1e5, 0.1))
     assert "check the pixel size" in capsys.readouterr().out
 
 

@@ -54,10 +54,14 @@ def counting_parts(console: Console) -> Iterator[Callable[[str, int, int], None]
 
 
 def print_medium(console: Console, micro: Microstructure, source: str, drive: Drive) -> None:
-    """Print size, voxel size, fibre fraction and, for extruded media, what that means for the flow."""
+    """Print size, voxel size, fibre fraction, notes and warnings of its reading and, if it is extruded, what that means."""
     from resinflow.media import is_extruded
 
     console.print(f"{source}: {micro.describe()}")
+    for note in micro.provenance.get("notes", ()):
+        console.print(note)
+    for warning in micro.provenance.get("warnings", ()):
+        _print_warning(console, warning)
     if not is_extruded(micro):
         return
     if drive.axis == "z":
@@ -78,7 +82,8 @@ def print_plausibility(console: Console, flow: FlowField) -> None:
     diameter = estimate_fibre_diameter(micro)
     if diameter is None:
         return
-    _print_warning(console, fibre_diameter_warning(diameter))
+    if "warnings" not in micro.provenance:  # which the medium's own line said
+        _print_warning(console, fibre_diameter_warning(diameter))
     if flow.permeability <= 0:
         return
     along = flow.axis == "z"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError, check_image_sizes
+from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,11 +32,11 @@ Outputs = Annotated[
 class MediumOptions:
     """How an image becomes a medium."""
 
-    pixel_size: float | None = None
-    """Edge of a pixel in m, e.g. 0.47e-6 for 0.47 um. Required for images; never guessed."""
+    pixel_size: float | str | None = None
+    """Edge of a pixel, e.g. 0.47um or 0.47e-6 (m); tag: the resolution tag of the file. Required for images; never guessed."""
 
-    depth: float | None = None
-    """Thickness of the whole stack in m, e.g. 50e-6. Required for images."""
+    depth: float | str | None = None
+    """Thickness of the whole stack, e.g. 50um or 50e-6 (m). Required for images."""
 
     slices: int | None = None
     """Slices into which a single image is extruded along z, 11 by default; a stack has its own."""
@@ -44,12 +44,23 @@ class MediumOptions:
     fibres: Literal["auto", "dark", "bright"] = "auto"
     """Whether the fibres are darker or brighter than the matrix; auto lets the image decide."""
 
+    fibre_label: str | None = None
+    """Value of the fibres in a label image or mask, e.g. 1, several as 1,3, or nonzero."""
+
+    crop: str | None = None
+    """Part of the image to use, X0:X1,Y0:Y1 in pixels from the upper left corner, the ends not included."""
+
+    roi: str | None = None
+    """The same, or a mask image of the region of interest, whose largest rectangle is used."""
+
     def check(self, path: Path) -> None:
-        """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded."""
+        """Refuse a medium that is not there or an image without sizes."""
         if not path.exists():
             raise InvalidInputError(f"{path} does not exist; needed: an image, a stack or a saved flow field.")
         if path.suffix.lower() not in FLOW_SUFFIXES:
-            check_image_sizes(self.pixel_size, self.depth)
+            from resinflow.media import checked_sizes
+
+            checked_sizes(self.pixel_size, self.depth, path)
 
     def greys(self, path: Path, micro: Microstructure) -> NDArray | None:
         """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field, or where pixels differ."""
@@ -58,6 +69,9 @@ class MediumOptions:
         if path.suffix.lower() in FLOW_SUFFIXES:
             return None
         stack = read_stack(path)
+        if "region" in micro.provenance:
+            x0, x1, y0, y1 = micro.provenance["region"]
+            stack = stack[:, y0:y1, x0:x1]
         return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
 
     def read(self, path: Path, segmentation: SegmentationSettings | None = None) -> Microstructure:
@@ -71,6 +85,9 @@ class MediumOptions:
             slices=self.slices,
             fibres=self.fibres,
             segmentation=segmentation,
+            fibre_label=self.fibre_label,
+            crop=self.crop,
+            roi=self.roi,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ _KEPT = (np.dtype(np.float32), np.dtype(np.float64))
 """Every file format that a field can be saved in holds these two exactly."""
 _PIXEL_SIZE = (1e-9, 1e-3)  # m: what resolves fibres of a few um to a few mm
 _LARGEST_DEPTH = 0.1  # m
+_POWERS = {"nm": -9, "um": -6, "µm": -6, "mm": -3, "cm": -2, "m": 0}
+_LENGTH = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(nm|[uµμ]m|mm|cm|m)\s*")
 
 
 def check_array(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.floating]:
@@ -54,33 +58,56 @@ def check_whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def check_image_sizes(pixel_size: float | None, depth: float | None) -> tuple[float, float]:
-    """Return the edge of a pixel and the thickness of a stack (m) as floats.
+def read_length(name: str, value: float | str) -> float:
+    """Return a length in m: a number is metres, a text may have a unit (nm, um, µm, mm, cm, m), e.g. ``0.47um``.
 
     Raises:
-        InvalidInputError: one is missing, or is no length in metres that an image of fibres can have.
+        InvalidInputError: no number, or another unit.
+    """
+    match = _LENGTH.fullmatch(value) if isinstance(value, str) else None
+    try:
+        if match is None:
+            return float(value)
+        return float(Decimal(match[1]).scaleb(_POWERS[match[2].replace("μ", "µ")]))  # 0.47um is 0.47e-6 to the last digit
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"the {name} is {value!r}; needed: a length in metres (e.g. 0.47e-6), or with a unit of {', '.join(_POWERS)} "
+            "(e.g. 0.47um)."
+        ) from None
+
+
+def check_image_sizes(pixel_size: float | str | None, depth: float | str | None, hint: str = "") -> tuple[float, float]:
+    """Return the edge of a pixel and the thickness of a stack (m) as floats, from numbers (m) or texts with a unit.
+
+    Args:
+        pixel_size: edge of a square pixel.
+        depth: thickness of the whole stack.
+        hint: what the image's own tags say, for the message.
+
+    Raises:
+        InvalidInputError: one is missing, or is no length that an image of fibres can have.
     """
     if pixel_size is None:
         raise InvalidInputError(
             "the pixel size is missing; needed: the edge of a pixel in metres, since an image does not tell its scale "
-            "(e.g. --pixel-size 0.47e-6)."
+            f"(e.g. --pixel-size 0.47um).{hint}"
         )
     if depth is None:
         raise InvalidInputError(
             "the depth is missing; needed: the thickness in metres of the stack, or to which a single image is extruded "
-            "(e.g. --depth 50e-6)."
+            "(e.g. --depth 50um)."
         )
     low, high = _PIXEL_SIZE
-    for name, value, smallest, largest in (("pixel size", pixel_size, low, high), ("depth", depth, low, _LARGEST_DEPTH)):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = np.nan
-        if not smallest <= number <= largest:
+    ranges = (("pixel size", pixel_size, low, high), ("depth", depth, low, _LARGEST_DEPTH))
+    lengths = []
+    for name, value, smallest, largest in ranges:
+        length = read_length(name, value)
+        if not smallest <= length <= largest:
             raise InvalidInputError(
-                f"the {name} is {value!r}; needed: metres, {smallest:g} to {largest:g} (0.47 um is 0.47e-6)."
+                f"the {name} is {value!r}; needed: metres, {smallest:g} to {largest:g} (0.47 um is 0.47e-6 or 0.47um)."
             )
-    return float(pixel_size), float(depth)
+        lengths.append(length)
+    return lengths[0], lengths[1]
 
 
 def ratio(numerator: float, denominator: float) -> float:

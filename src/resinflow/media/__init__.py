@@ -15,6 +15,7 @@ from resinflow.media.images import from_image, read_stack
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
+from resinflow.media.scale import checked_sizes
 from resinflow.media.sections import estimate_fibre_diameter
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 
@@ -28,6 +29,7 @@ __all__ = [
     "Segmentation",
     "SegmentationSettings",
     "Wave",
+    "checked_sizes",
     "draw_fibres",
     "draw_micrograph",
     "estimate_fibre_diameter",

@@ -2,260 +2,223 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, ResinflowError, check_image_sizes, check_npy, check_size
+from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes
+from resinflow.media.colour import grey_of
 from resinflow.media.distance import outline_distance
-from resinflow.media.segment import SegmentationSettings, segment
+from resinflow.media.image_files import read_picture
+from resinflow.media.labels import FibreLabel, distinct_values, has_labels, label_error, labelled_fibres
+from resinflow.media.picture import Mask, Picture, luminance, picture_of
+from resinflow.media.polarity import undecided_error
+from resinflow.media.region import Region, asked_region, inner_region
+from resinflow.media.scale import checked_sizes, scale_warnings, tagged_pixel_size
+from resinflow.media.segment import SegmentationSettings, decide_mask, segment
+from resinflow.media.stacking import check_slices
 
-_TIFF = (".tif", ".tiff")
-_IMAGES = (*_TIFF, ".png")
-_SUFFIXES = (*_IMAGES, ".npy")
-_PNG_END = b"IEND\xaeB`\x82"
+FibresAre = Literal["auto", "dark", "bright"]
+_DARKER = {"dark": "darker", "bright": "brighter"}
 EXTRUDED_SLICES = 11
 """Slices of a single image that is extruded along z, where its user does not say otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Phases:
+    """Fluid of a stack, distance to the fibre surfaces in pixels if the greys tell it, and how both were obtained."""
+
+    fluid: Mask
+    distance: NDArray[np.float64] | None
+    how: Mapping[str, Any]
+    note: str
 
 
 def from_image(
     image: str | Path | NDArray,
     *,
-    pixel_size: float | None,
-    depth: float | None = None,
+    pixel_size: float | str | None,
+    depth: float | str | None = None,
     slices: int | None = None,
-    fibres: Literal["auto", "dark", "bright"] | None = None,
+    fibres: FibresAre | None = None,
     segmentation: SegmentationSettings | None = None,
+    fibre_label: FibreLabel | None = None,
+    crop: str | None = None,
+    roi: str | Path | NDArray | None = None,
 ) -> Microstructure:
     """Return the medium that an image or a stack of images across the fibres shows.
 
-    A single image is extruded along z. A stack keeps its slices. Masks are taken as they are: arrays of bool or of 0 and 1
-    have 1 in the fluid; images of any other two greys have fibres of the grey that ``fibres`` names. All else is segmented.
+    A single image is extruded along z. A stack keeps its slices. Boolean arrays are fluid masks. Images of two values are
+    masks: their fibres are the phase of disc-like sections, unless ``fibres`` says which; arrays of 0 and 1 whose sections do
+    not tell have 1 in the fluid. Label images need ``fibre_label``. All else is segmented. Of what shows the specimen (without
+    transparent parts, frames, plain corners, the outside of a round field of view) the largest rectangle is used.
 
     Args:
-        image: file (see :func:`read_stack`), or array (ny, nx) or (nz, ny, nx).
-        pixel_size: edge of a square pixel in m. There is no default: the permeability goes with its square.
-        depth: thickness in m of the whole stack, or to which a single image is extruded.
+        image: file (see :func:`read_stack`), or array (ny, nx) or (nz, ny, nx), each also with channels.
+        pixel_size: edge of a square pixel in m, or with its unit (``"0.47um"``). There is no default: the permeability goes
+            with its square. ``"tag"`` takes the resolution tag of the file.
+        depth: thickness in m, or with its unit, of the whole stack, or to which a single image is extruded.
         slices: number of slices of an extruded image, 11 by default; a stack has its own.
         fibres: whether fibres are the darker or the brighter phase; overrides the settings' choice (``auto``).
         segmentation: how greyscale images are segmented.
+        fibre_label: value of the fibres in a label image or mask, several as ``"1,3"``, or ``"nonzero"``.
+        crop: part of the image to use, ``"X0:X1,Y0:Y1"`` in pixels from the upper left corner.
+        roi: the same, or a mask of the region of interest (file or array), in which the largest rectangle is used.
 
     Returns:
         The medium with spacing (depth / nz, pixel_size, pixel_size). One that was segmented has the signed distance to the
         fibre surfaces, which the greys tell to a tenth of a pixel or so (:func:`resinflow.media.distance.outline_distance`); a
-        mask tells no more than its pixels. The medium's provenance holds the file's name, the sizes, whether
-        it was extruded, and the segmentation's settings and findings.
+        mask tells no more than its pixels. The medium's provenance holds the file's name, the sizes, the region, whether
+        it was extruded, the segmentation's settings and findings, notes of all that was decided, and warnings.
 
     Raises:
-        InvalidInputError: a file or array that cannot be used, a missing or impossible size, or a result without fibres or
-            without fluid.
+        InvalidInputError: a file or array that cannot be used, a missing or impossible size, an image that does not tell which
+            phase the fibres are, or a result without fibres or without fluid.
 
     Example:
         >>> import numpy as np
         >>> import resinflow as rf
         >>> mask = np.ones((3, 16, 16), dtype=bool)
         >>> mask[:, 6:10, 6:10] = False  # a fibre along z
-        >>> rf.from_image(mask, pixel_size=1e-6, depth=12e-6).extent  # (z, y, x), m
+        >>> rf.from_image(mask, pixel_size="1um", depth=12e-6).extent  # (z, y, x), m
         (1.2e-05, 1.6e-05, 1.6e-05)
     """
-    pixel_size, depth = check_image_sizes(pixel_size, depth)
+    from_file = isinstance(image, str | Path)
+    pixel, thickness = checked_sizes(pixel_size, depth, image if from_file else None)
     if slices is not None and (isinstance(slices, bool) or not isinstance(slices, int | np.integer) or not 1 <= slices <= 4096):
         raise InvalidInputError(f"slices is {slices!r}; needed: a whole number from 1 to 4096.")
     settings = segmentation or SegmentationSettings()
     if fibres is not None:
         settings = replace(settings, fibres=fibres)
-    from_file = isinstance(image, str | Path)
-    name = Path(image).name if from_file else "array"
-    stack = read_stack(image) if from_file else _checked_stack(np.asarray(image), "the array")
-    if slices is not None and len(stack) not in (1, slices):
+    picture = read_picture(image) if from_file else picture_of(np.asarray(image), "array")
+    if pixel is None:
+        pixel, _ = check_image_sizes(tagged_pixel_size(picture), depth)
+    picture, region = _specimen(picture, crop, roi, from_file=from_file)
+    if slices is not None and len(picture.values) not in (1, slices):
         raise InvalidInputError(
-            f"slices is {slices}, but {name} is a stack of {len(stack)} images, and a stack keeps its slices; leave it out."
+            f"slices is {slices}, but {picture.name} is a stack of {len(picture.values)} images, and a stack keeps its slices; "
+            "leave it out."
         )
-    fluid, distance, how = _phases(stack, settings)
+    phases = _phases(picture, settings, fibre_label, from_file=from_file)
+    fluid, distance = phases.fluid, phases.distance
     if fluid.all() or not fluid.any():
         raise InvalidInputError(
-            f"{name} is {'all fluid' if fluid.all() else 'all solid'}; needed: fibres and fluid. "
+            f"{picture.name} is {'all fluid' if fluid.all() else 'all solid'}; needed: fibres and fluid. "
             "Check the image, or say whether fibres are dark or bright."
         )
     extruded = len(fluid) == 1
     if extruded:
         fluid = np.repeat(fluid, slices or EXTRUDED_SLICES, axis=0)
         distance = None if distance is None else np.repeat(distance, slices or EXTRUDED_SLICES, axis=0)
-    provenance = {
+    provenance: dict[str, Any] = {
         "source": "image",
-        "file": name,
-        "pixel_size": pixel_size,
-        "depth": depth,
+        "file": picture.name,
+        "pixel_size": pixel,
+        "depth": thickness,
         "slices": len(fluid),
         "extruded": extruded,
-        "segmentation": how,
+        "segmentation": phases.how,
+        "notes": [*picture.notes, phases.note],
     }
+    if region is not None:
+        provenance["region"] = list(region.bounds)
     if distance is not None:
         provenance["surface"] = "read from the greys"
-        distance = (pixel_size * distance).astype(np.float32)
-    return Microstructure(fluid, (depth / len(fluid), pixel_size, pixel_size), distance, provenance)
+        distance = (pixel * distance).astype(np.float32)
+    medium = Microstructure(fluid, (thickness / len(fluid), pixel, pixel), distance, provenance)
+    warnings = scale_warnings(medium, extruded=extruded)
+    return replace(medium, provenance={**provenance, "warnings": warnings}) if warnings else medium
 
 
 def read_stack(path: str | Path) -> NDArray:
     """Return a greyscale image or stack as an array (nz, ny, nx) of the file's own type; a single image has nz = 1.
 
-    Reads PNG, TIFF (one or many pages), .npy, and a folder of PNG or TIFF images in the order of the numbers in their names.
-    Colour images are accepted only when their channels are equal. One-bit images become 0 and 255.
+    Reads TIFF (one or many pages), PNG, JPEG, BMP, .npy, and a folder of images in the order of the numbers in their names.
+    Palettes are resolved, greys whose zero is white are turned, of colours the luminance is taken. One-bit images become 0
+    and 255. Nothing is cropped.
 
     Raises:
-        InvalidInputError: no such file, an unknown suffix, a damaged file, a colour image, slices of different sizes, a wrong
-            number of dimensions, nothing inside, or NaN.
+        InvalidInputError: no such file, an unknown suffix, a damaged file, slices of different sizes, a wrong number of
+            dimensions, nothing inside, or NaN.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InvalidInputError(
-            f"{path} does not exist; needed: an image or stack ({', '.join(_SUFFIXES)}) or a folder of images."
-        )
-    if path.is_dir():
-        return _read_folder(path)
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise InvalidInputError(f"the suffix of {path.name} is {path.suffix!r}; needed: one of {', '.join(_SUFFIXES)}.")
-    if not path.is_file():  # reading a pipe or a device may never end
-        raise InvalidInputError(f"{path.name} is neither file nor folder; needed: an image or stack.")
-    try:
-        read = _read_npy if suffix == ".npy" else _read_tiff if suffix in _TIFF else _read_pillow
-        array = read(path)
-    except ResinflowError:
-        raise
-    except Exception as error:  # every reader has its own errors for a truncated or foreign file
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise InvalidInputError(
-            f"{path.name} cannot be read ({reason}); the file is damaged or of another type: export it again."
-        ) from None
-    return _checked_stack(array, path.name)
+    picture = read_picture(path)
+    return luminance(picture.values) if picture.is_colour else picture.values
 
 
-def _phases(
-    stack: NDArray, settings: SegmentationSettings
-) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Mapping[str, Any]]:
-    """Fluid mask of a stack, distance to the fibre surfaces in pixels if the greys tell it, and how both were obtained."""
-    greys = _two_greys(stack)
-    if greys is None:
+def _specimen(
+    picture: Picture, crop: str | None, roi: str | Path | NDArray | None, *, from_file: bool
+) -> tuple[Picture, Region | None]:
+    """The part of a picture that shows the specimen, in grey, and the region that it is; None for the whole image."""
+    asked = asked_region(picture, crop, roi)
+    if asked is not None:
+        picture = picture.cropped(asked.rows, asked.columns).noted(*asked.notes)
+    picture = grey_of(picture)
+    if picture.slices:
+        check_slices(picture.values, picture.slices)
+    greys = _values_of_labels(picture) is None
+    if not greys and not from_file and picture.opaque is None:
+        return picture, asked
+    inner = inner_region(picture, plain_parts=greys, only_opacity=asked is not None)
+    if inner is None:
+        return picture, asked
+    picture = picture.cropped(inner.rows, inner.columns).noted(*inner.notes)
+    return picture, inner if asked is None else inner.beyond(asked)
+
+
+def _values_of_labels(picture: Picture) -> NDArray | None:
+    """The values of a mask or of labels; None for greys."""
+    values = distinct_values(picture.values)
+    if values is None or len(values) <= 2 or picture.numbers or has_labels(picture.values, values):
+        return values
+    return None
+
+
+def _phases(picture: Picture, settings: SegmentationSettings, fibre_label: FibreLabel | None, *, from_file: bool) -> _Phases:
+    """The phases of a picture in grey, from greys, a mask or labels."""
+    stack, name = picture.values, picture.name
+    values = _values_of_labels(picture)
+    if fibre_label is not None:
+        fibre = labelled_fibres(stack, values, fibre_label, name)
+        how = {"method": "labels", "fibre_label": fibre_label}
+        return _Phases(~fibre, None, how, f"fibres: label {fibre_label} of {name}, as asked")
+    if values is None:
         segmentation = segment(stack, settings)
         measured = {key: getattr(segmentation, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
         distance = outline_distance(segmentation.fibre, segmentation.excess)
-        return ~segmentation.fibre, distance, {"method": "grey", "settings": asdict(settings), **measured}
-    if np.isin(greys, (0, 1)).all():
-        bright_fibres = settings.fibres == "bright"
-        return (stack == 0 if bright_fibres else stack != 0), None, {"method": "mask", "fluid_value": 0 if bright_fibres else 1}
-    if len(greys) == 1:
-        raise InvalidInputError(f"every pixel has grey {greys[0]}; needed: fibres and fluid of different grey.")
-    polarity = segment(stack, settings).polarity if settings.fibres == "auto" else settings.fibres
-    fluid = stack == (greys[1] if polarity == "dark" else greys[0])
-    value = float(greys[1] if polarity == "dark" else greys[0])
-    return fluid, None, {"method": "mask", "polarity": polarity, "fluid_value": value}
+        note = f"fibres: {_DARKER[segmentation.polarity]} than the matrix, {segmentation.reason}"
+        how = {"method": "grey", "settings": asdict(settings), **measured, "reason": segmentation.reason}
+        return _Phases(~segmentation.fibre, distance, how, note)
+    if len(values) == 1 and stack.dtype != np.bool_:
+        raise InvalidInputError(f"every pixel has grey {values[0]}; needed: fibres and fluid of different grey.")
+    if len(values) > 2:
+        raise label_error(values, name)
+    documented = not from_file or name.endswith(".npy")
+    return _of_mask(picture, values, settings, documented=documented)
 
 
-def _two_greys(stack: NDArray) -> NDArray | None:
-    """The one or two different greys of a mask, lower first, or None for a greyscale stack."""
-    low, high = stack.min(), stack.max()
-    return np.unique([low, high]) if ((stack == low) | (stack == high)).all() else None
+def _of_mask(picture: Picture, values: NDArray, settings: SegmentationSettings, *, documented: bool) -> _Phases:
+    """The phases of a mask of two values: as asked, as documented for booleans, else by its sections.
 
-
-def _read_npy(path: Path) -> NDArray:
-    try:
-        check_npy(path)
-    except InvalidInputError as error:
-        raise ValueError(str(error)) from None  # the caller says what to do
-    return np.load(path, allow_pickle=False)
-
-
-def _read_tiff(path: Path) -> NDArray:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        if len(file.series) != 1:
-            raise InvalidInputError(
-                f"{path.name} holds {len(file.series)} images of different sizes or types; needed: slices of one size."
-            )
-        series = file.series[0]
-        check_size(path.name, series.nbytes, path.stat().st_size)
-        axes = series.axes
-        try:
-            array = series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return _read_pillow(path)  # Pillow knows LZW and JPEG compression
-    if array.dtype == np.bool_:
-        array = array * np.uint8(255)
-    if "C" in axes and array.shape[axes.index("C")] > 1:
-        raise InvalidInputError(
-            f"{path.name} holds {array.shape[axes.index('C')]} channels; needed: one. Save a single channel."
-        )
-    return np.moveaxis(array, axes.index("S"), -1) if "S" in axes else array
-
-
-def _read_pillow(path: Path) -> NDArray:
-    """All frames of an image that Pillow reads; palettes are resolved to colours, and one-bit images to 0 and 255."""
-    from PIL import Image, ImageSequence
-
-    if path.suffix.lower() == ".png" and _PNG_END not in path.read_bytes():
-        raise EOFError("the end of a PNG file is missing")
-    with Image.open(path) as image:
-        frames = []
-        for frame in ImageSequence.Iterator(image):
-            if frame.mode == "1":
-                frames.append(np.asarray(frame.convert("L")))
-            elif frame.mode in ("P", "CMYK", "YCbCr"):
-                frames.append(np.asarray(frame.convert("RGB")))
-            else:
-                frames.append(np.asarray(frame))
-    if len({frame.shape for frame in frames}) != 1:
-        raise InvalidInputError(f"{path.name} holds images of different sizes; needed: slices of one size.")
-    return frames[0] if len(frames) == 1 else np.stack(frames)
-
-
-def _read_folder(folder: Path) -> NDArray:
-    try:
-        files = [file for file in folder.iterdir() if file.suffix.lower() in _IMAGES and not file.name.startswith(".")]
-    except OSError as error:
-        raise InvalidInputError(f"the folder {folder} cannot be read: {error.strerror}; choose another one.") from None
-    if not files:
-        raise InvalidInputError(f"the folder {folder} holds no {', '.join(_IMAGES)} files; needed: one image a slice.")
-    files.sort(
-        key=lambda file: [int(part) if part.isascii() and part.isdigit() else part for part in re.split(r"([0-9]+)", file.name)]
-    )
-    pages = [read_stack(file) for file in files]
-    for file, page in zip(files, pages, strict=True):
-        if page.shape != (1, *pages[0].shape[1:]):
-            raise InvalidInputError(
-                f"{file.name} has shape {page.shape}; needed: single images of the first one's size {pages[0].shape[1:]}."
-            )
-    return np.concatenate(pages)
-
-
-def _checked_stack(array: NDArray, name: str) -> NDArray:
-    """A finite greyscale stack (nz, ny, nx)."""
-    if array.dtype.kind not in "buif":
-        raise InvalidInputError(f"{name} holds values of type {array.dtype}; needed: greys, or a mask of 0 and 1.")
-    if array.size == 0:
-        raise InvalidInputError(f"{name} is empty (shape {array.shape}); needed: at least one pixel.")
-    if array.ndim in (3, 4) and array.shape[-1] in (2, 3, 4) and min(array.shape[-3:-1]) > 4:
-        array = _grey_of_channels(array, name)
-    if array.ndim not in (2, 3):
-        raise InvalidInputError(f"{name} has shape {array.shape}; needed: an image (ny, nx) or a stack (nz, ny, nx).")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidInputError(f"{name} holds NaN or infinite values; needed: finite greys everywhere.")
-    return array.reshape(-1, *array.shape[-2:])
-
-
-def _grey_of_channels(array: NDArray, name: str) -> NDArray:
-    """The first of equal colour channels (…, 2 to 4: grey or RGB, with or without opacity)."""
-    colours = array[..., :3] if array.shape[-1] >= 3 else array[..., :1]
-    if (colours != colours[..., :1]).any():
-        raise InvalidInputError(
-            f"{name} is a colour image (shape {array.shape}); needed: grey. Convert it to 8-bit greyscale first."
-        )
-    return array[..., 0]
+    ``documented``: whether it is an array, whose 1 is fluid where it holds 0 and 1 and the sections do not tell.
+    """
+    stack, name = picture.values, picture.name
+    if stack.dtype == np.bool_:
+        fluid_value = settings.fibres != "bright"
+        note = "fibres: False of a boolean mask" if fluid_value else "fibres: True of a boolean mask, as asked"
+        return _Phases(stack == fluid_value, None, {"method": "mask", "fluid_value": int(fluid_value)}, note)
+    polarity, why = settings.fibres, "as asked"
+    if polarity == "auto":
+        decision = decide_mask(stack == values[0])
+        if decision.polarity is not None:
+            polarity, why = decision.polarity, f"by its sections ({decision.reason})"
+        elif documented and np.isin(values, (0, 1)).all():
+            polarity, why = "dark", "as arrays of 0 and 1 have 1 in the fluid, and the sections do not tell"
+        else:
+            raise undecided_error(name, decision)
+    fibre_value, fluid_value = values if polarity == "dark" else values[::-1]
+    how = {"method": "mask", "polarity": polarity, "fluid_value": float(fluid_value), "reason": why}
+    return _Phases(stack == fluid_value, None, how, f"fibres: {fibre_value:g} of the mask's two values, {why}")

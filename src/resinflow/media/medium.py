@@ -16,24 +16,30 @@ EXAMPLE = "tilted_bundle.tif"
 def read_medium(
     path: str | Path,
     *,
-    pixel_size: float | None = None,
-    depth: float | None = None,
+    pixel_size: float | str | None = None,
+    depth: float | str | None = None,
     slices: int | None = None,
     fibres: Literal["auto", "dark", "bright"] = "auto",
     segmentation: SegmentationSettings | None = None,
+    fibre_label: int | float | str | None = None,
+    crop: str | None = None,
+    roi: str | Path | None = None,
 ) -> Microstructure:
     """Return the medium in a file: a grey image or stack is segmented, a saved flow field gives its own medium.
 
     Args:
-        path: .tif, .png or .npy, or a flow field (.zarr, .nc, .npz, .vti).
-        pixel_size: edge of a pixel, m; images need it, flow fields carry their own.
-        depth: thickness of the whole stack, m; likewise.
+        path: .tif, .png, .jpg, .bmp or .npy, a folder of images, or a flow field (.zarr, .nc, .npz, .vti).
+        pixel_size: edge of a pixel, m, or with its unit, or ``tag``; images need it, flow fields carry their own.
+        depth: thickness of the whole stack, m, or with its unit; likewise.
         slices: number of slices into which a single image is extruded along z, 11 by default; all else has its own.
         fibres: whether the fibres are darker or brighter than the matrix.
         segmentation: how greys are segmented; a saved flow field leaves nothing to segment.
+        fibre_label: value of the fibres in a label image or mask, several as ``"1,3"``, or ``"nonzero"``.
+        crop: part of the image to use, ``"X0:X1,Y0:Y1"`` in pixels.
+        roi: the same, or the file of a mask of the region of interest.
 
     Raises:
-        InvalidInputError: missing or unreadable file, no pixel size, RGB images, all-solid or all-fluid media.
+        InvalidInputError: missing or unreadable file, no pixel size, labels without ``fibre_label``, media of one phase.
 
     Example:
         >>> import resinflow as rf
@@ -49,8 +55,20 @@ def read_medium(
             raise InvalidInputError(f"{path.name} carries its own voxel size; leave out --pixel-size and --depth.")
         if slices is not None:
             raise InvalidInputError(f"{path.name} carries its own slices; leave out --slices.")
+        if fibre_label is not None or crop is not None or roi is not None:
+            raise InvalidInputError(f"{path.name} is a flow field, not an image; leave out --fibre-label, --crop and --roi.")
         return micro
-    return from_image(path, pixel_size=pixel_size, depth=depth, slices=slices, fibres=fibres, segmentation=segmentation)
+    return from_image(
+        path,
+        pixel_size=pixel_size,
+        depth=depth,
+        slices=slices,
+        fibres=fibres,
+        segmentation=segmentation,
+        fibre_label=fibre_label,
+        crop=crop,
+        roi=roi,
+    )
 
 
 def is_extruded(micro: Microstructure) -> bool:

@@ -13,6 +13,8 @@ _COEFFICIENT: dict[Arrangement, float] = {"hexagonal": 16 / (9 * pi * sqrt(6)), 
 _LARGEST_FRACTION: dict[Arrangement, float] = {"hexagonal": pi / (2 * sqrt(3)), "square": pi / 4}
 _SHAPE: dict[Arrangement, float] = {"hexagonal": 53.0, "square": 57.0}
 _LARGEST_FACTOR = 10.0
+_CLOSEST, _FARTHEST = 0.25, 2.0
+"""Distances of slices that make one think: in pixels, and in diameters of the fibres."""
 _USUAL_DIAMETERS = (2e-6, 2e-4)  # m: carbon 5-8 um, glass 9-25 um, natural and metal fibres up to some 100 um
 
 
@@ -83,3 +85,26 @@ def fibre_diameter_warning(fibre_diameter: float) -> str | None:
         f"the fibres are {format_length(fibre_diameter)} thick, outside the usual {format_length(low)} to "
         f"{format_length(high)}; check the pixel size (m)."
     )
+
+
+def slice_spacing_warning(spacing: tuple[float, float, float], slices: int, fibre_diameter: float | None) -> str | None:
+    """Return one line if the slices of a stack lie too far apart, or too close, for the depth to be right.
+
+    Args:
+        spacing: (dz, dy, dx), m.
+        slices: number of slices.
+        fibre_diameter: m; None where no fibre is seen whole.
+    """
+    dz, _, dx = spacing
+    depth = format_length(dz * slices)
+    if dz < _CLOSEST * dx:
+        return (
+            f"the {slices} slices are {format_length(dz)} apart, 1/{dx / dz:.3g} of a pixel; is {depth} the distance of two "
+            f"slices? The depth is the thickness of the whole stack, {format_length(dz * slices * slices)} then."
+        )
+    if fibre_diameter is not None and dz > _FARTHEST * fibre_diameter:
+        return (
+            f"the {slices} slices are {format_length(dz)} apart, {dz / fibre_diameter:.3g} times the fibres' diameter "
+            f"({format_length(fibre_diameter)}): too far to follow a fibre; check the depth of the whole stack ({depth})."
+        )
+    return None

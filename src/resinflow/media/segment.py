@@ -7,6 +7,7 @@ plane; polarity, radius and threshold are decided on the whole stack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,21 +16,22 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from resinflow.flow import InvalidInputError
+from resinflow.media.polarity import Decision, Polarity, decide_polarity, inner_discs, undecided_error
 from resinflow.media.sections import on_border, opening, page_depth, page_opening, split_objects, without_small_holes
 
-Polarity = Literal["dark", "bright"]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _SMALLEST_IMAGE = 16  # pixels
 _SMALLEST_RADIUS = 2.0  # pixels: below, a fibre section is a handful of pixels
-_SCALE_STEP = 1.1
+_FINEST_SCALE, _SCALE_STEP = 1.0, 1.1  # pixels: the scales of packed discs are finer than their radii
 _CUT = 0.25
 """What a border cuts off a fibre may be smaller by this factor than a whole object: a cap of few pixels closes a gap."""
 _SURFACE_ROUNDS = 4
 _SMALLEST_HOLE = 0.2  # of a fibre section: smaller enclosed bright spots are fringes of the fibre's own centre
 _NOISE_AFTER = 0.1  # of the contrast: denoising goes no further, since it eats thin gaps
 _BLUR_RANGE = (0.1, 0.2)  # of the radius
+_SPECK = 0.35  # of the radius
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SegmentationSettings:
     """How fibres are told from the matrix; the defaults suit round sections of one nominal diameter.
 
     Attributes:
-        fibres: whether fibres are darker or brighter than the matrix; ``auto`` takes the convex phase.
+        fibres: whether fibres are darker or brighter than the matrix; ``auto`` takes the phase of disc-like sections.
         fibre_diameter: in pixels; None measures it in the image.
         level: grey of the outline between the fibres' median (0) and the matrix's (1). Blur pulls the half-way grey into a
             convex section: at the edge of a disc of radius r blurred by sigma it is 0.5 + 0.2 sigma / r.
@@ -77,6 +79,7 @@ class Segmentation:
         excess: (nz, ny, nx), grey beyond that of the outline, positive outside of the fibres (but where holes were filled and
             bridges cut): illumination levelled, noise smoothed.
         polarity: whether fibres are ``dark`` or ``bright``.
+        reason: why.
         threshold: grey of the outline after the illumination was levelled.
         fibre_diameter: typical, in pixels.
         rim: overshoot of a wide fringe around the fibres as a share of the contrast; 0 where there is none.
@@ -86,6 +89,7 @@ class Segmentation:
     fibre: Mask
     excess: Floats
     polarity: Polarity
+    reason: str
     threshold: float
     fibre_diameter: float
     rim: float
@@ -105,22 +109,35 @@ class _Levelled:
         return self.low + level * (self.high - self.low)
 
 
-def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segmentation:
+def segment(
+    grey: NDArray, settings: SegmentationSettings | None = None, cues: Mapping[str, float] | None = None
+) -> Segmentation:
     """Return the fibres of a greyscale stack (nz, ny, nx), or of one image (ny, nx).
 
     Dark fibres with bright phase-contrast rims, uneven illumination, noise, and fibres cut by the borders are handled. The
     result follows from the image alone, and does not change when its greys are scaled or shifted.
 
+    Args:
+        grey: the stack.
+        settings: how it is segmented.
+        cues: what else is known of the polarity, by names, as logarithms of the odds for dark fibres.
+
     Raises:
-        InvalidInputError: an image that is too small, has no contrast or no structure, or in which no fibre is left.
+        InvalidInputError: an image that is too small, has no contrast or no structure, does not tell which phase the fibres
+            are, or in which no fibre is left.
     """
     settings = settings or SegmentationSettings()
     signal = _clipped(_checked(grey))
     coarse, first = _first_look(signal, settings.fibre_diameter)
-    polarity = _polarity(first.dark, coarse) if settings.fibres == "auto" else settings.fibres
+    polarity, reason = settings.fibres, "as asked"
+    if polarity == "auto":
+        decision = decide_polarity(signal, first.dark, coarse, cues)
+        if decision.polarity is None:
+            raise undecided_error("the image", decision)
+        polarity, reason = decision.polarity, f"by its sections ({decision.reason})"
     sign = 1.0 if polarity == "dark" else -1.0
     signal, dark = sign * signal, first.dark if polarity == "dark" else ~first.dark
-    radius = settings.fibre_diameter / 2 if settings.fibre_diameter else _inner_discs(dark, coarse)[1]
+    radius = settings.fibre_diameter / 2 if settings.fibre_diameter else _typical_disc(dark, coarse)
 
     noise = _white_noise(signal) / (first.high - first.low)
     smoothing = np.clip(noise / (2 * np.sqrt(np.pi) * _NOISE_AFTER), _BLUR_RANGE[0] * radius, _BLUR_RANGE[1] * radius)
@@ -136,7 +153,15 @@ def segment(grey: NDArray, settings: SegmentationSettings | None = None) -> Segm
             "say whether the fibres are dark or bright, or take an image with more pixels a fibre."
         )
     excess = levelled.grey - threshold
-    return Segmentation(fibre, excess, polarity, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
+    return Segmentation(fibre, excess, polarity, reason, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
+
+
+def decide_mask(dark: Mask) -> Decision:
+    """Return which phase of a mask (nz, ny, nx) the fibres are, True where it is dark; no decision where it does not tell."""
+    radius = None if min(dark.shape[1:]) < _SMALLEST_IMAGE else _blob_radius(dark.astype(np.float64), strong=1.0)
+    if radius is None:
+        return Decision(0.0, {})
+    return decide_polarity(np.where(dark, -1.0, 1.0), dark, radius)
 
 
 def _checked(grey: NDArray) -> Floats:
@@ -205,7 +230,7 @@ def _blob_radius(stack: Floats, strong: float) -> float | None:
     mean_frequency = np.bincount(bins.ravel(), frequency.ravel()) / counts
     white = len(stack) * _white_noise(stack) ** 2  # the same in every coefficient
     binned = np.maximum(np.bincount(bins.ravel(), power.ravel()) - white * counts, 0.0)
-    radii = _SMALLEST_RADIUS * _SCALE_STEP ** np.arange(200)
+    radii = _FINEST_SCALE * _SCALE_STEP ** np.arange(200)
     radii = radii[radii <= 0.4 * min(ny, nx)]
     scaled = radii[:, None] ** 2 / 2 * mean_frequency  # (sigma q)^2
     energy = np.sqrt((binned * scaled**2 * np.exp(-scaled)).sum(axis=1))
@@ -249,59 +274,18 @@ def _levelled(stack: Floats, dark: Mask) -> _Levelled:
     return _Levelled(grey, dark, low, high)
 
 
-def _polarity(dark: Mask, radius: float) -> Polarity:
-    """The fibres are the phase whose outline mostly bulges outwards and whose objects are mostly filled by a disc.
+def _typical_disc(mask: Mask, radius: float) -> float:
+    """Median radius (pixels) of the largest discs in the objects that no border cuts, weighted by the objects' area.
 
-    The first alone fails one time in 200, with small noisy fibres; the second, where a sparse matrix holds large discs too.
+    Objects without a disc of a third of ``radius`` are specks and do not count.
     """
-    filled = np.log(_inner_discs(dark, radius)[0] / _inner_discs(~dark, radius)[0])
-    return "dark" if _convexity(dark, max(0.25 * radius, 1.0)) + 0.5 * filled >= 0 else "bright"
-
-
-def _convexity(mask: Mask, sigma: float) -> float:
-    """Share of the outline that bulges out of the mask less the share that bulges in, -1 to 1.
-
-    The curvature is that of the level lines of the smoothed mask. Cusps where fibres touch are sharp but short: counting
-    signs, unlike averaging curvatures, passes over them.
-    """
-    margin = int(np.ceil(sigma))  # level lines bend towards their mirror image behind the border
-    balance, count = 0, 0
-    for page in mask.astype(np.float64):
-        fy, fx, fyy, fxx, fxy = (
-            ndimage.gaussian_filter(page, sigma, order=order)  # pyright: ignore[reportArgumentType]
-            for order in ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1))
-        )
-        outline = ndimage.grey_dilation(page, (3, 3)) != ndimage.grey_erosion(page, (3, 3))
-        outline[:margin] = outline[-margin:] = outline[:, :margin] = outline[:, -margin:] = False
-        if outline.any():
-            steep = fy**2 + fx**2
-            outline &= steep > 0.05 * np.median(steep[outline])  # flat spots have no direction
-            bulge = 2 * fx * fy * fxy - fxx * fy**2 - fyy * fx**2
-            balance += int(np.sign(bulge[outline]).sum())
-            count += int(outline.sum())
-    return balance / max(count, 1)
-
-
-def _inner_discs(mask: Mask, radius: float) -> tuple[float, float]:
-    """The largest discs inside the objects that no border cuts: their area over the objects' area, and their median radius.
-
-    The median is weighted by area. Objects without a disc of a third of ``radius`` are specks and do not count.
-    """
-    largest, areas = [np.zeros(0)], [np.zeros(0)]
-    for page in mask:
-        labels, depth = split_objects(page, radius)
-        inside = np.setdiff1d(np.arange(1, labels.max() + 1), on_border(labels))
-        if inside.size:
-            largest.append(np.atleast_1d(ndimage.maximum(depth, labels, inside)))
-            areas.append(np.bincount(labels.ravel())[inside].astype(float))
-    discs, area = np.concatenate(largest), np.concatenate(areas)
-    is_disc = discs > 0.35 * radius
-    if not is_disc.any():
-        return 0.6, radius  # neither like discs nor unlike them
-    order = np.argsort(discs[is_disc])
-    discs, area = discs[is_disc][order], area[is_disc][order]
-    middle = np.searchsorted(np.cumsum(area), area.sum() / 2)
-    return float((np.pi * discs**2).sum() / area.sum()), float(discs[middle])
+    discs, areas = inner_discs(list(mask), radius)
+    big = discs > _SPECK * radius
+    if not big.any():
+        return radius
+    order = np.argsort(discs[big])
+    shares = np.cumsum(areas[big][order])
+    return float(discs[big][order][np.searchsorted(shares, shares[-1] / 2)])
 
 
 def _cleaned(mask: Mask, radius: float, settings: SegmentationSettings) -> Mask:
