@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError
+from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError, check_image_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,13 +54,19 @@ class MediumOptions:
     """The same, or a mask image of the region of interest, whose largest rectangle is used."""
 
     def check(self, path: Path) -> None:
-        """Refuse a medium that is not there or an image without sizes."""
+        """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded where nothing is wrong."""
         if not path.exists():
             raise InvalidInputError(f"{path} does not exist; needed: an image, a stack or a saved flow field.")
         if path.suffix.lower() not in FLOW_SUFFIXES:
+            self._check_sizes(path)
+
+    def _check_sizes(self, path: Path) -> None:
+        """Refuse sizes that are missing or impossible; what a file's tag says of a missing one takes its reader to know."""
+        if self.pixel_size is None and path.suffix.lower() != ".npy":
             from resinflow.media import checked_sizes
 
-            checked_sizes(self.pixel_size, self.depth, path)
+            checked_sizes(None, self.depth, path)
+        check_image_sizes(1e-6 if self.pixel_size == "tag" else self.pixel_size, self.depth)
 
     def greys(self, path: Path, micro: Microstructure) -> NDArray | None:
         """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field, or where pixels differ."""
