@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import stat
 import threading
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from resinflow.data import archive as archives
 from resinflow.data import download
-from resinflow.data import download as archives
-from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS, DownloadError, Record, download_record, unpack_zip
+from resinflow.data.archive import unpack_zip
+from resinflow.data.download import DATA_RECORDS, MODEL_RECORDS, DownloadError, Record, download_record
 from resinflow.flow.errors import InvalidInputError
 
 RECORD = Record("42")
@@ -34,6 +38,7 @@ class RecordServer(ThreadingHTTPServer):
         self.cuts: list[int] = []
         self.redirect = False
         self.body = b""
+        self.encodings: dict[str, str] = {}
         self.ranges = True
         self.requests: list[tuple[str, str | None]] = []
 
@@ -82,6 +87,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes, cut: int | None = None) -> None:
         self.send_response(status)
+        for part, encoding in self.server.encodings.items():
+            if self.path.endswith(part):
+                self.send_header("Content-Encoding", encoding)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[:cut])
@@ -269,6 +277,45 @@ def test_an_answer_that_is_too_long_or_nested_is_refused_and_leaves_no_folder(
     with pytest.raises(DownloadError, match="list of files"):
         fetch(server, tmp_path / "in")
     assert not (tmp_path / "in").exists()
+
+
+def packed_zeros(times: int) -> bytes:
+    """A hundred megabytes of zeros, compressed by gzip one time or more."""
+    packer, piece = zlib.compressobj(9, wbits=31), bytes(10**6)
+    body = b"".join([packer.compress(piece) for _ in range(100)] + [packer.flush()])
+    for _ in range(times - 1):
+        body = gzip.compress(body)
+    return body
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("part", ["records/42", "content"])
+def test_a_compressed_answer_is_refused_before_it_is_unpacked(
+    server: RecordServer, tmp_path: Path, part: str, times: int
+) -> None:
+    body = packed_zeros(times)
+    server.files = {"model.pt": CONTENT}
+    server.encodings = {part: ", ".join(["gzip"] * times)}
+    if part == "content":
+        server.sent = {"model.pt": body}
+    else:
+        server.body = body
+    tracemalloc.start()
+    try:
+        with pytest.raises(DownloadError, match=r"answers compressed \(gzip"):
+            fetch(server, tmp_path / "in")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
+    assert not (tmp_path / "in").exists()
+
+
+@pytest.mark.parametrize("encoding", ["identity", " Identity"])
+def test_an_answer_that_says_it_is_not_compressed_is_taken(server: RecordServer, tmp_path: Path, encoding: str) -> None:
+    server.files = {"model.pt": CONTENT}
+    server.encodings = {"": encoding}
+    assert fetch(server, tmp_path).files[0].read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("name", [".bashrc", "n" * 240, "\u00e9" * 120])

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import stat
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from resinflow.flow import InvalidInputError, ResinflowError, replacing
+from resinflow.data.archive import check_free_space, is_safe_name, unpack_zip
+from resinflow.flow import InvalidInputError, ResinflowError
 
 __all__ = [
     "BASE_URL",
@@ -171,8 +168,9 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
 
     url = f"{base_url}/api/records/{record.number}"
     try:
-        with requests.get(url, timeout=_TIMEOUT, stream=True) as answer:
+        with requests.get(url, timeout=_TIMEOUT, stream=True, headers=_headers(0)) as answer:
             answer.raise_for_status()
+            _check_plain(answer)
             entries: list[dict[str, Any]] = json.loads(_bounded(answer))["files"]
         files = [
             RemoteFile(str(entry["key"]), int(entry["size"]), str(entry["checksum"]), str(entry["links"]["self"]))
@@ -198,8 +196,15 @@ def list_files(record: Record, base_url: str = BASE_URL) -> list[RemoteFile]:
     return files
 
 
+def _check_plain(answer: Any) -> None:
+    """Refuse a compressed answer, which was not asked for, before a byte of it is unpacked: it could unpack to anything."""
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise DownloadError(f"{answer.url} answers compressed ({encoding:.40}), which was not asked for")
+
+
 def _bounded(answer: Any) -> bytes:
-    """The body of an answer, unpacked, which is never longer than a list of files."""
+    """The body of an answer, which is never longer than a list of files."""
     body = b""
     for piece in answer.iter_content(_PIECE):
         body += piece
@@ -260,6 +265,7 @@ def _resume(url: str, part: Path, size: int, watch: Callable[[int], None]) -> No
                     part.unlink()
                     continue
                 answer.raise_for_status()
+                _check_plain(answer)
                 _append(answer, part, there if answer.status_code == _PARTIAL else 0, size, watch)
             reason = "the connection broke"
         except requests.HTTPError as error:
@@ -272,7 +278,7 @@ def _resume(url: str, part: Path, size: int, watch: Callable[[int], None]) -> No
 
 
 def _headers(there: int) -> dict[str, str]:
-    """Ask for the bytes as they are: a compressed answer could not be taken up again."""
+    """Ask for the bytes as they are: a compressed answer could not be bounded, nor taken up again."""
     return {"Accept-Encoding": "identity", **({"Range": f"bytes={there}-"} if there else {})}
 
 
@@ -339,61 +345,3 @@ def _explained(record: Record, folder: Path, base_url: str) -> Iterator[None]:
             f"{error}. Without network: fetch {files if files != '*' else 'its files'} of {base_url}/records/{record.number} "
             f"(doi {record.doi}) elsewhere, put them into {folder.absolute()} and run the same command again."
         ) from None
-
-
-def unpack_zip(archive: Path, target: Path) -> Path:
-    """Unpack a zip archive into the folder ``target``, whole or not at all, and return the folder.
-
-    The checksum of every member is verified.
-
-    Raises:
-        InvalidInputError: no zip archive, a damaged one, one whose members would land outside the folder or are links, one
-            that does not fit on the disk, or a folder of other things at ``target``.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [member for member in opened.infolist() if not member.filename.endswith("/")]
-            _check_members(archive, members)
-            check_free_space(target, sum(member.file_size for member in members), f"unpack {archive.name}")
-            with replacing(target) as folder:
-                folder.mkdir(parents=True)
-                for member in members:
-                    place = folder / PurePosixPath(member.filename)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    with opened.open(member) as source, place.open("wb") as sink:
-                        shutil.copyfileobj(source, sink, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise InvalidInputError(f"{archive} cannot be unpacked ({error}); remove it and download it again.") from None
-    return target
-
-
-def check_free_space(target: Path, needed: int, what: str) -> None:
-    """Raise InvalidInputError unless the disk of ``target`` has room for ``needed`` bytes."""
-    place = target.absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise InvalidInputError(
-            f"{free / 1e9:.2f} GB are free at {place}; needed: {needed / 1e9:.2f} GB to {what}. "
-            "Free some, or choose another place."
-        )
-
-
-def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    names: set[str] = set()
-    for member in members:
-        name = member.filename
-        if not is_safe_name(name):
-            raise InvalidInputError(f"{archive} holds {name!r}, which lies outside its folder; needed: plain relative names.")
-        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise InvalidInputError(f"{archive} holds {name!r}, a link or device; needed: plain files.")
-        if name in names:
-            raise InvalidInputError(f"{archive} holds {name!r} twice; needed: every name once.")
-        names.add(name)
-
-
-def is_safe_name(name: str) -> bool:
-    """Return whether a name stays inside the folder that it is joined to, on any operating system."""
-    parts = name.split("/")
-    return bool(name) and not any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts)

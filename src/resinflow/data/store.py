@@ -29,6 +29,7 @@ from resinflow.data.sample import (
 from resinflow.data.schema import ALL_FIELDS, FIELDS, GRID, LENGTHS, REQUIRED, SCHEMA
 from resinflow.data.source import FlowSource
 from resinflow.flow import FlowField, InvalidInputError, Microstructure, MissingDependencyError, SolverReport, replacing
+from resinflow.flow.chunks import BoundedStore
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,14 @@ class FlowStore(FlowSource):
     def __init__(self, path: Path | str, group: zarr.Group, division: Division | None = None) -> None:
         super().__init__(division)
         self.path = path
-        self._group = group
-        self._arrays = open_arrays(group, path)
+        store = BoundedStore(group.store, is_folder=isinstance(path, Path))
+        self._group = zarr.open_group(store, path=group.path, mode="r" if group.read_only else "r+")
+        self._arrays = open_arrays(self._group, path)
+        try:
+            for array in self._arrays.values():
+                store.watch(array)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: {error}") from None
         check_attributes(self.attributes, len(self), path)
 
     def __reduce__(self) -> tuple[Any, ...]:

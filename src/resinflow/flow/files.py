@@ -19,7 +19,7 @@ import numpy as np
 
 from resinflow.flow.atomic import recover, replacing
 from resinflow.flow.errors import InvalidInputError, MissingDependencyError, ResinflowError
-from resinflow.flow.file_sizes import check_netcdf, check_vti, check_zarr, holds_schema
+from resinflow.flow.file_sizes import check_netcdf, check_vti, checked_zarr, holds_schema
 from resinflow.flow.sizes import check_npz
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def _write_zarr(dataset: xarray.Dataset, path: Path) -> None:
 def _read_zarr(path: Path) -> xarray.Dataset:
     import xarray
 
-    check_zarr(path)
-    with xarray.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as dataset:
+    with xarray.open_zarr(checked_zarr(path), consolidated=False, chunks=None, decode_cf=False) as dataset:
         return dataset.load()
 
 
