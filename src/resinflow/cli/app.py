@@ -14,6 +14,7 @@ from resinflow.cli.evaluate import evaluate, reconstruct
 from resinflow.cli.model import model_app
 from resinflow.cli.predict import predict
 from resinflow.cli.search import search
+from resinflow.cli.segment import segment
 from resinflow.cli.solve import solve, verify
 from resinflow.cli.train import train_app
 from resinflow.cli.values import read_value
@@ -27,7 +28,21 @@ app = App(
     version_flags=["--version"],
     default_parameter=Parameter(converter=read_value),
 )
-for command in (solve, predict, demo, verify, search, evaluate, reconstruct, plot, view, data_app, model_app, train_app):
+for command in (
+    segment,
+    solve,
+    predict,
+    demo,
+    verify,
+    search,
+    evaluate,
+    reconstruct,
+    plot,
+    view,
+    data_app,
+    model_app,
+    train_app,
+):
     app.command(command)
 
 

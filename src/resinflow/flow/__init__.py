@@ -12,6 +12,7 @@ from resinflow.flow.errors import (
 from resinflow.flow.field import Base, FlowField, check_flow
 from resinflow.flow.files import FLOW_SUFFIXES
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
+from resinflow.flow.medium_file import load_medium, save_medium
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium
 from resinflow.flow.numbers import (
     DARCY,
@@ -78,6 +79,7 @@ __all__ = [
     "format_length",
     "format_permeability",
     "interpolation_places",
+    "load_medium",
     "option",
     "ratio",
     "read_recipe",
@@ -88,6 +90,7 @@ __all__ = [
     "refined_medium",
     "replacing",
     "rms",
+    "save_medium",
     "split_variant",
     "surface_distance",
     "turned",

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import InvalidInputError
-from resinflow.flow.files import DIMENSIONS, GRID, SCHEMA, UNITS, check_dataset, reading, save_dataset
+from resinflow.flow.files import DIMENSIONS, SCHEMA, UNITS, check_dataset, reading, save_dataset
 from resinflow.flow.grid import COMPONENTS, Faces, turned, turned_spacing, turned_vectors
+from resinflow.flow.medium_file import grid_coordinates, medium_of, plain
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_axis
 from resinflow.flow.numbers import check_array, check_positive, format_permeability
 from resinflow.flow.report import ModelReport, Report, report_from_dict, report_to_dict
@@ -180,10 +181,7 @@ class FlowField:
         variables = {
             name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None
         }
-        coordinates: dict[str, Any] = {
-            name: (name, (np.arange(count) + 0.5) * step, {"units": "m"})
-            for name, count, step in zip(GRID, micro.shape, micro.spacing, strict=True)
-        }
+        coordinates = grid_coordinates(micro)
         coordinates["component"] = np.array(COMPONENTS, dtype=object)  # fixed-width strings have no Zarr 3 specification
         attributes = {
             "schema": SCHEMA,
@@ -194,8 +192,8 @@ class FlowField:
             "boundary": self.boundary,
             "lateral": self.lateral,
             "permeability": self.permeability,
-            "provenance": json.dumps(micro.provenance, default=_plain),
-            "report": json.dumps(report_to_dict(self.report), default=_plain) if self.report is not None else "",
+            "provenance": json.dumps(micro.provenance, default=plain),
+            "report": json.dumps(report_to_dict(self.report), default=plain) if self.report is not None else "",
         }
         return xarray.Dataset(variables, coordinates, attributes)
 
@@ -213,12 +211,8 @@ class FlowField:
             return np.ascontiguousarray(dataset[name].values) if name in dataset else None
 
         faces = [array(f"face_velocity_{axis}") for axis in COMPONENTS]
-        provenance = json.loads(attrs["provenance"])
-        if not isinstance(provenance, dict):
-            raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
-        micro = Microstructure(array("fluid"), tuple(attrs["spacing"]), array("signed_distance"), provenance)
         return FlowField(
-            microstructure=micro,
+            microstructure=medium_of(dataset),
             velocity=array("velocity"),
             pressure=array("pressure"),
             axis=attrs["axis"],
@@ -270,8 +264,3 @@ def _checked_faces(faces: Any, shape: tuple[int, int, int]) -> tuple[NDArray[np.
         needed = tuple(count + (name == component) for name, count in zip(AXES, shape, strict=True))
         checked.append(check_array(f"face_velocity on the {component} faces", values, needed))
     return tuple(checked)
-
-
-def _plain(value: Any) -> Any:
-    """Provenance and reports may hold numpy numbers and paths: return what JSON can write in their place."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

@@ -1,4 +1,4 @@
-"""Flow fields on disk: names, dimensions and units of the arrays of a dataset, its attributes, and the formats of files.
+"""Flow fields and media on disk: names, dimensions and units of arrays, attributes, and the formats of files.
 
 A file carries a checksum of its content, so that damage which a format itself does not see (a lost Zarr chunk reads as zeros)
 is found on loading.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SCHEMA = "resinflow-flow-1"
+MEDIUM_SCHEMA = "resinflow-medium-1"
 GRID = ("z", "y", "x")
 VECTOR = ("component", *GRID)
 
@@ -54,17 +55,11 @@ UNITS = {
     "face_velocity_y": "m s-1",
     "face_velocity_z": "m s-1",
 }
-_REQUIRED_VARIABLES = ("fluid", "velocity", "pressure")
-_REQUIRED_ATTRIBUTES = (
-    "spacing",
-    "axis",
-    "pressure_drop",
-    "viscosity",
-    "boundary",
-    "lateral",
-    "provenance",
-    "report",
-)
+_REQUIRED_VARIABLES = {SCHEMA: ("fluid", "velocity", "pressure"), MEDIUM_SCHEMA: ("fluid",)}
+_REQUIRED_ATTRIBUTES = {
+    SCHEMA: ("spacing", "axis", "pressure_drop", "viscosity", "boundary", "lateral", "provenance", "report"),
+    MEDIUM_SCHEMA: ("spacing", "provenance"),
+}
 
 _CHECKSUM = "checksum"
 _VTI_HEADER = "resinflow"
@@ -149,8 +144,9 @@ def _write_vti(dataset: xarray.Dataset, path: Path) -> None:
         else:  # VTK image data has no place for staggered fields: they travel as flat field data
             image.field_data[name] = values.ravel()
     image.field_data[_VTI_HEADER] = [json.dumps(dataset.attrs)]
-    image.set_active_scalars("pressure")
-    image.set_active_vectors("velocity")
+    image.set_active_scalars("pressure" if "pressure" in image.cell_data else "fluid")
+    if "velocity" in image.cell_data:
+        image.set_active_vectors("velocity")
     image.save(path)
 
 
@@ -194,7 +190,7 @@ def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:
         InvalidInputError: an unknown suffix, or a place that cannot be written.
     """
     form = _format_of(path)
-    if path.is_dir() and not holds_schema(path, SCHEMA):
+    if path.is_dir() and not any(holds_schema(path, schema) for schema in _REQUIRED_VARIABLES):
         raise InvalidInputError(
             f"{path} is a folder of something else than a flow field (a data set?), which would be lost; choose another name."
         )
@@ -227,15 +223,17 @@ def reading(path: Path) -> Iterator[xarray.Dataset]:
         raise InvalidInputError(f"{path} cannot be read as a flow field: it is damaged, or {_FOREIGN}") from error
 
 
-def check_dataset(dataset: xarray.Dataset) -> None:
+def check_dataset(dataset: xarray.Dataset, schema: str = SCHEMA) -> None:
     """Raise InvalidInputError unless the dataset follows the schema and its content is what was saved."""
     attrs = dataset.attrs
     if "schema" not in attrs:
         raise InvalidInputError(_FOREIGN)
-    if attrs["schema"] != SCHEMA:
-        raise InvalidInputError(f"the schema is {attrs.get('schema')!r}; needed: {SCHEMA!r}.")
-    missing = [name for name in _REQUIRED_VARIABLES if name not in dataset]
-    missing += [name for name in _REQUIRED_ATTRIBUTES if name not in attrs]
+    if attrs["schema"] == MEDIUM_SCHEMA != schema:
+        raise InvalidInputError("it holds a medium without a flow; needed: a flow field, which resinflow solve makes of it.")
+    if attrs["schema"] != schema:
+        raise InvalidInputError(f"the schema is {attrs.get('schema')!r}; needed: {schema!r}.")
+    missing = [name for name in _REQUIRED_VARIABLES[schema] if name not in dataset]
+    missing += [name for name in _REQUIRED_ATTRIBUTES[schema] if name not in attrs]
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} missing; needed: all that resinflow saves.")
     if _CHECKSUM in attrs and attrs[_CHECKSUM] != _checksum(dataset):

@@ -13,19 +13,21 @@ from resinflow.media.cases import (
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.medium import example_path, is_extruded, read_medium
-from resinflow.media.micrograph import draw_micrograph, save_stack
+from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
 from resinflow.media.scale import checked_sizes
-from resinflow.media.sections import estimate_fibre_diameter
+from resinflow.media.sections import Sections, estimate_fibre_diameter, fibre_sections
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 
 __all__ = [
+    "STACK_SUFFIXES",
     "Arrangement",
     "BoxBoundary",
     "BundleSettings",
     "Direction",
     "Fibres",
     "ReferenceCase",
+    "Sections",
     "Segmentation",
     "SegmentationSettings",
     "Wave",
@@ -37,6 +39,7 @@ __all__ = [
     "fibre_array",
     "fibre_bundle",
     "fibre_diameter_warning",
+    "fibre_sections",
     "from_image",
     "gebart_permeability",
     "gebart_warning",

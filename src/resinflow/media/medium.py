@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from resinflow.flow import FLOW_SUFFIXES, FlowField, InvalidInputError, Microstructure
+from resinflow.flow import FLOW_SUFFIXES, InvalidInputError, Microstructure, load_medium
 from resinflow.media.images import from_image
 from resinflow.media.segment import SegmentationSettings
 
@@ -25,11 +25,12 @@ def read_medium(
     crop: str | None = None,
     roi: str | Path | None = None,
 ) -> Microstructure:
-    """Return the medium in a file: a grey image or stack is segmented, a saved flow field gives its own medium.
+    """Return the medium in a file: a grey image or stack is segmented; saved media and flow fields give their own.
 
     Args:
-        path: .tif, .png, .jpg, .bmp or .npy, a folder of images, or a flow field (.zarr, .nc, .npz, .vti).
-        pixel_size: edge of a pixel, m, or with its unit, or ``tag``; images need it, flow fields carry their own.
+        path: .tif, .png, .jpg, .bmp or .npy, a folder of images, or a saved medium or flow field (.zarr, .nc, .npz,
+            .vti).
+        pixel_size: edge of a pixel, m, or with its unit, or ``tag``; images need it, saved media and flow fields carry their own.
         depth: thickness of the whole stack, m, or with its unit; likewise.
         slices: number of slices into which a single image is extruded along z, 11 by default; all else has its own.
         fibres: whether the fibres are darker or brighter than the matrix.
@@ -50,13 +51,13 @@ def read_medium(
     """
     path = Path(path)
     if path.suffix.lower() in FLOW_SUFFIXES:
-        micro = FlowField.load(path).microstructure
+        micro = load_medium(path)
         if pixel_size is not None or depth is not None:
             raise InvalidInputError(f"{path.name} carries its own voxel size; leave out --pixel-size and --depth.")
         if slices is not None:
             raise InvalidInputError(f"{path.name} carries its own slices; leave out --slices.")
         if fibre_label is not None or crop is not None or roi is not None:
-            raise InvalidInputError(f"{path.name} is a flow field, not an image; leave out --fibre-label, --crop and --roi.")
+            raise InvalidInputError(f"{path.name} is a saved medium or flow field, not an image; leave out --fibre-label, --crop and --roi.")
         return micro
     return from_image(
         path,

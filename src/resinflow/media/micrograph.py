@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from resinflow.flow import InvalidInputError, Microstructure, replacing
 
-_SUFFIXES = (".tif", ".tiff")
+STACK_SUFFIXES = (".tif", ".tiff", ".npy")
 _STEP_OVERSHOOT = 0.2420  # peak of sigma^2 |d2/dx2| of a unit step blurred by sigma: 1 / sqrt(2 pi e)
 _NARROWEST_RIM = 1.0  # pixels
 
@@ -59,29 +59,37 @@ def draw_micrograph(
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def save_stack(path: str | Path, stack: NDArray[np.uint8] | NDArray[np.bool_]) -> Path:
-    """Write a stack (nz, ny, nx), or one image (ny, nx), as a TIFF with one page a slice and return the path.
+def save_stack(path: str | Path, stack: NDArray[np.uint8] | NDArray[np.bool_] | NDArray[np.float32]) -> Path:
+    """Write a stack (nz, ny, nx), or one image (ny, nx), as a TIFF with one page a slice or as .npy, and return the path.
 
-    An older file is replaced in one step. Boolean stacks are written as 0 and 255.
+    An older file is replaced in one step. In a TIFF boolean stacks are 0 and 255.
 
     Raises:
-        InvalidInputError: a suffix other than .tif or .tiff, a wrong number of dimensions, or a folder that cannot be written.
+        InvalidInputError: another suffix than .tif, .tiff or .npy, a wrong number of dimensions, or a folder that cannot be
+            written.
     """
-    import tifffile
-
     path = Path(path)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InvalidInputError(f"the suffix of {path.name} is {path.suffix!r}; needed: one of {', '.join(_SUFFIXES)}.")
+    if path.suffix.lower() not in STACK_SUFFIXES:
+        raise InvalidInputError(f"the suffix of {path.name} is {path.suffix!r}; needed: one of {', '.join(STACK_SUFFIXES)}.")
     pages = np.asarray(stack)
     if pages.ndim not in (2, 3) or pages.size == 0:
         raise InvalidInputError(f"the stack has shape {pages.shape}; needed: (nz, ny, nx), or (ny, nx) for one image.")
-    if pages.dtype == np.bool_:
-        pages = pages * np.uint8(255)
-    pages = pages.reshape(-1, *pages.shape[-2:])
-    with replacing(path) as temporary, tifffile.TiffWriter(temporary) as writer:
-        for page in pages:  # one by one: a stack of 3 or 4 slices is never taken for colour channels
-            writer.write(page, photometric="minisblack", metadata=None)
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".npy":
+            with temporary.open("wb") as file:
+                np.save(file, pages, allow_pickle=False)
+        else:
+            _write_tiff(temporary, pages * np.uint8(255) if pages.dtype == np.bool_ else pages)
     return path
+
+
+def _write_tiff(path: Path, pages: NDArray[np.generic]) -> None:
+    """Write the pages one by one: a stack of 3 or 4 slices is never taken for colour channels."""
+    import tifffile
+
+    with tifffile.TiffWriter(path) as writer:
+        for page in pages.reshape(-1, *pages.shape[-2:]):
+            writer.write(page, photometric="minisblack", metadata=None)
 
 
 def _check_numbers(fibre: float, matrix: float, blur: float, noise: float, rim: float, gradient: float) -> None:

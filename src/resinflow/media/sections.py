@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import pi
 
 import numpy as np
@@ -96,22 +97,42 @@ _SECTIONS = 5
 _ROUND = (0.7, 1.4)  # radius by area over radius of the largest inscribed circle, of a section of one fibre
 
 
-def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
-    """Return the median diameter (m) of the fibres that a few z slices cut whole; None if there is no such fibre.
+@dataclass(frozen=True, eq=False)
+class Sections:
+    """The sections of fibres that slices across them show.
 
-    Touching sections are parted by a watershed of their distance transform; a section counts if it stays clear of the
-    slice's border and is about round. Its diameter is the one of the circle of the same area, which is free of bias on a
+    Attributes:
+        counts: (slices,), sections in each slice that was looked at, those cut by its border included.
+        diameters: (n,), m, of the sections that lie whole in their slice and are about round: of the circle of the same area.
+    """
+
+    counts: NDArray[np.int64]
+    diameters: NDArray[np.float64]
+
+
+def fibre_sections(microstructure: Microstructure) -> Sections:
+    """Return the sections of fibres in up to five z slices, at even distances from the first to the last.
+
+    Touching sections are parted by a watershed of their distance transform; the diameter of a section counts if it stays
+    clear of the slice's border and is about round. It is that of the circle of the same area, which is free of bias on a
     voxel grid. Meant for fibres within some 30 degrees of z.
     """
     slices = np.unique(np.linspace(0, microstructure.shape[0] - 1, _SECTIONS).round().astype(int))
     _, dy, dx = microstructure.spacing
-    diameters = np.concatenate([_section_diameters(~microstructure.fluid[index], dy, dx) for index in slices])
+    pages = [_page_sections(~microstructure.fluid[index], dy, dx) for index in slices]
+    return Sections(np.array([count for count, _ in pages]), np.concatenate([diameters for _, diameters in pages]))
+
+
+def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
+    """Return the median diameter (m) of the fibres that a few z slices cut whole; None if there is no such fibre."""
+    diameters = fibre_sections(microstructure).diameters
     return float(np.median(diameters)) if diameters.size else None
 
 
-def _section_diameters(solid: NDArray[np.bool_], dy: float, dx: float) -> NDArray[np.float64]:
+def _page_sections(solid: NDArray[np.bool_], dy: float, dx: float) -> tuple[int, NDArray[np.float64]]:
+    """Number of sections in a slice, and the diameters of the whole ones, m."""
     if not solid.any() or solid.all():
-        return np.empty(0)
+        return int(solid.any()), np.empty(0)
     depth = np.asarray(ndimage.distance_transform_edt(solid, sampling=(dy, dx)), dtype=np.float64)
     # Maxima closer than half the largest radius belong to one fibre: a voxelised circle may have several.
     peaks = _peaks(depth, solid, int(0.5 * depth.max() / max(dy, dx)))
@@ -121,4 +142,4 @@ def _section_diameters(solid: NDArray[np.bool_], dy: float, dx: float) -> NDArra
     inscribed = np.asarray(ndimage.maximum(depth, labels, number), dtype=np.float64)
     by_area = np.sqrt(area / pi)
     whole = ~np.isin(number, on_border(labels)) & (by_area >= _ROUND[0] * inscribed) & (by_area <= _ROUND[1] * inscribed)
-    return 2.0 * by_area[whole]
+    return len(peaks), 2.0 * by_area[whole]

@@ -5,6 +5,7 @@ from resinflow.view.figures import comparison_figure, flow_figure
 from resinflow.view.histograms import Histogram, histogram_figure
 from resinflow.view.napari_layers import check_napari, napari_layers, open_in_napari
 from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
+from resinflow.view.overlay import segmentation_figure
 from resinflow.view.page import check_folder, worse_line, write_report
 from resinflow.view.panels import new_figure
 from resinflow.view.reconstruction import reconstruction_figures
@@ -32,6 +33,7 @@ __all__ = [
     "reconstruction_figures",
     "render_flow",
     "save_figure",
+    "segmentation_figure",
     "slices_figure",
     "training_figures",
     "worse_line",

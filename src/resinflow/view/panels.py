@@ -25,6 +25,7 @@ MICROMETRE = 1e-6
 _ARROWS = 5  # heads along an edge of a slice, at most
 _TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks: 50 and 100, not 60 and 80
+_GREYS = (0.5, 99.5)  # percentiles of an image that are drawn black and white
 _BAR = 0.09  # inches: thickness of a colour bar
 
 
@@ -81,7 +82,16 @@ def draw_microstructure(axes: Axes, microstructure: Microstructure, index: int, 
     if image is not None:
         greys = checked_image(image, microstructure)
         page = greys[index if len(greys) > 1 else 0]
-        axes.imshow(page, cmap="gray", extent=extent_of(microstructure), origin="upper", interpolation="nearest")
+        low, high = np.percentile(page, _GREYS)  # dust and pores would take the contrast of all else
+        axes.imshow(
+            page,
+            cmap="gray",
+            vmin=low,
+            vmax=high,
+            extent=extent_of(microstructure),
+            origin="upper",
+            interpolation="nearest",
+        )
         _draw_outlines(axes, microstructure, index)
         return
     axes.imshow(
