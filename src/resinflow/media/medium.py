@@ -30,7 +30,7 @@ def read_medium(
     Args:
         path: .tif, .png, .jpg, .bmp or .npy, a folder of images, or a saved medium or flow field (.zarr, .nc, .npz,
             .vti).
-        pixel_size: edge of a pixel, m, or with its unit, or ``tag``; images need it, saved media and flow fields carry their own.
+        pixel_size: edge of a pixel, m, or with its unit, or ``tag``; images need it, what was saved carries its own.
         depth: thickness of the whole stack, m, or with its unit; likewise.
         slices: number of slices into which a single image is extruded along z, 11 by default; all else has its own.
         fibres: whether the fibres are darker or brighter than the matrix.
@@ -57,7 +57,9 @@ def read_medium(
         if slices is not None:
             raise InvalidInputError(f"{path.name} carries its own slices; leave out --slices.")
         if fibre_label is not None or crop is not None or roi is not None:
-            raise InvalidInputError(f"{path.name} is a saved medium or flow field, not an image; leave out --fibre-label, --crop and --roi.")
+            raise InvalidInputError(
+                f"{path.name} is a saved medium or flow field, not an image; leave out --fibre-label, --crop and --roi."
+            )
         return micro
     return from_image(
         path,
