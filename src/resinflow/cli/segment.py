@@ -253,9 +253,10 @@ def _draw(
     weights = None if response is None or response.permeability == 0 else wall_sensitivity(response.flow, response=response)
     title = f"{medium.name}: fibre fraction {micro.fibre_fraction:.3f}, surfaces {_source(micro)}"
     if response is not None:
-        change = response.thicker / response.permeability - 1 if response.permeability > 0 else 0.0
-        step = f"{response.step / response.pixel:g} pixels"
-        title += f"\nK = {response.permeability:.4g} m², {100 * change:+.0f} % with the surfaces {step} out of the fibres"
+        title += f"\nK = {response.permeability:.4g} m²"
+        if response.permeability > 0:
+            change = 100 * (response.thicker / response.permeability - 1)
+            title += f", {change:+.0f} % with the surfaces {response.step / response.pixel:g} pixels out of the fibres"
     greys = options.greys(medium, micro)
     written = segmentation_figure(micro, path, image=greys, weights=weights, slice_index=slice_index, title=title)
     console.print(f"wrote {written}")

@@ -25,6 +25,7 @@ MICROMETRE = 1e-6
 _ARROWS = 5  # heads along an edge of a slice, at most
 _TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks: 50 and 100, not 60 and 80
+_LINES, _LINE_WIDTHS = 100.0, (0.25, 0.9)  # points times pixels, points: outlines of many small fibres leave them to be seen
 _GREYS = (0.5, 99.5)  # percentiles of an image that are drawn black and white
 _BAR = 0.09  # inches: thickness of a colour bar
 
@@ -81,7 +82,7 @@ def draw_microstructure(axes: Axes, microstructure: Microstructure, index: int, 
 
     if image is not None:
         greys = checked_image(image, microstructure)
-        page = greys[index if len(greys) > 1 else 0]
+        page = np.asarray(greys[index if len(greys) > 1 else 0], dtype=np.float64)
         low, high = np.percentile(page, _GREYS)  # dust and pores would take the contrast of all else
         axes.imshow(
             page,
@@ -119,7 +120,8 @@ def _draw_outlines(axes: Axes, microstructure: Microstructure, index: int) -> No
     values = np.where(microstructure.fluid[index], 0.5, -0.5) if distance is None else distance[index]
     if min(values.shape) > 1 and values.min() < 0 < values.max():
         x, y = pixel_centres(microstructure)
-        axes.contour(x, y, values, levels=[0.0], colors=[OUTLINE], linewidths=0.9)
+        width = float(np.clip(_LINES / max(values.shape), *_LINE_WIDTHS))
+        axes.contour(x, y, values, levels=[0.0], colors=[OUTLINE], linewidths=width)
 
 
 def pixel_centres(microstructure: Microstructure) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
