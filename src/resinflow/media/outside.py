@@ -10,8 +10,8 @@ from resinflow.media.picture import Mask
 
 Floats = NDArray[np.float64]
 
-_PLAIN, _BEYOND = 0.5, 0.4
-"""Share of a line's pixels that have its median grey where it is part of a frame, and how much more than inside the image."""
+_PLAIN, _NOISELESS = 0.5, 0.25
+"""Share of a line's pixels that have its median grey where it is part of a frame, and in the lines of an image without noise."""
 _MOST, _FEWEST_LINES, _WHOLE = 0.6, 3, 0.99
 """Share of plain lines from a border inwards, their least number, and the share of one grey at which fewer do."""
 _DEEPEST = 0.35
@@ -57,7 +57,8 @@ def _without_plain_lines(grey: Floats, tolerance: float) -> slice:
     count = len(grey)
     deepest = int(_DEEPEST * count)
     usual = float(np.median(share[deepest : count - deepest]))
-    plain = share >= max(_PLAIN, usual + _BEYOND)
+    # without noise every line is plain where it crosses few fibres: then only those of one grey from end to end count
+    plain = share >= (_PLAIN if usual < _NOISELESS else _WHOLE)
     ends = []
     for line, shares in ((plain[:deepest], share[:deepest]), (plain[::-1][:deepest], share[::-1][:deepest])):
         depth = np.flatnonzero(line)
@@ -87,7 +88,7 @@ def bar_of(page: NDArray) -> tuple[slice, slice] | None:
 
     Not looked for in images without noise, whose phases are plain.
     """
-    if (page[:, 1:] == page[:, :-1]).mean() > _BEYOND:
+    if (page[:, 1:] == page[:, :-1]).mean() > _NOISELESS:
         return None
     for extreme in (page.max(), page.min()):
         labels = np.zeros(page.shape, dtype=np.int32)
