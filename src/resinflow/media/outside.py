@@ -10,8 +10,9 @@ from resinflow.media.picture import Mask
 
 Floats = NDArray[np.float64]
 
-_PLAIN, _NOISELESS = 0.5, 0.25
-"""Share of a line's pixels that have its median grey where it is part of a frame, and in the lines of an image without noise."""
+_PLAIN, _BEYOND, _NOISELESS = 0.5, 0.4, 0.4
+"""Share of a line's pixels that have its median grey where it is part of a frame, how much more than inside the image, and the
+share of neighbours that are alike from which on an image has no noise, so that frames cannot be told."""
 _MOST, _FEWEST_LINES, _WHOLE = 0.6, 3, 0.99
 """Share of plain lines from a border inwards, their least number, and the share of one grey at which fewer do."""
 _DEEPEST = 0.35
@@ -41,6 +42,8 @@ def frame_of(page: NDArray) -> tuple[slice, slice] | None:
     A frame is a margin, a data bar, the lines of drawn axes. None where there is none.
     """
     grey = page.astype(np.float64)
+    if _is_noiseless(grey):
+        return None
     whole = slice(0, len(grey)), slice(0, grey.shape[1])
     for tolerance in (0.0, _TOLERANCE * float(np.ptp(grey))):
         rows = _without_plain_lines(grey, tolerance)
@@ -50,6 +53,12 @@ def frame_of(page: NDArray) -> tuple[slice, slice] | None:
     return None
 
 
+def _is_noiseless(page: NDArray) -> bool:
+    """Whether neighbours in the middle of an image are mostly alike: then its phases are as plain as a frame."""
+    middle = page[tuple(slice(count // 4, count - count // 4) for count in page.shape)]
+    return float((middle[:, 1:] == middle[:, :-1]).mean()) > _NOISELESS
+
+
 def _without_plain_lines(grey: Floats, tolerance: float) -> slice:
     """The rows between those at both ends that are plain, or text upon a plain bar."""
     middle = np.median(grey, axis=1, keepdims=True)
@@ -57,8 +66,7 @@ def _without_plain_lines(grey: Floats, tolerance: float) -> slice:
     count = len(grey)
     deepest = int(_DEEPEST * count)
     usual = float(np.median(share[deepest : count - deepest]))
-    # without noise every line is plain where it crosses few fibres: then only those of one grey from end to end count
-    plain = share >= (_PLAIN if usual < _NOISELESS else _WHOLE)
+    plain = share >= max(_PLAIN, usual + _BEYOND)
     ends = []
     for line, shares in ((plain[:deepest], share[:deepest]), (plain[::-1][:deepest], share[::-1][:deepest])):
         depth = np.flatnonzero(line)
@@ -88,7 +96,7 @@ def bar_of(page: NDArray) -> tuple[slice, slice] | None:
 
     Not looked for in images without noise, whose phases are plain.
     """
-    if (page[:, 1:] == page[:, :-1]).mean() > _NOISELESS:
+    if _is_noiseless(page):
         return None
     for extreme in (page.max(), page.min()):
         labels = np.zeros(page.shape, dtype=np.int32)
