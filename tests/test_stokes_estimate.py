@@ -143,6 +143,19 @@ def test_surfaces_of_an_image_are_warned_of_where_gaps_are_narrow_and_exact_ones
     assert stokes.solve(replace(micro, provenance={})).report.warnings == ()
 
 
+def test_a_finer_grid_warns_of_the_same_gaps_and_does_not_send_to_itself():
+    micro = narrow_greys()
+    coarse, fine = stokes.solve(micro, tolerance=1e-3), stokes.solve_finer(micro, tolerance=1e-3)
+    warning, origin = fine.report.warnings
+    assert "solved on 96 x 96 x 4 voxels" in origin
+    assert "below 3 voxels" in warning
+    assert "--refine" not in warning
+    shares = [int(text.split("take ")[1].split("%")[0]) for text in (warning, coarse.report.warnings[0])]
+    assert shares[0] == pytest.approx(shares[1], abs=5)
+    mask = stokes.solve_finer(Microstructure(micro.fluid, micro.spacing), tolerance=1e-3)
+    assert "the grey image of the mask" in mask.report.warnings[0]
+
+
 @pytest.mark.parametrize(("fraction", "seed"), [(0.4, 1), (0.5, 2), (0.58, 3)])
 def test_the_warning_s_error_is_that_of_surfaces_moved_by_a_tenth_of_a_pixel(fraction, seed):
     micro = fibre_bundle((2, 64, 64), (25e-6, 50e-6, 50e-6), seed=seed, settings=BundleSettings(fraction, 8e-6))

@@ -59,7 +59,9 @@ class GapStatistics:
         ).rstrip()
 
 
-def gap_statistics(flow: FlowField, *, planar: bool = False, surfaces: bool | None = None) -> GapStatistics:
+def gap_statistics(
+    flow: FlowField, *, planar: bool = False, surfaces: bool | None = None, pixel: float | None = None
+) -> GapStatistics:
     """Return where ``flow`` dissipates its power: fluxes through voxel faces times the pressure drop across them.
 
     A face belongs to the narrower of the two voxels beside it; a voxel's gap is its shortest run of fluid voxels between two
@@ -70,9 +72,10 @@ def gap_statistics(flow: FlowField, *, planar: bool = False, surfaces: bool | No
         flow: a flow with pressure; its staggered velocities are used if present, else those at voxel centres.
         planar: every slice is a flow by itself: fibres above and below are no walls.
         surfaces: whether the walls are fibre surfaces; by default so where the flow passes voxels that the mask closes.
+        pixel: edge of a pixel of the image that tells of the surfaces, m, where the flow's grid is a finer one.
     """
     if surfaces or (surfaces is None and (flow.open_voxels != flow.microstructure.fluid).any()):
-        return _between_surfaces(flow)
+        return _between_surfaces(flow, pixel)
     spacing = flow.microstructure.spacing
     gap = voxel_gaps(flow.microstructure.fluid, (1, 2) if planar else (0, 1, 2))
     faces = flow.faces or Faces.of_centres(flow.velocity, spacing, (False, False, False))
@@ -92,12 +95,12 @@ def gap_statistics(flow: FlowField, *, planar: bool = False, surfaces: bool | No
     return GapStatistics(narrow / total, mean_gap, _MASK_ERROR * inverse, _remedy(flow.microstructure, planar=planar))
 
 
-def _between_surfaces(flow: FlowField) -> GapStatistics:
+def _between_surfaces(flow: FlowField, image_pixel: float | None) -> GapStatistics:
     """The statistics of a flow with walls at the fibre surfaces: widths between them, in the shorter edge of a pixel."""
     faces = face_drag(flow)
     if faces is None:
         return GapStatistics(0.0, float("inf"), 0.0)
-    pixel = min(flow.microstructure.spacing[1:])
+    pixel = image_pixel or min(flow.microstructure.spacing[1:])
     total = narrow = inverse = 0.0
     for field in faces:
         counts = (field.power > 0) & (field.cut.width > 0)
@@ -110,16 +113,17 @@ def _between_surfaces(flow: FlowField) -> GapStatistics:
     inverse /= total
     cause = f"fibre surfaces that are off by {_WALL_ERROR} voxels move K"
     error = _CUBIC * _WALL_ERROR * inverse
-    return GapStatistics(narrow / total, 1 / inverse, error, _surface_remedy(flow.microstructure), cause)
-
-
-def _surface_remedy(micro: Microstructure) -> str:
-    """What the user of a flow with walls at surfaces that an image tells can do for a better K."""
-    source = "an image with smaller pixels" if micro.signed_distance is not None else "the grey image of the mask"
-    return (
-        f"Take {source}; resinflow segment shows the surfaces and how K moves with them. --refine 1e-4 takes away the error of "
-        "the grid, not that of the surfaces."
+    return GapStatistics(
+        narrow / total, 1 / inverse, error, _surface_remedy(flow.microstructure, finer=image_pixel is not None), cause
     )
+
+
+def _surface_remedy(micro: Microstructure, *, finer: bool) -> str:
+    """What the user of a flow with walls at surfaces that an image tells can do for a better K."""
+    from_mask = str(micro.provenance.get("surface", "")).startswith("estimated")
+    source = "the grey image of the mask" if from_mask else "an image with smaller pixels"
+    grid = "" if finer else " --refine 1e-4 takes away the error of the grid, not that of the surfaces."
+    return f"Take {source}; resinflow segment shows the surfaces and how K moves with them.{grid}"
 
 
 def _remedy(micro: Microstructure, *, planar: bool) -> str:
@@ -134,9 +138,11 @@ def _remedy(micro: Microstructure, *, planar: bool) -> str:
     )
 
 
-def warn_of_narrow_gaps(flow: FlowField, *, planar: bool = False, surfaces: bool = False) -> FlowField:
+def warn_of_narrow_gaps(
+    flow: FlowField, *, planar: bool = False, surfaces: bool = False, pixel: float | None = None
+) -> FlowField:
     """Return ``flow``, its solver's report with the warning of :class:`GapStatistics` if there is one to give."""
-    warning = gap_statistics(flow, planar=planar, surfaces=surfaces).warning
+    warning = gap_statistics(flow, planar=planar, surfaces=surfaces, pixel=pixel).warning
     if warning is None or not isinstance(flow.report, SolverReport):
         return flow
     return replace(flow, report=replace(flow.report, warnings=(*flow.report.warnings, warning)))

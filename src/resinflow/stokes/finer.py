@@ -32,6 +32,7 @@ from resinflow.flow import (
 )
 from resinflow.media import Fibres
 from resinflow.stokes.certify import certify
+from resinflow.stokes.estimate import warn_of_narrow_gaps
 from resinflow.stokes.problem.mask import WallRule
 from resinflow.stokes.solve import MAX_ITERATIONS, PosedStokes, posed_stokes, solve
 
@@ -295,7 +296,9 @@ def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowFiel
 def _averaged(
     fine: FlowField, micro: Microstructure, factors: Factors, setup_seconds: float, origin: tuple[str, ...] = ()
 ) -> FlowField:
-    """The means on the stored grid; the report tells the grid, and its time includes the set-up."""
+    """The means on the stored grid; the report tells the grid and warns of narrow gaps, and its time includes the set-up."""
+    if "surface" in fine.microstructure.provenance:  # what an image does not tell, no grid finds
+        fine = warn_of_narrow_gaps(fine, surfaces=True, pixel=min(micro.spacing[1:]))
     flow = coarse_grain(fine, factors, micro)
     if not isinstance(flow.report, SolverReport):
         return flow
