@@ -68,7 +68,7 @@ def decide_polarity(signal: Floats, dark: Mask, radius: float, further: Mapping[
         radius: of a typical fibre, in pixels, roughly.
         further: cues from elsewhere by their names, as logarithms of the odds for dark fibres.
     """
-    pages = [(signal[index][rows, columns], dark[index][rows, columns]) for index, rows, columns in _parts(signal.shape)]
+    pages = [(signal[index][rows, columns], dark[index][rows, columns]) for index, rows, columns in sample_parts(signal.shape)]
     cues = {name: _WEIGHTS[name] * value for name, value in raw_cues(pages, radius).items()}
     cues |= dict(further or {})
     return Decision(sum(cues.values()), cues)
@@ -93,8 +93,8 @@ def raw_cues(pages: list[tuple[Floats, Mask]], radius: float) -> dict[str, float
     }
 
 
-def _parts(shape: tuple[int, ...]) -> list[tuple[int, slice, slice]]:
-    """Slices, rows and columns that are looked at: of large images four parts, of stacks a few slices."""
+def sample_parts(shape: tuple[int, ...]) -> list[tuple[int, slice, slice]]:
+    """Return slices, rows and columns that stand for a stack (nz, ny, nx): parts of large images, a few slices of stacks."""
     nz, ny, nx = shape
 
     def spans(count: int) -> list[slice]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from resinflow.flow import InvalidInputError
-from resinflow.media.polarity import Decision, Polarity, decide_polarity, inner_discs, undecided_error
+from resinflow.media.polarity import Decision, Polarity, decide_polarity, inner_discs, sample_parts, undecided_error
 from resinflow.media.sections import on_border, opening, page_depth, page_opening, split_objects, without_small_holes
 
 Floats = NDArray[np.float64]
@@ -32,6 +32,7 @@ _SMALLEST_HOLE = 0.2  # of a fibre section: smaller enclosed bright spots are fr
 _NOISE_AFTER = 0.1  # of the contrast: denoising goes no further, since it eats thin gaps
 _BLUR_RANGE = (0.1, 0.2)  # of the radius
 _SPECK = 0.35  # of the radius
+_LARGE = 1024  # pixels a side: illumination and typical radius of larger images are measured on a part of their pixels
 
 
 @dataclass(frozen=True)
@@ -256,22 +257,25 @@ def _levelled(stack: Floats, dark: Mask) -> _Levelled:
 
     Fitting both at once keeps an uneven distribution of fibres from being taken for illumination.
     """
-    ny, nx = stack.shape[1:]
-    surface = _surface(ny, nx)
-    grey, low, high = stack, 0.0, 0.0
+    thin = slice(None, None, 1 + max(stack.shape[1:]) // _LARGE)
+    few, surface = stack[:, thin, thin], _surface(*stack.shape[1:])
+    few_terms = surface.reshape(*stack.shape[1:], -1)[thin, thin].reshape(-1, surface.shape[1])
+    light, low, high = np.zeros((len(stack), surface.shape[1])), 0.0, 0.0
+    few_dark = dark[:, thin, thin]
     for _ in range(_SURFACE_ROUNDS):
-        if dark.all() or not dark.any():
+        if few_dark.all() or not few_dark.any():
             low = high
             break
-        fits = [_fit(np.column_stack([surface, phase.ravel()]), page) for page, phase in zip(stack, dark, strict=True)]
-        offsets = np.array([fit[0] for fit in fits])
-        grey = np.stack([page - (surface[:, 1:] @ fit[1:-1]).reshape(ny, nx) for page, fit in zip(stack, fits, strict=True)])
-        grey -= (offsets - np.median(offsets))[:, None, None]
-        low, high = float(np.median(grey[dark])), float(np.median(grey[~dark]))
-        dark = grey < (low + high) / 2
+        fits = [_fit(np.column_stack([few_terms, phase.ravel()]), page) for page, phase in zip(few, few_dark, strict=True)]
+        light = np.array([fit[:-1] for fit in fits])
+        light[:, 0] -= np.median(light[:, 0])
+        grey = few - np.reshape(light @ few_terms.T, few.shape)
+        low, high = float(np.median(grey[few_dark])), float(np.median(grey[~few_dark]))
+        few_dark = grey < (low + high) / 2
     if not low < high:
         raise InvalidInputError("the image does not part into two phases; needed: fibres and matrix of different grey.")
-    return _Levelled(grey, dark, low, high)
+    grey = np.stack([page - np.reshape(surface @ terms, page.shape) for page, terms in zip(stack, light, strict=True)])
+    return _Levelled(grey, grey < (low + high) / 2, low, high)
 
 
 def _typical_disc(mask: Mask, radius: float) -> float:
@@ -279,7 +283,9 @@ def _typical_disc(mask: Mask, radius: float) -> float:
 
     Objects without a disc of a third of ``radius`` are specks and do not count.
     """
-    discs, areas = inner_discs(list(mask), radius)
+    large = max(mask.shape[1:]) > _LARGE  # then parts of it tell as much
+    pages = [mask[index][rows, columns] for index, rows, columns in sample_parts(mask.shape)] if large else list(mask)
+    discs, areas = inner_discs(pages, radius)
     big = discs > _SPECK * radius
     if not big.any():
         return radius
