@@ -15,6 +15,7 @@ from resinflow.media.bundles import fibre_bundle
 from resinflow.media.image_files import read_picture
 from resinflow.media.images import from_image, read_stack
 from resinflow.media.micrograph import draw_micrograph
+from tests.measures import dice
 
 PIXEL = 50e-6 / 64
 SIZES: dict[str, Any] = {"pixel_size": PIXEL, "depth": 50e-6}
@@ -194,3 +195,12 @@ def test_of_real_images_the_polarity_is_decided_rightly(name: str, polarity: str
     medium = from_image(REAL / name, pixel_size="0.47um", depth="50um")
     assert medium.provenance["segmentation"]["polarity"] == polarity
     assert medium.shape[1:] == read_stack(REAL / name).shape[1:]
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the images are not at hand")
+@pytest.mark.parametrize(
+    ("name", "mask"), [("ud_composite_ct_slice.tif", "ud_composite_ct_slice_mask.png"), ("fcn_crop.png", "fcn_crop_mask.png")]
+)
+def test_real_images_agree_with_their_hand_masks_without_options(name: str, mask: str):
+    micro, truth = (from_image(REAL / file, pixel_size="0.47um", depth="50um", slices=1) for file in (name, mask))
+    assert dice(~micro.fluid, ~truth.fluid) >= 0.89

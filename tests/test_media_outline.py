@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from resinflow.flow.microstructure import Microstructure
 from resinflow.flow.surface import surface_distance, with_surface
@@ -112,3 +113,19 @@ def test_an_image_knows_its_surfaces_and_a_mask_does_not() -> None:
     extruded = from_image(draw_micrograph(medium, seed=1)[0], pixel_size=PIXEL, depth=14e-6, slices=4)
     assert extruded.signed_distance is not None
     assert (extruded.signed_distance == extruded.signed_distance[:1]).all()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_at_every_pixel_the_distance_is_that_to_the_nearest_point_of_the_outline(seed: int) -> None:
+    """Against the nearest of many points along the contours, however far off."""
+    from skimage.measure import find_contours
+
+    y, x = np.indices((150, 190)).astype(float)
+    centres = np.random.default_rng(seed).uniform((30, 30), (120, 160), (4, 2))
+    excess = np.min([np.hypot(y - cy, x - cx) for cy, cx in centres], axis=0) - 9.3
+    points = np.concatenate(
+        [line[:-1] + part * np.diff(line, axis=0) for line in find_contours(excess, 0.0) for part in np.linspace(0, 1, 11)]
+    )
+    nearest, _ = KDTree(points).query(np.stack([y.ravel(), x.ravel()], axis=1))
+    distance = outline_distance(excess[None] < 0, excess[None])
+    assert np.abs(np.abs(distance[0]).ravel() - nearest).max() < 0.06

@@ -166,7 +166,7 @@ Mask = NDArray[np.bool_]
 _BESIDE = 8
 """Pixels beyond the box that are the mirror image of those inside, as the flow sees its sides."""
 _BAND = 2
-"""Pixels beside the outline in which the distance is exact; farther off it is a few hundredths of a pixel too large at most."""
+"""Pixels beside the outline in which all lines around are looked at; farther off distances are right to 0.04 of a pixel."""
 _NEAREST = 1e-3
 """Pixels: no centre lies on a surface, so that the sign of its distance is its phase."""
 
@@ -192,7 +192,7 @@ def _slice_distance(fibre: Mask, excess: Floats) -> Floats:
     if not count.any():
         return np.full(fibre.shape, float(max(fibre.shape)) * (-1.0 if fibre.all() else 1.0))
     apart, nearest = ndimage.distance_transform_edt(count == 0, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]
-    distance = np.empty(mask.shape)
+    distance = np.full(mask.shape, np.inf)
     _to_lines(distance, lines, count, np.asarray(apart), np.asarray(nearest))
     sized = np.maximum(distance, _NEAREST)
     return np.where(mask, -sized, sized)[pad:-pad, pad:-pad]
@@ -208,34 +208,43 @@ def _to_line(y, x, line):
 
 
 @_compiled
-def _nearest_around(y, x, row, column, reach, lines, count):
-    """Distance of a pixel to the nearest line of the squares up to ``reach`` beside a square."""
-    nearest = np.inf
+def _take_nearest(distance, own, y, x, row, column, reach, lines, count):
+    """Take for a pixel the nearest line of the squares up to ``reach`` beside a square, if nearer than the pixel's own."""
     for i in range(max(row - reach, 0), min(row + reach + 1, count.shape[0])):
         for j in range(max(column - reach, 0), min(column + reach + 1, count.shape[1])):
             for n in range(count[i, j]):
-                nearest = min(nearest, _to_line(y, x, lines[i, j, n]))
-    return nearest
+                apart = _to_line(y, x, lines[i, j, n])
+                if apart < distance[y, x]:
+                    distance[y, x] = apart
+                    own[y, x, 0], own[y, x, 1] = i, j
 
 
 @_compiled
 def _to_lines(distance, lines, count, apart, nearest):
     """Write the distance of all pixels to the outline: near it to all lines around, farther off to those of nearest squares.
 
+    Which square is nearest is a matter of its middle, not of its lines, so pixels then try the squares of their neighbours, in
+    two sweeps (Danielsson 1980, Comput. Graph. Image Process. 14, 227-248).
+
     ``apart``, ``nearest``: of every square, distance and place of the nearest one that the outline passes through.
     """
     rows, columns = count.shape
+    own = np.zeros((rows + 1, columns + 1, 2), dtype=np.int64)
     for y in range(rows + 1):
         for x in range(columns + 1):
-            least, row, column = np.inf, min(y, rows - 1), min(x, columns - 1)
-            if apart[row, column] <= _BAND:
-                least = _nearest_around(y, x, row, column, _BAND + 2, lines, count)
-            else:  # each of the four squares at the pixel's corners has a nearest one of its own
-                for i in range(max(y - 1, 0), min(y + 1, rows)):
-                    for j in range(max(x - 1, 0), min(x + 1, columns)):
-                        place = _nearest_around(y, x, nearest[0, i, j], nearest[1, i, j], 1, lines, count)
-                        least = min(least, place)
-            distance[y, x] = least
+            row, column, reach = min(y, rows - 1), min(x, columns - 1), _BAND + 2
+            if apart[row, column] > _BAND:
+                row, column, reach = nearest[0, row, column], nearest[1, row, column], 1
+            _take_nearest(distance, own, y, x, row, column, reach, lines, count)
+    for sweep in range(4):
+        step = 1 if sweep % 2 == 0 else -1
+        for j in range(rows + 1):
+            y = j if step > 0 else rows - j
+            for i in range(columns + 1):
+                x = i if step > 0 else columns - i
+                for dy, dx in ((0, -step), (-step, -1), (-step, 0), (-step, 1)):
+                    if 0 <= y + dy <= rows and 0 <= x + dx <= columns:
+                        _take_nearest(distance, own, y, x, own[y + dy, x + dx, 0], own[y + dy, x + dx, 1], 0, lines, count)
 
 
 def _lines(mask: Mask, grey: Floats) -> tuple[Floats, NDArray[np.int64]]:
