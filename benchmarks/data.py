@@ -99,6 +99,10 @@ def loading_rate(place: str, samples: int, workers: int) -> tuple[float, float]:
         count += len(conditions)
         if count >= samples:
             break
+    if not count:
+        raise SystemExit(
+            f"{place} has one batch of {BATCH} samples to train on, of which the first is not timed; needed: two or more"
+        )
     seconds = now() - start
     return count / seconds.wall, 1e3 * seconds.cpu / count
 

@@ -11,6 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from resinflow.data import DataRecipe, generate
+from tests.conftest import TINY_RECIPE
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))
 NEEDS = {"solver_scipy": "pyamg"}
@@ -75,3 +78,10 @@ def test_no_name_in_the_figure_of_accuracy_against_time_covers_another() -> None
         boxes = [text.get_window_extent() for text in axes.texts]
         assert len(boxes) == 15
         assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
+
+
+def test_the_loading_rate_of_a_single_batch_is_refused_with_what_it_needs(tmp_path: Path) -> None:
+    store = generate(DataRecipe.model_validate({**TINY_RECIPE, "samples": 5, "refinement": 2}), tmp_path / "a.zarr", workers=1)
+    assert len(store.indices("train")) == 4
+    with pytest.raises(SystemExit, match="one batch of 4 samples.*needed: two or more"):
+        benchmark("data").loading_rate(str(store.path), 8, 0)

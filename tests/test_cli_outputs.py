@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resinflow.data import FlowStore
 from resinflow.media import fibre_bundle
 from resinflow.stokes import solve
 from tests.commands import refusal, run
@@ -102,3 +103,37 @@ def test_a_rule_for_the_sides_of_a_periodic_box_is_refused(stack: Path, capsys: 
 def test_a_flow_of_ours_carries_its_own_voxel_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flow = solve(fibre_bundle((2, 16, 16), (10e-6, 20e-6, 20e-6), volume_fraction=0.3, seed=0))
     assert "carries its own voxel size" in refusal(capsys, "solve", flow.save(tmp_path / "flow.npz"), *SIZES)
+
+
+OTHER_FOLDERS = {
+    "generate": ("data", "generate", "no-recipe.yaml", "PLACE"),
+    "convert": ("data", "convert", "no-set", "PLACE"),
+    "convert to a store": ("data", "convert", "no-set", "PLACE.zarr"),
+    "download": ("data", "download", "fibres-2d", "-o", "PLACE", "--base-url", "http://127.0.0.1:9"),
+    "weights": ("model", "download", "published-2d", "-o", "PLACE", "--base-url", "http://127.0.0.1:9"),
+    "model": ("model", "convert", "no-checkpoint", "PLACE"),
+    "train": ("train", "vae3d", "--data", "no-set", "--run", "PLACE"),
+    "search": ("search", "no-recipe.yaml", "--data", "no-set", "--run", "PLACE"),
+}
+
+
+@pytest.mark.parametrize("command", OTHER_FOLDERS)
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_in_the_place_of_a_folder_is_refused_before_the_work(
+    place: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "file.zarr"):
+        (tmp_path / name).write_text("text")
+    line = refusal(capsys, *(word.replace("PLACE", place) for word in OTHER_FOLDERS[command]))
+    assert line.startswith("error: cannot write file")
+    assert "is no folder" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "file.zarr"]
+
+
+def test_a_flow_over_a_data_set_is_refused_before_the_medium_is_read(
+    tiny_store: FlowStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (("solve",), ("predict",)):
+        words = (*command, tmp_path / "gone.tif", "--pixel-size", "1e-6", "--depth", "1e-5", "-o", str(tiny_store.path))
+        assert "something else than a flow field (a data set?)" in refusal(capsys, *words)

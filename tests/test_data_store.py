@@ -90,6 +90,13 @@ def test_generation_refuses_the_folder_of_another_recipe(tiny_store: FlowStore) 
         generate(other, tiny_store.path)
 
 
+def test_another_number_of_samples_is_refused_with_both_numbers_and_what_to_do(tiny_store: FlowStore) -> None:
+    more = DataRecipe.model_validate({**TINY_RECIPE, "samples": 12})
+    with pytest.raises(InvalidInputError, match="of 8 samples, and 12 are asked for; .* Choose another folder"):
+        generate(more, tiny_store.path)
+    assert len(FlowStore.open(tiny_store.path)) == 8
+
+
 def test_no_medium_stands_in_two_splits_and_all_stand_in_one(tiny_store: FlowStore) -> None:
     parts = [set(tiny_store.indices(name).tolist()) for name in ("train", "validation", "test")]
     assert sorted(index for part in parts for index in part) == list(range(len(tiny_store)))

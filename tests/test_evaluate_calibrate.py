@@ -122,12 +122,29 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
     assert re.search(r"the validation split of .* has \d media; needed: at least 20 to calibrate a model", few)
     limited = refusal(capsys, *calibrate, model, "--data", repeated, "--limit", "3")
     assert "has 3 media within --limit 3; needed: at least 20" in limited
+    lacking = Path(shutil.copytree(repeated, tmp_path / "few.zarr"))
+    everyone = tuple(range(8))
+    FlowStore.open(lacking, writable=True).set_attribute("splits", Division((0, 1, 2), everyone * 3, everyone).to_attribute())
+    line = refusal(capsys, *calibrate, model, "--data", lacking)
+    assert re.search(r"the train split of .* has 3 media; needed: at least \d\d to calibrate a model", line)
     assert "samples is 0" in refusal(capsys, *calibrate, model, "--data", repeated, "--samples", "0")
     novelty = ("model", "novelty", model, "--data", repeated, "--against")
     assert "model calibrate first" in refusal(capsys, *novelty, repeated)
     assert "all different" in refusal(capsys, *novelty, repeated, repeated)
     assert "suffix" in refusal(capsys, *novelty, repeated, "-o", "roc.txt")
     assert not (model / CALIBRATION).exists()
+
+
+def test_a_run_is_calibrated_and_compared_by_its_own_name(
+    tiny_run: Path, repeated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    run("model", "calibrate", begun, "--data", repeated)
+    assert (begun / "model" / CALIBRATION).is_file()
+    run("model", "novelty", begun, "--data", repeated, "--against", repeated, "-o", tmp_path / "roc.png")
+    shutil.rmtree(begun / "model")
+    for command in (("calibrate", begun), ("novelty", begun, "--against", repeated)):
+        assert "has no model yet" in refusal(capsys, "model", *command, "--data", repeated)
 
 
 def test_another_split_of_the_training_recipe_is_refused(

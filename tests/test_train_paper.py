@@ -21,7 +21,7 @@ from resinflow.diffusion.ddpm import NoiseSchedule
 from resinflow.flow.errors import InvalidInputError
 from resinflow.models.physics import dimensionless, physics_losses, rms_speed
 from resinflow.models.start import StartFlows
-from resinflow.presets.families import load_model, load_recipe
+from resinflow.presets.families import load_model, load_recipe, recorded_recipe_of
 from resinflow.presets.latent.recipe import STAGES
 from resinflow.presets.paper.data import PaperBatch, mirrored, read_sample, velocity_factors
 from resinflow.presets.paper.networks.system import PaperSystem, flattened
@@ -29,6 +29,7 @@ from resinflow.presets.paper.predictor import PaperPredictor
 from resinflow.presets.paper.recipe import PaperModel, PaperRecipe
 from resinflow.presets.paper.stages import PaperDiffusionStage, PaperVae2dStage, PaperVae3dStage
 from resinflow.presets.training import train
+from resinflow.train import MACHINE_OPTIONS
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 PUBLISHED = ("paper-vae3d.yaml", "paper-vae2d.yaml", "paper-diffusion.yaml")
@@ -157,6 +158,15 @@ def test_a_finished_stage_is_not_trained_again(run: Path, tiny_store: FlowStore)
     before = (run / "vae3d" / "networks.safetensors").stat().st_mtime_ns
     train("vae3d", tiny_store.path, run, CONFIG)
     assert (run / "vae3d" / "networks.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_whose_stages_have_recipes_of_their_own_says_the_whole_one(run: Path) -> None:
+    recipe = recorded_recipe_of(run)
+    assert isinstance(recipe, PaperRecipe)
+    machine = dict.fromkeys(MACHINE_OPTIONS)
+    for stage in recipe.stages:
+        assert {**recipe.options(stage).model_dump(), **machine} == {**CONFIG.options(stage).model_dump(), **machine}
+    assert recipe.model_dump(exclude=set(recipe.stages)) == CONFIG.model_dump(exclude=set(recipe.stages))
 
 
 def test_a_stage_before_its_turn_is_refused(tiny_store: FlowStore, tmp_path: Path) -> None:

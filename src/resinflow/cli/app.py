@@ -27,6 +27,7 @@ app = App(
     help="Steady 3-D resin flow through fibrous composite microstructures: velocity, pressure and permeability.",
     version_flags=["--version"],
     default_parameter=Parameter(converter=read_value),
+    suppress_keyboard_interrupt=False,  # else Ctrl-C and SIGTERM would end without a word, and alike
 )
 for command in (
     segment,

@@ -43,7 +43,7 @@ def generate(
     recipe
         YAML recipe, e.g. recipes/data-small.yaml, or a variant in one, e.g. recipes/data-ood.yaml:tilted.
     output
-        Folder of the data set (Zarr).
+        Folder of the data set (Zarr). The number of its samples is fixed: the split is drawn over all of them.
     workers
         Processes of a Dask cluster on this machine; by default one a core.
     scheduler
@@ -53,6 +53,7 @@ def generate(
     """
     if workers is not None:
         check_whole("--workers", workers, 1)
+    check_outputs((output, ()))
 
     from resinflow.data import count_drawn_anew, load_data_recipe
     from resinflow.data import generate as generate_samples
@@ -171,7 +172,7 @@ def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
         The histograms (.png, .pdf, .svg); by default beside the page, under its name.
     """
     figure = figure or output.with_suffix(".png")
-    check_outputs((figure, FIGURE_SUFFIXES))
+    check_outputs((output, (".md",)), (figure, FIGURE_SUFFIXES))
 
     from resinflow.cli.card import write_card
 
@@ -212,6 +213,8 @@ def convert_data(
     plain
         Write the published files alone, without those that make the way back lossless.
     """
+    check_outputs((destination, ()))
+
     from resinflow.data import FlowStore, export_published, import_published
 
     console = make_console()
@@ -293,6 +296,7 @@ def fetch_record(
     from resinflow.data.download import BASE_URL, download_record, named_record
 
     record = named_record(records, name)
+    check_outputs((output, ()))
     with counting(console, "bytes") as watch:
         download = download_record(record, output, base_url=base_url or BASE_URL, watch=watch)
     for file in download.files:

@@ -17,7 +17,7 @@ from types import FrameType
 
 from cyclopts import CycloptsError
 
-from resinflow.flow import ResinflowError
+from resinflow.flow import ResinflowError, Terminated
 
 _ERROR = 2
 _FAULT = 70
@@ -29,10 +29,6 @@ _ALLOCATORS = ("DefaultCPUAllocator: ", "CUDA out of memory")
 """How torch, whose errors are no MemoryError, says that memory was short."""
 _LONGEST = 200
 """Characters of a command that a message repeats."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which a queueing system or a machine that shuts down ends a process."""
 
 
 @contextmanager

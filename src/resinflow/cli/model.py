@@ -62,6 +62,8 @@ def convert(
     precision
         Of the networks: bfloat16 is quicker and less exact; the weights stay float32 on disk.
     """
+    check_outputs((output, ()))
+
     from resinflow.presets.paper.convert import convert_published
 
     console = make_console()
@@ -88,7 +90,7 @@ def calibrate(
     Parameters
     ----------
     model
-        The model directory.
+        A model directory, or a run.
     """
     from resinflow.evaluate.calibrate import SPLIT, calibrate_model, calibration_rows
 
@@ -123,7 +125,7 @@ def novelty(
     Parameters
     ----------
     model
-        The model directory, calibrated.
+        A model directory or a run, calibrated.
     against
         Data sets of other media.
     limit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from resinflow.flow import InvalidInputError, MissingDependencyError
+from resinflow.flow import InvalidInputError, MissingDependencyError, check_flow_target
 from resinflow.view import checked_target
 
 _FOLDERS = (".zarr",)
@@ -20,7 +20,8 @@ def check_outputs(*outputs: tuple[Path | None, Sequence[str]]) -> None:
         outputs: each file (None: it is not wanted) with the suffixes that it may have; none for a folder.
 
     Raises:
-        InvalidInputError: another suffix, one name twice, a folder in the place of a file, or a place that cannot be written.
+        InvalidInputError: another suffix, one name twice, a folder in the place of a file or a file in that of a folder, a data
+            set in the place of a flow field, or a place that cannot be written.
         MissingDependencyError: the library of a format is not installed.
     """
     targets = [(path, suffixes) for path, suffixes in outputs if path is not None]
@@ -29,7 +30,10 @@ def check_outputs(*outputs: tuple[Path | None, Sequence[str]]) -> None:
             checked_target(path, suffixes)
         if path.resolve() in {other.resolve() for other, _ in targets[:number]}:
             raise InvalidInputError(f"{path} is to be written twice; needed: a name for each output.")
-        _check_place(path, is_folder=not suffixes or path.suffix.lower() in _FOLDERS)
+        is_flow = bool(suffixes) and path.suffix.lower() in _FOLDERS
+        _check_place(path, is_folder=is_flow or not suffixes)
+        if is_flow:
+            check_flow_target(path)
     if any(path.suffix.lower() == ".vti" for path, _ in targets) and find_spec("pyvista") is None:
         raise MissingDependencyError(
             "the .vti format needs pyvista, which is not installed; run: pip install 'resinflow[view]'."
@@ -39,6 +43,8 @@ def check_outputs(*outputs: tuple[Path | None, Sequence[str]]) -> None:
 def _check_place(path: Path, *, is_folder: bool) -> None:
     if path.is_dir() and not is_folder:
         raise InvalidInputError(f"cannot write {path}: it is a folder; choose the name of a file.")
+    if is_folder and path.exists() and not path.is_dir():
+        raise InvalidInputError(f"cannot write {path}: it is no folder; choose the name of a folder.")
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent

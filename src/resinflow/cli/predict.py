@@ -158,13 +158,13 @@ def _refined(model: FlowField, options: PredictionOptions, console: Console) -> 
 
 
 def print_rest(micro: Microstructure, drive: Drive, console: Console, output: Sequence[Path]) -> None:
-    """Print and save that nothing flows: K = 0, as the solver says it, and no model was run."""
+    """Print and save that nothing flows: K = 0, as the solver says it; what a model says does not count."""
     from resinflow.stokes import rest_flow
 
     flow = rest_flow(micro, drive)
     print_plausibility(console, flow)
     print_warnings(console, {"solver": flow})
-    console.print("nothing flows, so no model was run and no figure drawn")
+    console.print("nothing flows, so there is no prediction and no figure")
     save_all(console, flow, output)
 
 

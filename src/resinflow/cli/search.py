@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from resinflow.cli.console import counting, make_console
+from resinflow.cli.outputs import check_outputs
 from resinflow.flow import InvalidInputError
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def search(
     device
         Where the networks are trained; auto: on a GPU if there is one.
     """
+    check_outputs((run, ()))
+
     from resinflow.search import best_first, load_search, search_training
 
     plan = load_search(recipe)

@@ -9,6 +9,7 @@ from cyclopts import App
 
 from resinflow.cli.console import make_console
 from resinflow.cli.options import FLAT, TrainingFiles
+from resinflow.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
     from resinflow.train import BaseRecipe
@@ -45,6 +46,8 @@ def direct(files: Annotated[TrainingFiles, FLAT]) -> None:
 
 
 def _train(stage: str, files: TrainingFiles) -> None:
+    check_outputs((files.run, ()))
+
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     from resinflow.data import Fold

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -79,10 +79,7 @@ def _open_or_create(recipe: DataRecipe, path: Path) -> FlowStore:
         store = FlowStore.open(path, writable=True)
         stored = completed_recipe(store.attributes["recipe"])
         if stored != options:
-            changed = [key for key, value in options.items() if stored.get(key) != value]
-            raise InvalidInputError(
-                f"{path} holds a data set of another recipe (different: {', '.join(changed) or 'keys'}); choose another folder."
-            )
+            raise InvalidInputError(_difference(path, stored, options))
         store.remove_leftovers()
         return store
     attributes = {
@@ -93,6 +90,20 @@ def _open_or_create(recipe: DataRecipe, path: Path) -> FlowStore:
     }
     fields = FIELDS if recipe.solved_as_stored else {**FIELDS, **GRID_FIELDS}
     return FlowStore.create(path, recipe.samples, recipe.shape, attributes, fields=tuple(fields))
+
+
+def _difference(path: Path, stored: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    changed = [key for key, value in options.items() if stored.get(key) != value]
+    if changed == ["samples"]:
+        return (
+            f"{path} is a data set of {stored['samples']} samples, and {options['samples']} are asked for; their number is "
+            "fixed, since the split is drawn over all of them. Choose another folder for the larger one."
+        )
+    key = changed[0] if changed else "keys"
+    return (
+        f"{path} holds a data set of another recipe (different: {', '.join(changed) or 'keys'}; {key} was {stored.get(key)} "
+        f"and is {options.get(key)}); choose another folder."
+    )
 
 
 def _make_and_write(recipe: DataRecipe, path: Path, index: int) -> int:

@@ -10,7 +10,7 @@ from resinflow.data.published.flows import PublishedFlows
 from resinflow.data.published.layout import is_published
 from resinflow.data.source import FlowSource, FlowUnits, SourceRecipe, fold_division
 from resinflow.data.store import FlowStore, locate
-from resinflow.flow import InvalidInputError, read_recipe
+from resinflow.flow import InvalidInputError, check_type, read_recipe
 
 
 def open_flows(
@@ -38,6 +38,7 @@ def open_flows(
         >>> source.sample(0).truth.permeability > 0
         True
     """
+    check_type("the data set", path, (str, Path), "its folder or URL")
     place = locate(path)
     if isinstance(place, Path) and place.suffix in (".yaml", ".yml"):
         recipe = read_recipe(place, SourceRecipe)

@@ -29,7 +29,7 @@ from resinflow.models import (
     save_calibration,
     weights_fingerprint,
 )
-from resinflow.presets import load_model
+from resinflow.presets import load_model, model_directory
 
 __all__ = ["SPLIT", "CalibrationFit", "Case", "calibrate_model", "calibration_rows", "collect_cases", "fit_calibration"]
 
@@ -90,7 +90,7 @@ def calibrate_model(
     """Fit calibration and novelty of the model in ``directory`` on the validation split, and write its ``calibration.json``.
 
     Args:
-        directory: the model directory.
+        directory: the model directory, or a run with a finished model.
         source: the data set that the model was trained with.
         options: number of samples and media.
         watch: called with the name of the step and the numbers of finished and of all samples.
@@ -102,6 +102,7 @@ def calibrate_model(
     options = options or CalibrationOptions()
     if not directory.is_dir():
         raise InvalidInputError(f"{directory} is no folder; needed: a model directory, where calibration.json is written.")
+    directory = model_directory(directory)
     predictor = load_model(directory, options.device)
     refuse_leak(predictor.log, source)
     indices = samples_of(source, SPLIT, options.limit)

@@ -16,7 +16,7 @@ from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread
-from resinflow.flow import FlowField, InvalidInputError, Microstructure, check_whole
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, check_type, check_whole
 from resinflow.models import Predictor, calibrated
 from resinflow.stokes import grid_flow
 
@@ -56,7 +56,10 @@ def evaluate_model(
         >>> len(evaluation.scores["latent diffusion"]) == len(source.indices("test"))
         True
     """
-    options = options or EvaluationOptions()
+    check_type("the model", predictor, Predictor, "a model, e.g. rf.load_model()")
+    check_type("the data set", source, FlowSource, "one that is open, e.g. rf.open_flows(path)")
+    options = EvaluationOptions() if options is None else options
+    check_type("options", options, EvaluationOptions, "EvaluationOptions of resinflow.evaluate.choices")
     refuse_leak(predictor.log, source)
     indices = samples_of(source, options.split, options.limit)
     methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)

@@ -17,7 +17,7 @@ from resinflow.evaluate.roc import roc_area
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import InvalidInputError
 from resinflow.models import CALIBRATION, Device, Novelty, Predictor, build_conditions, describe_conditions, load_calibration
-from resinflow.presets import load_model
+from resinflow.presets import load_model, model_directory
 
 __all__ = ["Familiarity", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]
 
@@ -84,7 +84,7 @@ def measure_novelty(
     """Return how far the media of foreign data sets are from the training media, beside the test split's.
 
     Args:
-        directory: a calibrated model.
+        directory: a calibrated model: its directory, or its run.
         source: the data set whose test split is familiar.
         against: data sets that are foreign, all of their samples (up to the limit).
         limit: only the first samples of every data set.
@@ -99,6 +99,7 @@ def measure_novelty(
         raise InvalidInputError(
             f"--against names {len(against)} data sets of {len(paths)} names; needed: at least one, all different."
         )
+    directory = model_directory(directory)
     novelty = _novelty_of(directory)
     predictor = load_model(directory, device)
     tested = descriptors_of(predictor, source, samples_of(source, "test", limit), phase(watch, "test split"))

@@ -8,9 +8,10 @@ from resinflow.flow.errors import (
     InvalidInputError,
     MissingDependencyError,
     ResinflowError,
+    Terminated,
 )
 from resinflow.flow.field import Base, FlowField, check_flow
-from resinflow.flow.files import FLOW_SUFFIXES
+from resinflow.flow.files import FLOW_SUFFIXES, check_flow_target
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
 from resinflow.flow.medium_file import load_medium, save_medium
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium
@@ -18,6 +19,7 @@ from resinflow.flow.numbers import (
     DARCY,
     check_image_sizes,
     check_positive,
+    check_type,
     check_whole,
     format_length,
     format_permeability,
@@ -66,14 +68,17 @@ __all__ = [
     "SolverReport",
     "Spacing",
     "Spread",
+    "Terminated",
     "blocks",
     "check_flow",
+    "check_flow_target",
     "check_image_sizes",
     "check_medium",
     "check_npy",
     "check_npz",
     "check_positive",
     "check_size",
+    "check_type",
     "check_whole",
     "first_fault",
     "format_length",

@@ -7,7 +7,7 @@ from typing import Literal, TypedDict, Unpack
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import AXES, Axis
-from resinflow.flow.numbers import check_positive
+from resinflow.flow.numbers import check_positive, check_type
 
 Boundary = Literal["pressure", "periodic"]
 Lateral = Literal["symmetry", "periodic", "no-slip"]
@@ -63,7 +63,9 @@ class Drive:
         Raises:
             InvalidInputError: as :class:`Drive`.
         """
-        return replace(cls() if drive is None else drive, **options)
+        drive = cls() if drive is None else drive
+        check_type("the drive", drive, Drive, 'a Drive, e.g. rf.Drive("y")')
+        return replace(drive, **options)
 
     @property
     def turned(self) -> tuple[int, int, int]:

@@ -23,5 +23,9 @@ class ConvergenceError(ResinflowError, RuntimeError):
     """The solver stopped before it reached the tolerance; no field is returned."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which a queueing system or a machine that shuts down ends a process: an interruption like Ctrl-C."""
+
+
 class MissingDependencyError(ResinflowError, ImportError):
     """An optional library is needed; the message names the extra that installs it."""

@@ -183,6 +183,18 @@ FORMATS = {
 FLOW_SUFFIXES = tuple(FORMATS)
 
 
+def check_flow_target(path: Path) -> None:
+    """Refuse to write a flow field over a folder of something else.
+
+    Raises:
+        InvalidInputError: such a folder.
+    """
+    if path.is_dir() and not any(holds_schema(path, schema) for schema in _REQUIRED_VARIABLES):
+        raise InvalidInputError(
+            f"{path} is a folder of something else than a flow field (a data set?), which would be lost; choose another name."
+        )
+
+
 def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:
     """Write ``dataset`` in the format that the suffix of ``path`` names and return the path.
 
@@ -190,10 +202,7 @@ def save_dataset(dataset: xarray.Dataset, path: Path) -> Path:
         InvalidInputError: an unknown suffix, or a place that cannot be written.
     """
     form = _format_of(path)
-    if path.is_dir() and not any(holds_schema(path, schema) for schema in _REQUIRED_VARIABLES):
-        raise InvalidInputError(
-            f"{path} is a folder of something else than a flow field (a data set?), which would be lost; choose another name."
-        )
+    check_flow_target(path)
     signed = dataset.assign_attrs({_CHECKSUM: _checksum(dataset)})
     with replacing(path) as temporary:
         form.write(signed, temporary)

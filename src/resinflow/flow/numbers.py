@@ -51,6 +51,12 @@ def check_positive(name: str, value: Any, unit: str) -> float:
     return number
 
 
+def check_type(name: str, value: object, kind: type | tuple[type, ...], needed: str) -> None:
+    """Raise InvalidInputError unless ``value`` is of a type; ``needed`` says in words what is."""
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} is of type {type(value).__name__}; needed: {needed}.")
+
+
 def check_whole(name: str, value: Any, least: int) -> int:
     """Return ``value`` as an int, or raise InvalidInputError unless it is a whole number of at least ``least``."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:

@@ -23,6 +23,7 @@ from resinflow.flow import (
     Microstructure,
     ModelReport,
     check_medium,
+    check_type,
     check_whole,
 )
 from resinflow.models.calibration import Calibration, calibrated, load_calibration
@@ -235,10 +236,14 @@ class Predictor(ABC, Generic[Architecture, Networks]):
             InvalidInputError: an axis, a medium or options that the model does not know.
         """
         check_medium(micro)
+        if start is not None:
+            check_type("the start", start, StartFlows, "StartFlows, e.g. resinflow.models.start_flows(micro)")
         names = {field.name for field in fields(Sampling)}
         values: dict[str, Any] = {**options}
         drive = Drive.of(drive, **{name: value for name, value in values.items() if name not in names})
-        sampling = replace(sampling or Sampling(), **{name: value for name, value in values.items() if name in names})
+        sampling = Sampling() if sampling is None else sampling
+        check_type("the sampling", sampling, Sampling, "a Sampling, e.g. rf.Sampling(seed=1)")
+        sampling = replace(sampling, **{name: value for name, value in values.items() if name in names})
         self.resolve(sampling)
         check_axis(drive.axis)
         if start is None:
@@ -256,7 +261,9 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         Raises:
             InvalidInputError: as :meth:`predict`.
         """
-        resolved, started_at = self.resolve(sampling or Sampling()), time.perf_counter()
+        check_type("the start", start, StartFlows, "StartFlows, e.g. resinflow.models.start_flows(micro)")
+        sampling = Sampling() if sampling is None else sampling
+        resolved, started_at = self.resolve(sampling), time.perf_counter()
         check_axis(start.planar.axis)
         return self._reported(start, self.draw(start, resolved), resolved, started_at)
 
@@ -266,6 +273,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         Raises:
             InvalidInputError: a choice that the model does not have, fewer than one sample or step, or a seed below 0.
         """
+        check_type("the sampling", sampling, Sampling, "a Sampling, e.g. rf.Sampling(seed=1)")
         defaults, values = asdict(self.defaults), asdict(sampling)
         choices = {name: values[name] for name in get_args(Choice) if values[name] not in (None, defaults[name])}
         foreign = [name for name in choices if name not in self.choices]

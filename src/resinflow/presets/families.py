@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from resinflow.flow import InvalidInputError, first_fault, read_recipe, read_values
+from resinflow.flow import InvalidInputError, check_type, first_fault, read_recipe, read_values
 from resinflow.models import CONFIG, Device, Predictor, read_log, schema_of
 from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import EARLIER, DirectRecipe
@@ -115,6 +115,9 @@ def recorded_recipe_of(directory: Path) -> BaseRecipe | None:
     """
     in_run = (directory / RECORD).is_file() and not (directory / CONFIG).is_file()
     values = (read_record(directory / RECORD) if in_run else read_log(directory)).get("recipe")
+    stages = {stage for family in FAMILIES.values() for stage in family.recipe.stages}
+    if in_run and isinstance(values, dict) and not stages & values.keys():
+        values = read_log(directory).get("recipe")  # each stage has a record of its own; the log has all of the last call's
     if not isinstance(values, dict):
         return None
     preset = values.get("preset", _DEFAULT)
@@ -135,6 +138,7 @@ def start_directory(name_or_directory: str | Path) -> Path:
     Raises:
         InvalidInputError: neither a shipped model nor a directory.
     """
+    check_type("the model", name_or_directory, (str, Path), "the name of a shipped model, or a model directory")
     shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
     if str(name_or_directory) in shipped:
         return _SHIPPED / str(name_or_directory)

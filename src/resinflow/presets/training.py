@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from pydantic import ValidationError
 
 from resinflow.data import FlowSource, Fold
-from resinflow.flow import InvalidInputError, first_fault, replacing
+from resinflow.flow import InvalidInputError, check_type, first_fault, replacing
 from resinflow.models import Device, resolve_device, save_weights
 from resinflow.presets.families import FAMILIES, load_model
 from resinflow.train import BaseRecipe, StageOptions
@@ -51,9 +51,17 @@ def train(
         >>> rf.train_model("vae3d", "data/small.zarr", "runs/new", recipe).is_file()
         True
     """
+    check_type("the recipe", recipe, BaseRecipe, 'a recipe, e.g. rf.load_recipe("recipes/small.yaml")')
+    check_type("the data set", data, (str, Path, FlowSource), "its folder or URL, or one that is open (rf.open_flows)")
+    check_type("the run", run, (str, Path), "the path of its directory")
+    if fold is not None:
+        check_type("the fold", fold, Fold, "a Fold, e.g. resinflow.data.Fold(0, 5)")
+    if start is not None:
+        check_type("the start", start, (str, Path), "the directory of a trained model")
+    origin = None if start is None else Path(start)
     stage_options(recipe, stage)
     preset = preset_of(recipe)
-    return train_stage(preset, stage, data, run, recipe, fold=fold, callbacks=callbacks, start=start, device=device)
+    return train_stage(preset, stage, data, run, recipe, fold=fold, callbacks=callbacks, start=origin, device=device)
 
 
 def preset_of(recipe: BaseRecipe) -> Preset[Any, Any, Any]:

@@ -23,7 +23,7 @@ import torch
 from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedTrialError
 
 from resinflow.data import data_fingerprint, open_flows
-from resinflow.flow import InvalidInputError, check_whole, replacing
+from resinflow.flow import InvalidInputError, Terminated, check_whole, replacing
 from resinflow.presets import STAGES, LatentRecipe
 from resinflow.presets.training import Device, resolve_device
 from resinflow.search.objective import Objective, StageObjective, TrialSetup, check_start
@@ -77,7 +77,8 @@ class Search:
 
         Raises:
             InvalidInputError: folder or storage hold another search, the storage cannot be used, or a process ended early.
-            KeyboardInterrupt: on Ctrl-C or SIGTERM; the trials that were running are tried again by the next call.
+            KeyboardInterrupt: on Ctrl-C, or SIGTERM (then it is a ``Terminated``); the trials that were running are tried
+                again by the next call.
         """
         shared = self.open()
         with remembering_interruption() as interruption:
@@ -87,8 +88,8 @@ class Search:
                 else:
                     _Worker(self, shared, interruption, watch).run(trials)
             except StorageInternalError as error:
-                if interruption.is_set():
-                    raise KeyboardInterrupt from error
+                if interruption:
+                    raise interruption[0] from error
                 reason = str(error).splitlines()[0]
                 raise InvalidInputError(
                     f"the storage was lost ({reason}); needed: one that answers; run the same command again."
@@ -181,25 +182,28 @@ def search_training(
 
 
 @contextmanager
-def remembering_interruption() -> Iterator[threading.Event]:
-    """Make SIGTERM, by which a queueing system ends a job, an interruption like Ctrl-C, and yield whether either has come.
+def remembering_interruption() -> Iterator[list[type[KeyboardInterrupt]]]:
+    """Make SIGTERM, by which a queueing system ends a job, an interruption like Ctrl-C, and yield those that have come.
 
     The exception alone is not enough: libraries that are interrupted while they hold a lock may raise another one instead.
     Signals that come together are one interruption: a terminal and a parent process both tell a process to stop.
     """
-    event, latest = threading.Event(), -math.inf
+    interruptions: list[type[KeyboardInterrupt]] = []
+    latest = -math.inf
 
-    def handle(_: int, __: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         nonlocal latest
-        event.set()
+        interruptions.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
         if time.monotonic() - latest > _ONE_INTERRUPTION:
             latest = time.monotonic()
-            raise KeyboardInterrupt
+            raise interruptions[0]
 
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    if main and os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _held_back
     try:
-        yield event
+        yield interruptions
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -208,7 +212,9 @@ def remembering_interruption() -> Iterator[threading.Event]:
 class _Worker:
     """One process of a search."""
 
-    def __init__(self, search: Search, shared: SharedStudy, interruption: threading.Event, watch: RowWatch | None) -> None:
+    def __init__(
+        self, search: Search, shared: SharedStudy, interruption: list[type[KeyboardInterrupt]], watch: RowWatch | None
+    ) -> None:
         self._search = search
         self._shared = shared
         self._interruption = interruption
@@ -258,9 +264,9 @@ class _Worker:
         except (TrialPruned, UpdateFinishedTrialError, StorageInternalError):
             raise
         except Exception as error:
-            if self._interruption.is_set():  # what an interrupted library made of it
+            if self._interruption:  # what an interrupted library made of it
                 trial.set_user_attr(INTERRUPTED, True)
-                raise KeyboardInterrupt from error
+                raise self._interruption[0] from error
             trial.set_user_attr(ERROR, f"{type(error).__name__}: {' '.join(str(error).split())}"[:_ERROR_LENGTH])
             raise
 
@@ -289,8 +295,8 @@ class _Worker:
         return sum(values) / folds
 
     def _check(self) -> None:
-        if self._interruption.is_set():
-            raise KeyboardInterrupt
+        if self._interruption:
+            raise self._interruption[0]
 
 
 def _run_processes(search: Search, shared: SharedStudy, jobs: int, trials: int | None, watch: RowWatch | None) -> None:
@@ -304,8 +310,9 @@ def _run_processes(search: Search, shared: SharedStudy, jobs: int, trials: int |
         for place, limit in enumerate(limits)
     ]
     try:
-        for process in processes:
-            process.start()
+        with _held_back(signal.SIGINT):
+            for process in processes:
+                process.start()
         while any(process.is_alive() for process in processes):
             if watch is not None:
                 watch(rows_of(search.plan, shared.trials()))
@@ -326,10 +333,27 @@ def _run_processes(search: Search, shared: SharedStudy, jobs: int, trials: int |
         )
 
 
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back in the block, and in the processes that it starts until they are ready for it.
+
+    A process that still imports its libraries would answer Ctrl-C with a traceback.
+    """
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run_process(search: Search, trials: int | None, gpu: str | None, jobs: int, errors: SimpleQueue[str]) -> None:
     if gpu is not None:
         os.environ[_GPUS] = gpu
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+    sys.unraisablehook = lambda _: None  # what an interruption meets in a destructor is none of the user's
     try:
         search.run(trials=trials)
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.flow import InvalidInputError, Terminated, replacing
 from resinflow.train.epochs import FiniteLosses
 from resinflow.train.history import HistoryWriter
 from resinflow.train.seeds import SeededBatches
@@ -67,7 +67,7 @@ def fit_stage(
     Raises:
         InvalidInputError: devices that are not there, a damaged checkpoint, no working compiler where one is asked for, or
             an epoch whose loss is not finite; the checkpoints of the epochs before stay.
-        KeyboardInterrupt: the user (SIGINT) or the queueing system (SIGTERM) stops the process.
+        KeyboardInterrupt: the user (SIGINT) stops the process, or the queueing system (SIGTERM; then it is a ``Terminated``).
     """
     seed = torch.initial_seed() if seed is None else seed
     trainer = _make_trainer(folder, options, [*callbacks], seed, device)
@@ -337,10 +337,10 @@ def _heard_interruptions() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
-    except SystemExit:  # Lightning ends the process itself, and ignores SIGINT from then on
+    except SystemExit as ending:  # Lightning ends the process itself, and ignores SIGINT from then on
         signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None
+        raise (Terminated if isinstance(ending.__context__, Terminated) else KeyboardInterrupt) from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise Terminated
