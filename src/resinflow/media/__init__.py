@@ -11,13 +11,16 @@ from resinflow.media.cases import (
     table_fractions,
 )
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
+from resinflow.media.front_end import FibreSurfaces, FrontEnd
 from resinflow.media.images import from_image, read_stack
+from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
 from resinflow.media.scale import checked_sizes
 from resinflow.media.sections import Sections, estimate_fibre_diameter, fibre_sections
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
+from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 
 __all__ = [
     "STACK_SUFFIXES",
@@ -25,15 +28,20 @@ __all__ = [
     "BoxBoundary",
     "BundleSettings",
     "Direction",
+    "FibreSurfaces",
     "Fibres",
+    "FrontEnd",
     "ReferenceCase",
     "Sections",
     "Segmentation",
     "SegmentationSettings",
+    "Specimen",
+    "SpecimenRanges",
     "Wave",
     "checked_sizes",
     "draw_fibres",
     "draw_micrograph",
+    "draw_specimen",
     "estimate_fibre_diameter",
     "example_path",
     "fibre_array",
@@ -44,6 +52,7 @@ __all__ = [
     "gebart_permeability",
     "gebart_warning",
     "is_extruded",
+    "normalised_greys",
     "plane_channel",
     "provenance_of",
     "read_medium",

@@ -26,6 +26,7 @@ from resinflow.models.directory import (
     restored_networks,
     save_weights,
     schema_of,
+    write_model,
 )
 from resinflow.models.features import (
     CHANNELS,
@@ -135,4 +136,5 @@ __all__ = [
     "target_mask",
     "weights_fingerprint",
     "with_novelty",
+    "write_model",
 ]

@@ -4,7 +4,18 @@ from resinflow.nn.blocks import ResidualBlock
 from resinflow.nn.denoiser import Denoiser
 from resinflow.nn.scaling import ScaledTargets
 from resinflow.nn.staggered import as_staggered
+from resinflow.nn.surface import SurfaceEstimate, SurfaceNetwork
 from resinflow.nn.unet3d import UNet3d
 from resinflow.nn.vae import DualBranchVAE, Posterior
 
-__all__ = ["Denoiser", "DualBranchVAE", "Posterior", "ResidualBlock", "ScaledTargets", "UNet3d", "as_staggered"]
+__all__ = [
+    "Denoiser",
+    "DualBranchVAE",
+    "Posterior",
+    "ResidualBlock",
+    "ScaledTargets",
+    "SurfaceEstimate",
+    "SurfaceNetwork",
+    "UNet3d",
+    "as_staggered",
+]

@@ -42,7 +42,7 @@ Recipe = TypeVar("Recipe", bound=BaseRecipe)
 def record_run(
     folder: Path,
     recipe: BaseModel,
-    source: FlowSource,
+    source: FlowSource | None,
     fold: Fold | None = None,
     *,
     stage: str | None = None,
@@ -59,7 +59,7 @@ def record_run(
     Args:
         folder: the run directory, or that of a stage which has a recipe of its own.
         recipe: of the run, or the options of the stage.
-        source: the data set.
+        source: the data set; None where there is none, since samples are drawn while a network learns.
         fold: of the cross-validation.
         stage: that is to be trained; None: no option may change.
         stages: of the run, in their order.
@@ -72,7 +72,7 @@ def record_run(
     """
     record = {
         "recipe": recipe.model_dump(mode="json", exclude=set(without)),
-        "data": data_fingerprint(source),
+        "data": None if source is None else data_fingerprint(source),
         "fold": asdict(fold) if fold is not None else None,
         "start": start,
     }

@@ -1,0 +1,1 @@
+"""The learned front end: from an image of fibres to their surfaces."""

@@ -1,0 +1,291 @@
+"""The learned front end: from an image or a mask to the fibre surfaces, with the error that is expected of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from resinflow.media import FibreSurfaces, normalised_greys
+from resinflow.models import WEIGHTS, Device, arithmetic, load_weights, read_document, resolve_device, write_model
+from resinflow.nn import SurfaceNetwork
+from resinflow.presets.families import start_directory
+from resinflow.presets.surface.recipe import NAME, SCHEMA, SurfaceArchitecture
+
+__all__ = ["SurfaceModel", "load_surface_model", "network_of"]
+
+Floats = NDArray[np.float32]
+
+_TILE = 384
+"""Pixels a side of what is computed at once, without its margins."""
+_MARGIN = 72
+"""Pixels beside a tile that the network sees as well: as far as it looks, so that tiles have no seams."""
+_TILE_SLICES = 24
+_SLICE_MARGIN = 14
+"""Slices beside a tile, likewise."""
+_RELIABLE = 5.0
+"""Pixels: beyond, the distance is counted in pixels from the surface."""
+_LARGEST_DIAMETER = 48.0
+"""Pixels. Images of thicker fibres are made smaller, since the network was trained on fibres up to about this size."""
+_JUDGED_SLICES = 3
+_JUDGED_PIXELS = 768
+"""Slices and pixels a side from which the polarity is told; more tell no more."""
+
+
+def network_of(architecture: SurfaceArchitecture) -> SurfaceNetwork:
+    """Return the network of an architecture, with initial weights."""
+    return SurfaceNetwork(architecture.width, architecture.sample_width)
+
+
+class SurfaceModel:
+    """A trained front end.
+
+    Attributes:
+        name: of the model.
+        architecture: sizes of the network.
+        networks: the network with its weights.
+        log: how it was trained.
+    """
+
+    def __init__(
+        self, name: str, architecture: SurfaceArchitecture, networks: SurfaceNetwork, log: dict[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self.architecture = architecture
+        self.networks = networks.eval()
+        self.log = log or {}
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.networks.parameters())
+        return f"<SurfaceModel {self.name}: {count / 1e6:.2g} M parameters on {self.device}>"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.networks.parameters()).device
+
+    @classmethod
+    def load(cls, directory: str | Path, device: Device = "auto") -> Self:
+        """Rebuild a model from its directory.
+
+        Raises:
+            InvalidInputError: not such a directory, damaged files, or a device that is not there.
+        """
+        place = resolve_device(device)
+        name, architecture, log = read_document(Path(directory), SCHEMA, SurfaceArchitecture)
+        networks = network_of(architecture)
+        load_weights(networks, Path(directory) / WEIGHTS)
+        return cls(name, architecture, networks.to(place), log)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the model to ``directory``, whole or not at all."""
+        head = {"schema": SCHEMA, "name": self.name, "config": self.architecture.model_dump(mode="json")}
+        return write_model(directory, self.networks, head, self.log)
+
+    def dark_fibres(self, image: NDArray, *, mask: bool, step: float | None) -> float:
+        """Return the evidence that the fibres are the darker phase: log odds, from the middle of the image.
+
+        Args:
+            image: (nz, ny, nx), greys, or a mask of two values.
+            mask: whether it is a mask.
+            step: distance between slices in pixels; None for a single image.
+        """
+        part = _middle(prepared(image, mask=mask))
+        with torch.inference_mode(), self._arithmetic():
+            logits = [self._network(sign * part, mask, step).polarity.mean().item() for sign in (1.0, -1.0)]
+        return logits[0] - logits[1]
+
+    def surfaces(self, image: NDArray, *, dark: bool, mask: bool, step: float | None) -> FibreSurfaces:
+        """Return where the fibre surfaces are.
+
+        Args:
+            image: (nz, ny, nx), greys, or a mask of two values.
+            dark: whether the fibres are the darker phase.
+            mask: whether the image is a mask.
+            step: distance between slices in pixels; None for a single image.
+        """
+        whole = prepared(image, mask=mask) * (1.0 if dark else -1.0)
+        distance, error = self._fields(whole, mask, step)
+        scale = _binning(distance)
+        if scale > 1:
+            distance, error = self._coarse_fields(whole, mask, step, scale)
+        return FibreSurfaces(_continued(distance), error)
+
+    def samples(
+        self, image: NDArray, *, dark: bool, mask: bool, step: float | None, count: int, seed: int = 0
+    ) -> Iterator[Floats]:
+        """Yield ``count`` samples of the distance (nz, ny, nx), pixels: each a set of surfaces that the image may show.
+
+        Sample i depends on (seed, i) alone. Surfaces are displaced together over fibres, slices and the whole image.
+        """
+        whole = prepared(image, mask=mask) * (1.0 if dark else -1.0)
+        surfaces = self.surfaces(image, dark=dark, mask=mask, step=step)
+        scale = _binning(surfaces.distance)
+        seen = _binned(whole, scale) if scale > 1 else whole
+        for index in range(count):
+            noise_seed = int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> 1)
+            shift = self._displacement(seen, mask, None if step is None else step / scale, noise_seed)
+            if scale > 1:
+                shift = scale * _enlarged(shift, whole.shape, scale)
+            yield surfaces.distance + shift
+
+    def _fields(self, whole: Floats, mask: bool, step: float | None) -> tuple[Floats, Floats]:
+        """Distance and its expected error (pixels), tile by tile."""
+        distance, error = np.empty(whole.shape, np.float32), np.empty(whole.shape, np.float32)
+        with torch.inference_mode(), self._arithmetic():
+            for tile in _tiles(whole.shape):
+                estimate = self._network(whole[tile.outer], mask, step)
+                distance[tile.inner] = estimate.distance[0, 0].cpu().numpy()[tile.core]
+                error[tile.inner] = estimate.log_scale[0, 0].clamp(-6, 3).exp().cpu().numpy()[tile.core]
+        return distance, error
+
+    def _coarse_fields(self, whole: Floats, mask: bool, step: float | None, scale: int) -> tuple[Floats, Floats]:
+        """The same of an image made smaller, on the pixels of the whole one."""
+        fields = self._fields(_binned(whole, scale), mask, None if step is None else step / scale)
+        distance, error = (scale * _enlarged(field, whole.shape, scale) for field in fields)
+        return distance, error
+
+    def _displacement(self, whole: Floats, mask: bool, step: float | None, seed: int) -> Floats:
+        shift = np.empty(whole.shape, np.float32)
+        nz, ny, nx = whole.shape
+        generator = torch.Generator().manual_seed(seed)
+        shape = torch.empty(1, 1, nz, (ny + 1) // 2, (nx + 1) // 2, device="meta")
+        noise = self.networks.noise(shape, generator)
+        with torch.inference_mode(), self._arithmetic():
+            for tile in _tiles(whole.shape):
+                estimate = self._network(whole[tile.outer], mask, step)
+                z, y, x = tile.outer
+                part = noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2].to(self.device)
+                stacked = None if step is None else torch.ones(1, device=self.device)
+                drawn = self.networks.displacement(estimate.features, part, stacked)
+                shift[tile.inner] = drawn[0, 0].cpu().numpy()[tile.core]
+        return shift
+
+    def _network(self, part: Floats, mask: bool, step: float | None) -> Any:
+        """The estimate of a part of an image; an odd edge gets one more row or column."""
+        _, ny, nx = part.shape
+        padded = np.pad(part, ((0, 0), (0, ny % 2), (0, nx % 2)), mode="edge")
+        image = torch.from_numpy(np.ascontiguousarray(padded, dtype=np.float32))[None, None].to(self.device)
+        flag = torch.tensor([float(mask)], device=self.device)
+        log_step = torch.tensor([0.0 if step is None else float(np.log(step))], device=self.device)
+        stacked = None if step is None else torch.ones(1, device=self.device)
+        estimate = self.networks(image, flag, log_step, stacked)
+        return estimate._replace(distance=estimate.distance[..., :ny, :nx], log_scale=estimate.log_scale[..., :ny, :nx])
+
+    def _arithmetic(self) -> Any:
+        return arithmetic(self.device, self.architecture.precision)
+
+
+def load_surface_model(name_or_directory: str | Path = NAME, device: Device = "auto") -> SurfaceModel:
+    """Return a front end: the shipped one by name, or that of a model directory or a run.
+
+    Raises:
+        InvalidInputError: neither a shipped model nor a model directory, or damaged files.
+    """
+    directory = start_directory(name_or_directory)
+    return SurfaceModel.load(directory / "model" if (directory / "model").is_dir() else directory, device)
+
+
+def prepared(image: NDArray, *, mask: bool) -> Floats:
+    """Return an image (nz, ny, nx) as the network sees it: greys normalised together, or a mask of -1 and 1."""
+    stack = np.asarray(image)
+    if mask:
+        return np.where(stack == stack.max(), 1.0, -1.0).astype(np.float32)
+    return normalised_greys(stack).astype(np.float32)
+
+
+class _Tile(NamedTuple):
+    """One part of an image.
+
+    Attributes:
+        outer: what the network sees.
+        inner: what is taken of it, in the image.
+        core: the same, in what the network sees.
+    """
+
+    outer: tuple[slice, slice, slice]
+    inner: tuple[slice, slice, slice]
+    core: tuple[slice, slice, slice]
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[_Tile]:
+    """Parts that cover an image; edges in the plane are even, as the network folds pixels in pairs."""
+    sizes = ((_TILE_SLICES, _SLICE_MARGIN), (_TILE, _MARGIN), (_TILE, _MARGIN))
+    rows = [_spans(count, *size) for count, size in zip(shape, sizes, strict=True)]
+    for z in rows[0]:
+        for y in rows[1]:
+            for x in rows[2]:
+                spans = (z, y, x)
+                yield _Tile(
+                    (spans[0][0], spans[1][0], spans[2][0]),
+                    (spans[0][1], spans[1][1], spans[2][1]),
+                    (spans[0][2], spans[1][2], spans[2][2]),
+                )
+
+
+def _spans(count: int, size: int, margin: int) -> list[tuple[slice, slice, slice]]:
+    """Outer, inner and core slices along one axis."""
+    spans = []
+    starts = range(0, count, size) if count > size + 2 * margin else [0]
+    for start in starts:
+        stop = min(start + size, count) if len(starts) > 1 else count
+        low, high = max(start - margin, 0), min(stop + margin, count)
+        spans.append((slice(low, high), slice(start, stop), slice(start - low, stop - low)))
+    return spans
+
+
+def _middle(image: Floats) -> Floats:
+    """The middle of an image, as far as the polarity needs it."""
+    sizes = (_JUDGED_SLICES, _JUDGED_PIXELS, _JUDGED_PIXELS)
+    starts = [max(count - size, 0) // 2 for count, size in zip(image.shape, sizes, strict=True)]
+    z, y, x = (slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
+    return image[z, y, x]
+
+
+def _binning(distance: Floats) -> int:
+    """By how much an image is to be made smaller: by the depth of its thickest fibres."""
+    inside = np.concatenate([_depths(page) for page in (distance < 0)[:: max(len(distance) // 3, 1)]])
+    diameter = 2 * float(np.percentile(inside, 95)) if inside.size else 0.0
+    return int(np.ceil(diameter / _LARGEST_DIAMETER))  # 0 and 1: as it is
+
+
+def _depths(fibre: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Depths in pixels at the ridges of the fibres of one slice."""
+    if not fibre.any() or fibre.all():
+        return np.empty(0)
+    depth = np.asarray(ndimage.distance_transform_edt(fibre))
+    ridge = fibre & (depth == ndimage.maximum_filter(depth, size=5))
+    return depth[ridge]
+
+
+def _binned(image: Floats, scale: int) -> Floats:
+    nz, ny, nx = image.shape
+    padded = np.pad(image, ((0, 0), (0, -ny % scale), (0, -nx % scale)), mode="edge")
+    return padded.reshape(nz, -(-ny // scale), scale, -(-nx // scale), scale).mean(axis=(2, 4), dtype=np.float32)
+
+
+def _enlarged(field: Floats, shape: tuple[int, ...], scale: int) -> Floats:
+    """A field of the smaller image at the centres of the pixels of the whole one, by cubic splines in the plane."""
+    _, ny, nx = shape
+    y, x = ((np.arange(count) + 0.5) / scale - 0.5 for count in (ny, nx))
+    places = np.meshgrid(y, x, indexing="ij")
+    return np.stack([ndimage.map_coordinates(page, places, order=3, mode="nearest") for page in field]).astype(np.float32)
+
+
+def _continued(distance: Floats) -> Floats:
+    """The distance with that of the pixels far from the surface counted from the nearest pixel of the other phase."""
+    result = distance.copy()
+    for page, values in zip(result, distance, strict=True):
+        fluid = values > 0
+        if fluid.all() or not fluid.any():
+            continue
+        for phase, sign in ((fluid, 1.0), (~fluid, -1.0)):
+            depth = np.asarray(ndimage.distance_transform_edt(phase)) - 0.5
+            far = phase & (np.abs(values) > _RELIABLE)
+            page[far] = sign * np.maximum(depth[far], _RELIABLE)
+    return result
