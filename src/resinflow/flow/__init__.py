@@ -38,7 +38,15 @@ from resinflow.flow.recipe_file import (
 )
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
 from resinflow.flow.sizes import check_npy, check_npz, check_size
-from resinflow.flow.surface import interpolation_places, refined_medium, surface_distance, with_surface
+from resinflow.flow.surface import (
+    SURFACES,
+    SurfaceSource,
+    interpolation_places,
+    refined_medium,
+    surface_distance,
+    surface_source,
+    with_surface,
+)
 
 __all__ = [
     "AXES",
@@ -47,6 +55,7 @@ __all__ = [
     "FLOW_SUFFIXES",
     "LEVEL",
     "REACH",
+    "SURFACES",
     "Axis",
     "Base",
     "BlockedMediumError",
@@ -68,6 +77,7 @@ __all__ = [
     "SolverReport",
     "Spacing",
     "Spread",
+    "SurfaceSource",
     "Terminated",
     "blocks",
     "check_flow",
@@ -98,6 +108,7 @@ __all__ = [
     "save_medium",
     "split_variant",
     "surface_distance",
+    "surface_source",
     "turned",
     "turned_vectors",
     "with_options",

@@ -32,6 +32,8 @@ class Microstructure:
         spacing: voxel size (dz, dy, dx) in m; voxels may be anisotropic.
         signed_distance: optional (nz, ny, nx), distance to the fibre surface in m, positive in the fluid.
         provenance: where the geometry comes from (generator and its parameters, or file and segmentation).
+        displacements: optional (samples, nz, ny, nx), m: by how much the fibre surfaces nearby may lie farther out of their
+            fibres than ``signed_distance`` has them, in samples of what an image leaves open. Files of flows leave them out.
 
     Raises:
         InvalidInputError: a wrong shape, a non-binary or NaN mask, or a spacing that cannot be metres.
@@ -41,6 +43,7 @@ class Microstructure:
     spacing: tuple[float, float, float]
     signed_distance: NDArray[np.floating] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    displacements: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fluid", _checked_mask(self.fluid))
@@ -49,6 +52,9 @@ class Microstructure:
         if self.signed_distance is not None:
             distance = check_array("signed_distance", self.signed_distance, self.fluid.shape)
             object.__setattr__(self, "signed_distance", distance)
+        if self.displacements is not None:
+            shape = (len(self.displacements), *self.fluid.shape)
+            object.__setattr__(self, "displacements", check_array("displacements", self.displacements, shape))
 
     def __repr__(self) -> str:
         return f"<Microstructure: {self.describe()}>"

@@ -2,6 +2,7 @@
 
 from resinflow.models.calibration import (
     FEATURES,
+    SURFACE_FEATURES,
     Calibration,
     CalibrationDocument,
     calibrated,
@@ -78,6 +79,7 @@ __all__ = [
     "MIRRORS",
     "PLANAR",
     "PRESSURE_GAIN",
+    "SURFACE_FEATURES",
     "TARGETS",
     "WEIGHTS",
     "BranchedPredictor",

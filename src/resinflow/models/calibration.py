@@ -11,12 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from resinflow.flow import REACH, FlowField, InvalidInputError, ModelReport, RelativeSpread, Spread, first_fault, replacing
+from resinflow.flow import (
+    REACH,
+    FlowField,
+    InvalidInputError,
+    ModelReport,
+    RelativeSpread,
+    Spread,
+    SurfaceSource,
+    first_fault,
+    replacing,
+)
 from resinflow.models.directory import CALIBRATION, WEIGHTS
 from resinflow.models.novelty import Novelty
+from resinflow.stokes import wall_sensitivity
 
 FEATURES = ("log_spread", "log_correction", "fibre_fraction", "cross_flow", "log_field_spread")
 """What the relative spread of K may depend on (:func:`permeability_features`)."""
+SURFACE = "log_surface_spread"
+SURFACE_FEATURES = (*FEATURES, SURFACE)
+"""The same for media that were read from images."""
 _FAINT = 1e-4
 """Relative size below which a spread or a correction counts as this, before its logarithm is taken."""
 
@@ -47,7 +61,8 @@ class Calibration:
     features: tuple[str, ...] = FEATURES
 
     def __post_init__(self) -> None:
-        if self.features != FEATURES or len(self.permeability.low) != len(FEATURES) or self.samples < 1:
+        known = self.features in (FEATURES, SURFACE_FEATURES)
+        if not known or len(self.permeability.low) != len(self.features) or self.samples < 1:
             raise InvalidInputError(
                 f"the calibration is for {self.samples} samples and depends on {', '.join(self.features) or 'nothing'}; "
                 f"needed: at least 1 and {', '.join(FEATURES)}. Run resinflow model calibrate again."
@@ -92,7 +107,8 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
         between = np.zeros(fluid.shape) if flow.pressure_std is None else flow.pressure_std
         pressure_std = (calibration.pressure.deviation(between, flow.pressure_drop) * fluid).astype(flow.pressure.dtype)
     permeability = flow.permeability
-    deviation = abs(permeability) * float(calibration.permeability.deviation(permeability_features(flow, base)))
+    features = permeability_features(flow, base, calibration.features)
+    deviation = abs(permeability) * float(calibration.permeability.deviation(features))
     interval = (max(permeability - REACH * deviation, 0.0), max(permeability + REACH * deviation, 0.0))
     return replace(
         flow,
@@ -103,28 +119,47 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
     )
 
 
-def permeability_features(flow: FlowField, base: FlowField) -> NDArray[np.float64]:
-    """Return the numbers of a prediction, (5,), that the relative spread of its K may depend on.
+def permeability_features(flow: FlowField, base: FlowField, names: tuple[str, ...] = FEATURES) -> NDArray[np.float64]:
+    """Return the numbers of a prediction, one for each of ``names``, that the relative spread of its K may depend on.
 
     ``log_spread``: log of the relative deviation between the K of the samples; ``log_correction``: log of the relative
     difference between predicted K and that of the base flow; ``fibre_fraction``; ``cross_flow``: RMS vz over RMS speed;
-    ``log_field_spread``: log of the RMS deviation of the velocity over the RMS speed. Logarithms of sizes below 1e-4 are those
-    of 1e-4.
+    ``log_field_spread``: log of the RMS deviation of the velocity over the RMS speed; ``log_surface_spread``: log of the
+    deviation of ln K that the samples of the fibre surfaces give (:func:`surface_spread`). Logarithms of sizes below 1e-4 are
+    those of 1e-4.
     """
     fluid = flow.microstructure.fluid
     permeability, speed = flow.permeability, flow.rms_speed
     samples = flow.permeability_samples
     spread = float(np.std(samples, ddof=1)) if samples is not None and len(samples) > 1 else 0.0
     field = 0.0 if flow.velocity_std is None else _rms(flow.velocity_std[:, fluid])
-    return np.array(
-        [
-            _log_of(spread, permeability),
-            _log_of(permeability - base.permeability, base.permeability),
-            flow.microstructure.fibre_fraction,
-            _rms(flow.velocity[2:, fluid]) / speed if speed > 0.0 else 0.0,
-            _log_of(field, speed),
-        ]
-    )
+    values = [
+        _log_of(spread, permeability),
+        _log_of(permeability - base.permeability, base.permeability),
+        flow.microstructure.fibre_fraction,
+        _rms(flow.velocity[2:, fluid]) / speed if speed > 0.0 else 0.0,
+        _log_of(field, speed),
+    ]
+    if SURFACE in names:
+        values.append(_log_of(surface_spread(base), 1.0))
+    return np.array(values)
+
+
+def surface_spread(base: FlowField) -> float:
+    """Return the standard deviation of ln K that the open question of where the fibre surfaces are gives, to first order.
+
+    Each sample of the surfaces' displacement moves ln K by its product with what a displacement of each piece of wall does
+    (:func:`resinflow.stokes.wall_sensitivity`). A medium without samples, one that was saved and read again, counts as quite
+    uncertain: 1.
+
+    Args:
+        base: the flow that a model corrects, with walls at the surfaces.
+    """
+    displacements = base.microstructure.displacements
+    if displacements is None or len(displacements) < 2:
+        return 1.0
+    weights = wall_sensitivity(base)
+    return float(np.std([(sample * weights).sum(dtype=np.float64) for sample in displacements], ddof=1))
 
 
 def _rms(vectors: NDArray[np.floating]) -> float:
@@ -154,7 +189,9 @@ class CalibrationDocument(BaseModel):
         data: sha256 of the data set's media and splits.
         split: whose errors the calibration was fitted to.
         cases: number of its media.
-        calibration: from the spread between samples to the error.
+        calibration: from the spread between samples to the error, of media whose fibre surfaces are exact.
+        surfaces: the same of media whose surfaces were read from greys or masks, by source; empty where none was measured.
+        front_end: name of the front end that read them; None: the classical segmentation.
         novelty: distance to the media of the training split; None if that was not there.
     """
 
@@ -166,7 +203,13 @@ class CalibrationDocument(BaseModel):
     split: str
     cases: Annotated[int, Field(ge=1)]
     calibration: Calibration
+    surfaces: dict[Literal["grey", "mask"], Calibration] = {}
+    front_end: str | None = None
     novelty: Novelty | None = None
+
+    def laws(self) -> dict[SurfaceSource, Calibration]:
+        """Return the calibrations by the source of the fibre surfaces."""
+        return {"exact": self.calibration, **self.surfaces}
 
 
 def save_calibration(directory: str | Path, document: CalibrationDocument) -> Path:

@@ -128,7 +128,8 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         architecture: sizes of the networks and defaults of the sampler; ``config`` in ``config.json``.
         networks: the networks with their weights.
         log: how it was trained (recipe, data fingerprint, history), or where its weights come from.
-        calibration: from the spread of the members to the size of the error; None where none was measured.
+        calibrations: from the spread of the members to the size of the error, by where a medium's fibre surfaces come from;
+            empty where none was measured.
         novelty: what media the model knows; None where none was measured.
     """
 
@@ -141,7 +142,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         self.architecture = architecture
         self.networks = networks.eval()
         self.log = log or {}
-        self.calibration: Calibration | None = None
+        self.calibrations: dict[SurfaceSource, Calibration] = {}
         self.novelty: Novelty | None = None
 
     def __repr__(self) -> str:
@@ -151,8 +152,12 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         kind = type(self).__name__
         return (
             f"<{kind} {self.name}: starts from {base}; {count / 1e6:.3g} M parameters on {self.device}; {members}, "
-            f"{'calibrated' if self.calibration is not None else 'not calibrated'}>"
+            f"{'calibrated' if self.calibrations else 'not calibrated'}>"
         )
+
+    def calibration_of(self, micro: Microstructure) -> Calibration | None:
+        """Return the calibration for a medium: that of its surfaces' source, else that of exact surfaces; None: none."""
+        return self.calibrations.get(surface_source(micro), self.calibrations.get("exact"))
 
     @property
     def device(self) -> torch.device:
@@ -200,7 +205,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         model.networks.to(place)
         document = None if model.base is None else load_calibration(directory)
         if document is not None:
-            model.calibration, model.novelty = document.calibration, document.novelty
+            model.calibrations, model.novelty = document.laws(), document.novelty
         return model
 
     def save(self, directory: str | Path) -> Path:
@@ -249,8 +254,9 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         if start is None:
             start = start_flows(micro, drive, self.base)
         flow = self.ensemble(start, sampling).flow
-        if self.calibration is not None:
-            flow = calibrated(flow, self.calibration, start.base)
+        calibration = self.calibration_of(micro)
+        if calibration is not None:
+            flow = calibrated(flow, calibration, start.base)
         if self.novelty is not None:  # it is measured in all conditions, in the medium's own units
             flow = with_novelty(flow, self.novelty, conditions_of(start, Inputs()))
         return flow
