@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.data import FlowSource, data_fingerprint
-from resinflow.evaluate.choices import CalibrationOptions
-from resinflow.evaluate.evaluation import refuse_leak, samples_of
+from resinflow.evaluate.choices import CalibrationOptions, ReadSurfaces, Surfaces
+from resinflow.evaluate.evaluation import read_sample, refuse_leak, samples_of
 from resinflow.evaluate.familiarity import descriptors_of, phase
 from resinflow.evaluate.methods import Outcome, draw, start_of
 from resinflow.evaluate.spread import FEWEST_CASES, SpreadScores, fit_relative_spread, fit_spread, score_spread
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import FlowField, InvalidInputError
+from resinflow.media import FrontEnd
 from resinflow.models import (
     FEATURES,
     FEWEST_MEDIA,
+    SURFACE_FEATURES,
     Calibration,
     CalibrationDocument,
     Predictor,
@@ -30,6 +32,7 @@ from resinflow.models import (
     weights_fingerprint,
 )
 from resinflow.presets import load_model, model_directory
+from resinflow.presets.surface.model import load_surface_model
 
 __all__ = ["SPLIT", "CalibrationFit", "Case", "calibrate_model", "calibration_rows", "collect_cases", "fit_calibration"]
 
@@ -66,12 +69,14 @@ class CalibrationFit:
         document: content of the file.
         cases: the predictions on which the laws were fitted.
         descriptors: (media, descriptors) of the same media.
+        read: the predictions from surfaces that were read, by their source.
     """
 
     path: Path
     document: CalibrationDocument
     cases: Sequence[Case]
     descriptors: NDArray[np.float64]
+    read: Mapping[ReadSurfaces, Sequence[Case]]
 
     @property
     def above(self) -> int:
@@ -115,16 +120,23 @@ def calibrate_model(
             )
     cases, samples = collect_cases(predictor, source, indices, options, phase(watch, f"{SPLIT} split"))
     calibration = fit_calibration(cases, samples)
+    read: dict[ReadSurfaces, Sequence[Case]] = {}
+    front_end = load_surface_model(device=options.device) if options.surfaces else None
+    for kind in options.surfaces:
+        step = phase(watch, f"{SPLIT} split, surfaces from {kind}s")
+        read[kind], _ = collect_cases(predictor, source, indices, options, step, surfaces=kind, front_end=front_end)
     document = CalibrationDocument(
         weights=weights_fingerprint(directory),
         data=data_fingerprint(source),
         split=SPLIT,
         cases=len(cases),
         calibration=calibration,
+        surfaces={kind: fit_calibration(some, samples, SURFACE_FEATURES) for kind, some in read.items()},
+        front_end=None if front_end is None else front_end.name,
         novelty=fit_novelty(descriptors_of(predictor, source, training, phase(watch, "training media"))),
     )
     path = save_calibration(directory, document)
-    return CalibrationFit(path, document, cases, descriptors_of(predictor, source, indices))
+    return CalibrationFit(path, document, cases, descriptors_of(predictor, source, indices), read)
 
 
 def _limited(limit: int | None) -> str:
@@ -137,21 +149,51 @@ def collect_cases(
     indices: Sequence[int],
     options: CalibrationOptions,
     watch: Callable[[int, int], None] | None = None,
+    *,
+    surfaces: Surfaces = "exact",
+    front_end: FrontEnd | None = None,
 ) -> tuple[list[Case], int]:
-    """Return a case for every sample of a data set, and the number of samples that each prediction had."""
+    """Return a case for every sample of a data set, and the number of samples that each prediction had.
+
+    A sample whose micrograph shows no fibres, or nothing that resin flows through, is left out.
+
+    Args:
+        predictor: the model.
+        source: the data set.
+        indices: its samples.
+        options: how predictions are made.
+        watch: called with the numbers of finished and of all samples.
+        surfaces: where the fibre surfaces come from.
+        front_end: what reads them.
+    """
     cases, counts = [], set()
     for count, index in enumerate(indices, start=1):
-        sample = source.sample(index)
+        try:
+            sample, _ = read_sample(source, index, surfaces, front_end)
+        except InvalidInputError:
+            if surfaces == "exact":
+                raise
+            continue
         outcome = draw(predictor, sample, Sampling(samples=options.samples, seed=options.seed))
         counts.add(1 if outcome.members is None else len(outcome.members))
-        cases.append(_case(outcome, sample.truth, start_of(sample, predictor).base, np.random.default_rng(index)))
+        base = start_of(sample, predictor).base
+        cases.append(_case(outcome, sample.truth, base, np.random.default_rng(index), _features_of(surfaces)))
         if watch:
             watch(count, len(indices))
     return cases, counts.pop()
 
 
-def fit_calibration(cases: Sequence[Case], samples: int) -> Calibration:
+def _features_of(surfaces: Surfaces) -> tuple[str, ...]:
+    return FEATURES if surfaces == "exact" else SURFACE_FEATURES
+
+
+def fit_calibration(cases: Sequence[Case], samples: int, names: tuple[str, ...] = FEATURES) -> Calibration:
     """Return the laws of minimum CRPS over all cases, with 90 % of them in their central 90 % intervals.
+
+    Args:
+        cases: the predictions.
+        samples: of each prediction.
+        names: of the features that the cases have.
 
     Raises:
         InvalidInputError: too few cases.
@@ -161,10 +203,13 @@ def fit_calibration(cases: Sequence[Case], samples: int) -> Calibration:
     along, across, normal, pressure = (fit_spread(*pair) for pair in zip(deviations, errors, strict=True))
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
-    return Calibration(samples, along, across, normal, pressure, fit_relative_spread(features, relative))
+    law = fit_relative_spread(features, relative)
+    return Calibration(samples, along, across, normal, pressure, law, names)
 
 
-def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Generator) -> Case:
+def _case(
+    outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Generator, names: tuple[str, ...] = FEATURES
+) -> Case:
     flow = outcome.flow
     fluid = np.flatnonzero(truth.microstructure.fluid)
     picked = rng.choice(fluid, _VOXELS, replace=fluid.size < _VOXELS)
@@ -181,7 +226,7 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
     return Case(
         deviations=at(flow.velocity_std, flow.pressure_std) / units,
         errors=(at(truth.velocity, truth.pressure) - at(flow.velocity, flow.pressure)) / units,
-        features=permeability_features(flow, base),
+        features=permeability_features(flow, base, names),
         permeability_error=truth.permeability / flow.permeability - 1.0,
     )
 
@@ -189,28 +234,34 @@ def _case(outcome: Outcome, truth: FlowField, base: FlowField, rng: np.random.Ge
 def calibration_rows(fit: CalibrationFit) -> TextTable:
     """Return the table of a calibration: the spread of every field and of K against its error, as drawn and calibrated."""
     calibration, cases = fit.document.calibration, fit.cases
-    rows = []
+    rows: list[tuple[str, ...]] = []
     laws = (calibration.along, calibration.across, calibration.normal, calibration.pressure)
     for place, (name, law) in enumerate(zip(_FIELDS, laws, strict=True)):
         deviations = np.stack([case.deviations[place] for case in cases])
         errors = np.stack([case.errors[place] for case in cases])
         rows += _before_and_after(name, score_spread(deviations, errors), score_spread(law.deviation(deviations), errors))
         rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
-    features = np.stack([case.features for case in cases])
-    relative = np.array([case.permeability_error for case in cases])
-    several = calibration.samples > 1
-    spread = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
-    after = calibration.permeability.deviation(features)
-    rows += _before_and_after("K", score_spread(spread, relative), score_spread(after, relative))
-    terms = zip(FEATURES, calibration.permeability.coefficients[1:], strict=True)
-    law = " ".join([f"{calibration.permeability.coefficients[0]:.3g}", *(f"{c:+.3g} {name}" for name, c in terms if c)])
-    rows[-1] = (*rows[-1][:-1], f"exp({law})")
+    rows += _permeability_rows("K", calibration, cases)
+    for kind, some in fit.read.items():
+        rows += _permeability_rows(f"K, surfaces from {kind}s", fit.document.surfaces[kind], some)
     header = ("of", "spread", "CRPS, %", "in 90 %, %", "spread/skill", "deviation s of the samples becomes")
     caption = (
         f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "
         "per cent of the predicted RMS speed, of the pressure drop and of K"
     )
     return TextTable(header, tuple(rows), caption, block=2, names=2)
+
+
+def _permeability_rows(name: str, calibration: Calibration, cases: Sequence[Case]) -> list[tuple[str, ...]]:
+    features = np.stack([case.features for case in cases])
+    relative = np.array([case.permeability_error for case in cases])
+    several = calibration.samples > 1
+    spread = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
+    after = calibration.permeability.deviation(features)
+    rows = _before_and_after(name, score_spread(spread, relative), score_spread(after, relative))
+    terms = zip(calibration.features, calibration.permeability.coefficients[1:], strict=True)
+    law = " ".join([f"{calibration.permeability.coefficients[0]:.3g}", *(f"{c:+.3g} {name}" for name, c in terms if c)])
+    return [rows[0], (*rows[1][:-1], f"exp({law})")]
 
 
 def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> list[tuple[str, ...]]:

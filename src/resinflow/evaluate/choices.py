@@ -8,11 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CalibrationOptions", "DeviceName", "EvaluationOptions", "Mode", "ReconstructionOptions", "Split", "Surfaces"]
+__all__ = [
+    "CalibrationOptions",
+    "DeviceName",
+    "EvaluationOptions",
+    "FrontEndName",
+    "Mode",
+    "ReadSurfaces",
+    "ReconstructionOptions",
+    "Split",
+    "Surfaces",
+]
 
 Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
-Surfaces = Literal["stored", "estimated"]
+Surfaces = Literal["exact", "grey", "mask"]
+ReadSurfaces = Literal["grey", "mask"]
+"""Those that a front end reads."""
+FrontEndName = Literal["learned", "classical"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 """As :data:`resinflow.models.Device`, which this file cannot import: it would load torch."""
 
@@ -27,8 +40,11 @@ class EvaluationOptions:
     limit: int | None = None
     """Only the first samples of the split."""
 
-    surfaces: Surfaces = "stored"
-    """Where the fibre surfaces cut the voxels: as the data set stores it, or as is estimated from its masks."""
+    surfaces: Surfaces = "exact"
+    """Fibre surfaces that the methods start from: those of the data set, or read from drawn micrographs or from its masks."""
+
+    front_end: FrontEndName = "learned"
+    """What reads surfaces: the shipped network, or the classical segmentation (which finds none in masks)."""
 
     samples: int | None = None
     """Samples a prediction; by default the model's own number."""
@@ -84,6 +100,9 @@ class CalibrationOptions:
 
     samples: int | None = None
     """Samples a prediction; by default the model's own number, which is what predictions have."""
+
+    surfaces: tuple[ReadSurfaces, ...] = ("grey", "mask")
+    """Also calibrate for media whose fibre surfaces are read from drawn micrographs (grey) or masks; may be repeated."""
 
     seed: int = 0
     """Seed of the samples."""

@@ -9,20 +9,28 @@ from dataclasses import replace
 from pathlib import Path
 
 from resinflow.data import FlowSource, Sample, completed_recipe, data_fingerprint
-from resinflow.evaluate.choices import EvaluationOptions, Surfaces
+from resinflow.evaluate.choices import EvaluationOptions, FrontEndName, Surfaces
 from resinflow.evaluate.ensemble import score_ensemble
 from resinflow.evaluate.methods import DIFFUSION, Method, methods_of, start_of
 from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.resources import memory_peak, reset_memory_peak
 from resinflow.evaluate.scores import Evaluation, Score, Traits, describe_sample
 from resinflow.evaluate.spread_scores import score_flow_spread
-from resinflow.flow import FlowField, InvalidInputError, Microstructure, check_type, check_whole
+from resinflow.evaluate.surfaces import read_surfaces, sample_from_surfaces, seen_in
+from resinflow.flow import FlowField, InvalidInputError, check_type, check_whole
+from resinflow.media import FrontEnd
 from resinflow.models import Predictor, calibrated
-from resinflow.stokes import grid_flow
+from resinflow.presets.surface.model import load_surface_model
 
-__all__ = ["evaluate_model", "flows_of_sample", "refuse_leak", "samples_of", "summarised"]
+__all__ = ["evaluate_model", "flows_of_sample", "front_end_of", "read_sample", "refuse_leak", "samples_of", "summarised"]
 
 _PARAMETERS = ("misalignment", "volume_fraction", "diameter")
+_SURFACE_NOTES: dict[tuple[Surfaces, FrontEndName], tuple[str, ...]] = {
+    ("grey", "learned"): ("the fibre surfaces are read from drawn micrographs by the network",),
+    ("grey", "classical"): ("the fibre surfaces are read from drawn micrographs by the classical segmentation",),
+    ("mask", "learned"): ("the fibre surfaces are read from the masks by the network",),
+    ("mask", "classical"): ("the fibre surfaces are estimated from the masks",),
+}
 
 
 def evaluate_model(
@@ -62,13 +70,14 @@ def evaluate_model(
     check_type("options", options, EvaluationOptions, "EvaluationOptions of resinflow.evaluate.choices")
     refuse_leak(predictor.log, source)
     indices = samples_of(source, options.split, options.limit)
+    front_end = front_end_of(options)
     methods = methods_of(predictor, options, with_grid=source.sample(indices[0]).grid is not None)
     scores: dict[str, list[Score]] = {method.name: [] for method in methods}
     traits: list[Traits] = []
     warnings: Counter[str] = Counter()
     for count, index in enumerate(indices, start=1):
-        sample = _sample(source, index, options.surfaces)
-        traits.append(describe_sample(sample.truth, index, _recipe_numbers(source, index)))
+        sample, imaging = read_sample(source, index, options.surfaces, front_end)
+        traits.append(describe_sample(sample.truth, index, {**_recipe_numbers(source, index), **imaging}))
         for method in methods:
             score, flow = _score(method, sample, predictor if method.name.startswith(DIFFUSION) else None)
             scores[method.name].append(score)
@@ -76,7 +85,7 @@ def evaluate_model(
         if watch:
             watch(count, len(indices))
     notes = (
-        *(("the fibre surfaces are estimated from the masks",) if options.surfaces == "estimated" else ()),
+        *(_SURFACE_NOTES[options.surfaces, options.front_end] if options.surfaces != "exact" else ()),
         *summarised(warnings),
     )
     main = _main_method(methods).name
@@ -94,9 +103,17 @@ def flows_of_sample(
         index: number of the sample in the data set.
         options: those of the evaluation.
     """
-    sample = _sample(source, index, options.surfaces)
+    sample, _ = read_sample(source, index, options.surfaces, front_end_of(options))
     method = _main_method(methods_of(predictor, replace(options, baseline=(), solver=False)))
-    return method.run(sample).flow, sample.truth, sample.planar
+    flow, planar = (seen_in(flow, sample.truth) for flow in (method.run(sample).flow, sample.planar))
+    return flow, sample.truth, planar
+
+
+def front_end_of(options: EvaluationOptions) -> FrontEnd | None:
+    """Return what reads the surfaces of an evaluation; None: nothing is read, or the classical segmentation does it."""
+    if options.surfaces == "exact" or options.front_end == "classical":
+        return None
+    return load_surface_model(device=options.device)
 
 
 def _main_method(methods: Iterable[Method]) -> Method:
@@ -118,10 +135,17 @@ def samples_of(source: FlowSource, split: str, limit: int | None) -> list[int]:
     return indices
 
 
-def _sample(source: FlowSource, index: int, surfaces: Surfaces) -> Sample:
-    """Return a sample with its stored fibre surfaces, or with the surfaces that its mask shows."""
+def read_sample(
+    source: FlowSource, index: int, surfaces: Surfaces, front_end: FrontEnd | None
+) -> tuple[Sample, dict[str, float]]:
+    """Return a sample as it starts from surfaces that were read, and how its micrograph was taken.
+
+    Raises:
+        InvalidInputError: surfaces in which no fibres are found, or through which nothing flows.
+    """
     sample = source.sample(index)
-    return of_mask(sample) if surfaces == "estimated" else sample
+    micro, traits = read_surfaces(sample.truth.microstructure, surfaces, index, front_end)
+    return sample_from_surfaces(sample, micro), traits
 
 
 def summarised(warnings: Counter[str]) -> Iterable[str]:
@@ -141,11 +165,13 @@ def _score(method: Method, sample: Sample, predictor: Predictor | None) -> tuple
     ensemble = None
     if outcome.members is not None:
         ensemble = score_ensemble(outcome.members, sample.truth)
-        ensemble = replace(ensemble, sample_spread=score_flow_spread(outcome.flow, sample.truth))
-        if predictor is not None and predictor.calibration is not None:
-            flow = calibrated(outcome.flow, predictor.calibration, start_of(sample, predictor).base)
-            ensemble = replace(ensemble, calibrated_spread=score_flow_spread(flow, sample.truth))
-    return Score(compare(outcome.flow, sample.truth), ensemble, peak), outcome.flow
+        drawn = seen_in(outcome.flow, sample.truth)
+        ensemble = replace(ensemble, sample_spread=score_flow_spread(drawn, sample.truth))
+        calibration = None if predictor is None else predictor.calibration_of(outcome.flow.microstructure)
+        if predictor is not None and calibration is not None:
+            flow = calibrated(outcome.flow, calibration, start_of(sample, predictor).base)
+            ensemble = replace(ensemble, calibrated_spread=score_flow_spread(seen_in(flow, sample.truth), sample.truth))
+    return Score(compare(seen_in(outcome.flow, sample.truth), sample.truth), ensemble, peak), outcome.flow
 
 
 def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
@@ -173,20 +199,3 @@ def refuse_leak(log: dict, source: FlowSource) -> None:
             f"{source.path} follows the recipe of the model's training data but differs from it, so its test split may hold "
             "training samples; generate it again with the recipe and this version."
         )
-
-
-def of_mask(sample: Sample) -> Sample:
-    """Return the sample with its mask for a medium: the same truth, the flow on the stored grid from estimated surfaces.
-
-    The planar and the response flow use the mask alone, so they stay.
-
-    Raises:
-        InvalidInputError: with the estimated surfaces nothing percolates.
-    """
-    truth = sample.truth
-    micro = Microstructure(truth.microstructure.fluid, truth.microstructure.spacing)
-    grid = None
-    if sample.grid is not None:
-        grid = grid_flow(micro, truth.drive)
-    planar, response = (replace(flow, microstructure=micro) for flow in (sample.planar, sample.response))
-    return Sample(replace(truth, microstructure=micro), planar, response, grid)

@@ -65,7 +65,7 @@ from resinflow.models.predictor import (
     branched,
     sample_seed,
 )
-from resinflow.models.start import BASE_NAMES, StartFlows, start_flows
+from resinflow.models.start import BASE_NAMES, PLANAR_TOLERANCE, StartFlows, start_flows
 
 __all__ = [
     "BASE_NAMES",
@@ -78,6 +78,7 @@ __all__ = [
     "LOSSES",
     "MIRRORS",
     "PLANAR",
+    "PLANAR_TOLERANCE",
     "PRESSURE_GAIN",
     "SURFACE_FEATURES",
     "TARGETS",

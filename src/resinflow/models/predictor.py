@@ -22,9 +22,11 @@ from resinflow.flow import (
     InvalidInputError,
     Microstructure,
     ModelReport,
+    SurfaceSource,
     check_medium,
     check_type,
     check_whole,
+    surface_source,
 )
 from resinflow.models.calibration import Calibration, calibrated, load_calibration
 from resinflow.models.correction import check_axis, conditions_of, corrected_flow
