@@ -12,9 +12,9 @@ from resinflow.flow.microstructure import Microstructure
 
 SurfaceSource = Literal["exact", "grey", "mask", "estimated"]
 """Where fibre surfaces come from: a generator that knows them, the greys or the mask of an image by a front end, or a rule that
-estimates them from a mask."""
+estimates them from greys or a mask without knowing its error."""
 SURFACES = "surfaces"
-"""Key of the provenance of a medium that was read from an image: its surfaces' source."""
+"""Key of the provenance of a medium that was read from an image: its surfaces' source, or ``classical``."""
 
 _HALF_PIXEL = 0.46
 """Mean distance, in pixels, from the outermost pixel centres of one phase to the surface; half a pixel for walls along the
@@ -31,7 +31,7 @@ def surface_source(micro: Microstructure) -> SurfaceSource:
     source = micro.provenance.get(SURFACES)
     if source in ("grey", "mask"):
         return source
-    return "estimated" if micro.signed_distance is None else "exact"
+    return "estimated" if source is not None or micro.signed_distance is None else "exact"
 
 
 def surface_distance(micro: Microstructure) -> NDArray[np.floating]:

@@ -16,10 +16,19 @@ class FibreSurfaces:
     Attributes:
         distance: (nz, ny, nx), to the surfaces in pixels, positive in the resin.
         error: (nz, ny, nx), mean error of the distance in pixels that is expected there.
+        displacements: (samples, nz, ny, nx), pixels: by how much the surfaces nearby may lie farther out of their fibres, in
+            samples of what the image leaves open; None where none were drawn.
     """
 
     distance: NDArray[np.float32]
     error: NDArray[np.float32]
+    displacements: NDArray[np.float16] | None = None
+
+    @property
+    def wall_error(self) -> float:
+        """Mean expected error (pixels) of the distance within a pixel of the surfaces."""
+        near = np.abs(self.distance) < 1.0
+        return float(self.error[near].mean()) if near.any() else 0.0
 
 
 class FrontEnd(Protocol):

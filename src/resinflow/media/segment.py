@@ -22,7 +22,7 @@ from resinflow.media.sections import on_border, opening, page_depth, page_openin
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_SMALLEST_IMAGE = 16  # pixels
+SMALLEST_IMAGE = 16  # pixels
 _SMALLEST_RADIUS = 2.0  # pixels: below, a fibre section is a handful of pixels
 _FINEST_SCALE, _SCALE_STEP = 1.0, 1.1  # pixels: the scales of packed discs are finer than their radii
 _CUT = 0.25
@@ -128,7 +128,7 @@ def segment(
             are, or in which no fibre is left.
     """
     settings = settings or SegmentationSettings()
-    signal = _clipped(_checked(grey))
+    signal = _clipped(check_greys(grey))
     coarse, first = _first_look(signal, settings.fibre_diameter)
     polarity, reason = settings.fibres, "as asked"
     if polarity == "auto":
@@ -157,20 +157,45 @@ def segment(
     return Segmentation(fibre, excess, polarity, reason, float(sign * threshold), 2 * float(radius), float(rim), float(noise))
 
 
-def decide_mask(dark: Mask) -> Decision:
-    """Return which phase of a mask (nz, ny, nx) the fibres are, True where it is dark; no decision where it does not tell."""
-    radius = None if min(dark.shape[1:]) < _SMALLEST_IMAGE else _blob_radius(dark.astype(np.float64), strong=1.0)
+def decide_greys(grey: NDArray, settings: SegmentationSettings, cues: Mapping[str, float] | None = None) -> Decision:
+    """Return which phase of a greyscale stack the fibres are, without segmenting it.
+
+    Args:
+        grey: as in :func:`segment`.
+        settings: as there.
+        cues: as there.
+
+    Raises:
+        InvalidInputError: an image that is too small, or has no contrast or no structure.
+    """
+    signal = _clipped(check_greys(grey))
+    coarse, first = _first_look(signal, settings.fibre_diameter)
+    return decide_polarity(signal, first.dark, coarse, cues)
+
+
+def decide_mask(dark: Mask, cues: Mapping[str, float] | None = None) -> Decision:
+    """Return which phase of a mask (nz, ny, nx) the fibres are; no decision where it does not tell.
+
+    Args:
+        dark: True where the mask is dark.
+        cues: what else is known of the polarity, by names, as logarithms of the odds for dark fibres.
+    """
+    radius = None if min(dark.shape[1:]) < SMALLEST_IMAGE else _blob_radius(dark.astype(np.float64), strong=1.0)
     if radius is None:
-        return Decision(0.0, {})
-    return decide_polarity(np.where(dark, -1.0, 1.0), dark, radius)
+        return Decision(sum((cues or {}).values()), dict(cues or {}))
+    return decide_polarity(np.where(dark, -1.0, 1.0), dark, radius, cues)
 
 
-def _checked(grey: NDArray) -> Floats:
+def check_greys(grey: NDArray) -> Floats:
+    """Return greys as numbers (nz, ny, nx).
+
+    Raises:
+        InvalidInputError: an image that is too small, has one grey only, or NaN.
+    """
     stack = np.asarray(grey)
-    if stack.ndim not in (2, 3) or min(stack.shape[-2:], default=0) < _SMALLEST_IMAGE or 0 in stack.shape:
+    if stack.ndim not in (2, 3) or min(stack.shape[-2:], default=0) < SMALLEST_IMAGE or 0 in stack.shape:
         raise InvalidInputError(
-            f"the image has shape {stack.shape}; "
-            f"needed: (ny, nx) or (nz, ny, nx) with at least {_SMALLEST_IMAGE} pixels a side."
+            f"the image has shape {stack.shape}; needed: (ny, nx) or (nz, ny, nx) with at least {SMALLEST_IMAGE} pixels a side."
         )
     stack = stack.reshape(-1, *stack.shape[-2:]).astype(np.float64)
     if not np.isfinite(stack).all():

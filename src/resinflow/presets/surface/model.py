@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
 from resinflow.media import FibreSurfaces, normalised_greys
 from resinflow.models import WEIGHTS, Device, arithmetic, load_weights, read_document, resolve_device, write_model
@@ -32,6 +33,8 @@ _RELIABLE = 5.0
 """Pixels: beyond, the distance is counted in pixels from the surface."""
 _LARGEST_DIAMETER = 48.0
 """Pixels. Images of thicker fibres are made smaller, since the network was trained on fibres up to about this size."""
+_SAMPLES = ((16, 1_000_000), (4, 8_000_000))
+"""Samples of images up to so many pixels; larger ones get none."""
 _JUDGED_SLICES = 3
 _JUDGED_PIXELS = 768
 """Slices and pixels a side from which the polarity is told; more tell no more."""
@@ -40,6 +43,14 @@ _JUDGED_PIXELS = 768
 def network_of(architecture: SurfaceArchitecture) -> SurfaceNetwork:
     """Return the network of an architecture, with initial weights."""
     return SurfaceNetwork(architecture.width, architecture.sample_width)
+
+
+class _Fields(NamedTuple):
+    """What the network says of an image: distance, expected error and samples of what is to be added to it, pixels."""
+
+    distance: Floats
+    error: Floats
+    shifts: NDArray[np.float16] | None
 
 
 class SurfaceModel:
@@ -101,7 +112,7 @@ class SurfaceModel:
         return logits[0] - logits[1]
 
     def surfaces(self, image: NDArray, *, dark: bool, mask: bool, step: float | None) -> FibreSurfaces:
-        """Return where the fibre surfaces are.
+        """Return where the fibre surfaces are, and samples of where they may be: displaced together over fibres and slices.
 
         Args:
             image: (nz, ny, nx), greys, or a mask of two values.
@@ -110,61 +121,39 @@ class SurfaceModel:
             step: distance between slices in pixels; None for a single image.
         """
         whole = prepared(image, mask=mask) * (1.0 if dark else -1.0)
-        distance, error = self._fields(whole, mask, step)
-        scale = _binning(distance)
+        fields = self._fields(whole, mask, step)
+        scale = _binning(fields.distance)
         if scale > 1:
-            distance, error = self._coarse_fields(whole, mask, step, scale)
-        return FibreSurfaces(_continued(distance), error)
+            coarse = self._fields(_binned(whole, scale), mask, None if step is None else step / scale)
+            fields = _Fields(*(_enlarged(field, whole.shape, scale) for field in coarse))
+        shifts = None if fields.shifts is None else -fields.shifts
+        return FibreSurfaces(_continued(fields.distance), fields.error, shifts)
 
-    def samples(
-        self, image: NDArray, *, dark: bool, mask: bool, step: float | None, count: int, seed: int = 0
-    ) -> Iterator[Floats]:
-        """Yield ``count`` samples of the distance (nz, ny, nx), pixels: each a set of surfaces that the image may show.
-
-        Sample i depends on (seed, i) alone. Surfaces are displaced together over fibres, slices and the whole image.
-        """
-        whole = prepared(image, mask=mask) * (1.0 if dark else -1.0)
-        surfaces = self.surfaces(image, dark=dark, mask=mask, step=step)
-        scale = _binning(surfaces.distance)
-        seen = _binned(whole, scale) if scale > 1 else whole
-        for index in range(count):
-            noise_seed = int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> 1)
-            shift = self._displacement(seen, mask, None if step is None else step / scale, noise_seed)
-            if scale > 1:
-                shift = scale * _enlarged(shift, whole.shape, scale)
-            yield surfaces.distance + shift
-
-    def _fields(self, whole: Floats, mask: bool, step: float | None) -> tuple[Floats, Floats]:
-        """Distance and its expected error (pixels), tile by tile."""
+    def _fields(self, whole: Floats, mask: bool, step: float | None) -> _Fields:
+        """Distance, its expected error and samples of what is to be added to it (pixels), tile by tile."""
+        count = next((samples for samples, voxels in _SAMPLES if whole.size <= voxels), 0)
         distance, error = np.empty(whole.shape, np.float32), np.empty(whole.shape, np.float32)
+        shifts = np.empty((count, *whole.shape), np.float16) if count else None
+        stacked = None if step is None else torch.ones(1, device=self.device)
         with torch.inference_mode(), self._arithmetic():
             for tile in _tiles(whole.shape):
                 estimate = self._network(whole[tile.outer], mask, step)
                 distance[tile.inner] = estimate.distance[0, 0].cpu().numpy()[tile.core]
                 error[tile.inner] = estimate.log_scale[0, 0].clamp(-6, 3).exp().cpu().numpy()[tile.core]
-        return distance, error
+                for index in range(count):
+                    noise = self._noise(whole.shape, tile, index)
+                    shift = self.networks.displacement(estimate.features, noise, stacked)[0, 0]
+                    if shifts is not None:
+                        shifts[index][tile.inner] = shift.cpu().numpy()[tile.core]
+        return _Fields(distance, error, shifts)
 
-    def _coarse_fields(self, whole: Floats, mask: bool, step: float | None, scale: int) -> tuple[Floats, Floats]:
-        """The same of an image made smaller, on the pixels of the whole one."""
-        fields = self._fields(_binned(whole, scale), mask, None if step is None else step / scale)
-        distance, error = (scale * _enlarged(field, whole.shape, scale) for field in fields)
-        return distance, error
-
-    def _displacement(self, whole: Floats, mask: bool, step: float | None, seed: int) -> Floats:
-        shift = np.empty(whole.shape, np.float32)
-        nz, ny, nx = whole.shape
-        generator = torch.Generator().manual_seed(seed)
-        shape = torch.empty(1, 1, nz, (ny + 1) // 2, (nx + 1) // 2, device="meta")
-        noise = self.networks.noise(shape, generator)
-        with torch.inference_mode(), self._arithmetic():
-            for tile in _tiles(whole.shape):
-                estimate = self._network(whole[tile.outer], mask, step)
-                z, y, x = tile.outer
-                part = noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2].to(self.device)
-                stacked = None if step is None else torch.ones(1, device=self.device)
-                drawn = self.networks.displacement(estimate.features, part, stacked)
-                shift[tile.inner] = drawn[0, 0].cpu().numpy()[tile.core]
-        return shift
+    def _noise(self, shape: tuple[int, ...], tile: _Tile, index: int) -> Tensor:
+        """The part of sample ``index``'s noise that belongs to a tile; tiles have parts of one whole."""
+        nz, ny, nx = shape
+        places = torch.empty(1, 1, nz, (ny + 1) // 2, (nx + 1) // 2, device="meta")
+        noise = self.networks.noise(places, torch.Generator().manual_seed(index))
+        z, y, x = tile.outer
+        return noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2].to(self.device)
 
     def _network(self, part: Floats, mask: bool, step: float | None) -> Any:
         """The estimate of a part of an image; an odd edge gets one more row or column."""
@@ -269,12 +258,19 @@ def _binned(image: Floats, scale: int) -> Floats:
     return padded.reshape(nz, -(-ny // scale), scale, -(-nx // scale), scale).mean(axis=(2, 4), dtype=np.float32)
 
 
-def _enlarged(field: Floats, shape: tuple[int, ...], scale: int) -> Floats:
-    """A field of the smaller image at the centres of the pixels of the whole one, by cubic splines in the plane."""
+def _enlarged(field: Any, shape: tuple[int, ...], scale: int) -> Any:
+    """Lengths (..., ny, nx) in pixels of the smaller image, at the pixels of the whole one and in these; None for None.
+
+    By cubic splines in the plane.
+    """
+    if field is None:
+        return None
     _, ny, nx = shape
     y, x = ((np.arange(count) + 0.5) / scale - 0.5 for count in (ny, nx))
     places = np.meshgrid(y, x, indexing="ij")
-    return np.stack([ndimage.map_coordinates(page, places, order=3, mode="nearest") for page in field]).astype(np.float32)
+    pages = np.asarray(field, dtype=np.float32).reshape(-1, *field.shape[-2:])
+    larger = np.stack([scale * ndimage.map_coordinates(page, places, order=3, mode="nearest") for page in pages])
+    return larger.reshape(*field.shape[:-2], ny, nx).astype(field.dtype)
 
 
 def _continued(distance: Floats) -> Floats:
