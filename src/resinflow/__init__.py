@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from resinflow.evaluate import compare
     from resinflow.evaluate.evaluation import evaluate_model
     from resinflow.flow import Drive, FlowField, Microstructure, ResinflowError
-    from resinflow.media import fibre_bundle, from_image, read_medium
+    from resinflow.media import fibre_bundle
     from resinflow.models import Sampling
     from resinflow.presets import load_model, load_recipe
+    from resinflow.presets.surface.reading import from_image, read_medium
     from resinflow.presets.training import train as train_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
 
@@ -33,14 +34,14 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "compare": "resinflow.evaluate",
     "evaluate_model": "resinflow.evaluate.evaluation",
     "fibre_bundle": "resinflow.media",
-    "from_image": "resinflow.media",
+    "from_image": "resinflow.presets.surface.reading",
     "grid_flow": "resinflow.stokes",
     "load_model": "resinflow.presets",
     "load_recipe": "resinflow.presets",
     "open_flows": "resinflow.data",
     "permeability_tensor": "resinflow.stokes",
     "planar_flow": "resinflow.stokes",
-    "read_medium": "resinflow.media",
+    "read_medium": "resinflow.presets.surface.reading",
     "refine_flow": "resinflow.stokes",
     "response_flow": "resinflow.stokes",
     "solve": "resinflow.stokes",

@@ -53,6 +53,9 @@ class MediumOptions:
     roi: str | None = None
     """The same, or a mask image of the region of interest, whose largest rectangle is used."""
 
+    front_end: Literal["learned", "classical"] = "learned"
+    """What finds the fibre surfaces: the shipped network in greys and masks, or thresholds in greys and nothing in masks."""
+
     def check(self, path: Path) -> None:
         """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded where nothing is wrong."""
         if not path.exists():
@@ -82,10 +85,11 @@ class MediumOptions:
 
     def read(self, path: Path, segmentation: SegmentationSettings | None = None) -> Microstructure:
         """Return the medium in ``path``; ``segmentation`` says how greys are segmented, its polarity apart."""
-        from resinflow.media import read_medium
+        from resinflow.presets.surface.reading import read_medium
 
         return read_medium(
             path,
+            front_end="classical" if segmentation is not None else self.front_end,
             pixel_size=self.pixel_size,
             depth=self.depth,
             slices=self.slices,

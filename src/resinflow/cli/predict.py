@@ -12,7 +12,17 @@ from rich.console import Console
 from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, Base, BlockedMediumError, Drive, FlowField, Microstructure
+from resinflow.flow import (
+    FLOW_SUFFIXES,
+    REACH,
+    Base,
+    BlockedMediumError,
+    Drive,
+    FlowField,
+    Microstructure,
+    ModelReport,
+    surface_source,
+)
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -188,7 +198,7 @@ def print_prediction(prediction: Prediction, console: Console) -> None:
     if prediction.refinement is None:
         _print_spread(prediction.model, console)
     else:
-        print_refinement(console, prediction.refinement)
+        print_refinement(console, prediction.refinement, _surface_part(prediction.model))
     print_certificates(console, prediction.flows())
     print_warnings(console, prediction.flows())
 
@@ -212,26 +222,28 @@ def _print_spread(flow: FlowField, console: Console) -> None:
     spread, interval = flow.permeability_samples, flow.permeability_interval
     if interval is not None:
         low, high = interval
-        console.print(
-            f"90 % interval of K: {low:.4g} to {high:.4g} m^2 (calibrated on media whose fibre surfaces are known exactly)"
-        )
-        _print_surface_error(flow.microstructure, console)
+        console.print(f"90 % interval of K: {low:.4g} to {high:.4g} m^2 ({_parts(flow)})")
+        _print_surface_error(flow.microstructure, _surface_part(flow), console)
     elif spread is not None and len(spread) > 1:
         part = 100 * spread.std(ddof=1) / spread.mean()
         console.print(f"spread of K between {len(spread)} samples: {part:.2g} % (not calibrated)")
 
 
-def _print_surface_error(micro: Microstructure, console: Console) -> None:
-    """Print that an interval does not know the error of fibre surfaces that come from an image, and how large that is."""
-    if micro.signed_distance is None:
-        source, median, largest = "estimated from a mask", 14, 28
-    elif "surface" in micro.provenance:
-        source, median, largest = str(micro.provenance["surface"]), 5, 23
-    else:
+def _parts(flow: FlowField) -> str:
+    """What an interval is made of: standard deviations in per cent of K."""
+    parts = (flow.report.permeability_parts if isinstance(flow.report, ModelReport) else None) or {}
+    numbers = ", ".join(f"{name} {100 * part:.2g} %" for name, part in parts.items())
+    return f"calibrated; standard deviations: {numbers}" if "fibre surfaces" in parts else f"calibrated; of the {numbers}"
+
+
+def _print_surface_error(micro: Microstructure, surfaces: float | None, console: Console) -> None:
+    """Print that an interval does not know the error of fibre surfaces that come from an image, where it does not."""
+    if surfaces is not None or surface_source(micro) == "exact":
         return
     console.print(
-        f"the interval leaves out the error of the fibre surfaces, which are {source}: over drawn bundles of 64 pixels to 50 "
-        f"um it moved K by {median} % in the median and {largest} % at most, so expect the true K outside of the interval",
+        "the interval leaves out the error of the fibre surfaces, which are "
+        f"{micro.provenance.get('surface', 'estimated from a mask')}; needed: an image that is read with "
+        "--front-end learned, and a model that is calibrated for it (resinflow model calibrate)",
         style="yellow",
     )
 
@@ -272,17 +284,32 @@ def print_certificates(console: Console, flows: dict[str, FlowField]) -> None:
     )
 
 
-def print_refinement(console: Console, refinement: Refinement) -> None:
-    """Print what the refinement reached, what it took, and, where a cold start was run, what was saved."""
+def _surface_part(flow: FlowField) -> float | None:
+    """The relative standard deviation of K that the fibre surfaces leave; None where it is not known or there is none."""
+    report = flow.report
+    return (report.permeability_parts or {}).get("fibre surfaces") if isinstance(report, ModelReport) else None
+
+
+def print_refinement(console: Console, refinement: Refinement, surfaces: float | None = None) -> None:
+    """Print what the refinement reached, what it took, and, where a cold start was run, what was saved.
+
+    Args:
+        console: where.
+        refinement: the refined flow.
+        surfaces: relative standard deviation of K that the fibre surfaces leave, where it is known.
+    """
     nz, ny, nx = refinement.shape
     work, cold, permeability = refinement.work, refinement.cold, refinement.flow.permeability
-    # the solver's K is low, by no more than its error
+    low, high = permeability, permeability * (1 + work.permeability_error)  # the solver's K is low, by no more than its error
+    if surfaces is not None:
+        low, high = low * max(1 - REACH * surfaces, 0.0), high * (1 + REACH * surfaces)
     console.print(
-        f"interval of K: {permeability:.4g} to {permeability * (1 + work.permeability_error):.4g} m^2 on the finer grid of "
+        f"{'90 % ' if surfaces is not None else ''}interval of K: {low:.4g} to {high:.4g} m^2 on the finer grid of "
         f"{nx} x {ny} x {nz} voxels with walls at the fibre surfaces: error of K at most "
         f"{100 * work.permeability_error:.2g} % (estimated from above)"
+        + ("" if surfaces is None else f", standard deviation by the fibre surfaces {100 * surfaces:.2g} %")
     )
-    _print_surface_error(refinement.flow.microstructure, console)
+    _print_surface_error(refinement.flow.microstructure, surfaces, console)
     console.print(
         f"refined in {work.iterations} iterations, {work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
     )

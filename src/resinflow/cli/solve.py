@@ -88,8 +88,8 @@ def _solved(micro: Microstructure, options: SolverOptions) -> FlowField:
     if options.refine is None:
         if options.wall_rule == "surface" and micro.signed_distance is None:
             raise InvalidInputError(
-                "a mask does not tell where its fibre surfaces are; needed: a grey image. Leave out --wall-rule, or estimate "
-                "them from the mask on a finer grid, e.g. --refine 1e-4."
+                "the mask does not tell where its fibre surfaces are; needed: a grey image, or a mask of fibre sections and "
+                "--front-end learned. Leave out --wall-rule, or estimate them on a finer grid, e.g. --refine 1e-4."
             )
         tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
         return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule)
@@ -103,12 +103,13 @@ def _walls(micro: Microstructure, options: SolverOptions) -> str:
     """Where the walls of the flow are, and on which grid."""
     from resinflow.stokes import wall_rule_of
 
+    known = str(micro.provenance.get("surface", "known between the voxels"))
     if options.refine is not None:
-        source = "estimated from the mask" if micro.signed_distance is None else "known between the voxels"
+        source = "estimated from the mask" if micro.signed_distance is None else known
         return f"the fibre surfaces, {source}, on a grid twice as fine as the voxels"
     rule = wall_rule_of(micro, options.wall_rule)
     if rule == "surface":
-        return "the fibre surfaces, known between the voxels"
+        return f"the fibre surfaces, {known}"
     return "the faces of the voxels" if rule == "plain" else "the faces of the voxels, by the rule gap"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 train_app = App(
     name="train",
     help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
-    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct.",
+    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct. The front end "
+    "that reads images has one of its own: surface.",
 )
 
 
@@ -43,6 +44,39 @@ def diffusion(files: Annotated[TrainingFiles, FLAT]) -> None:
 def direct(files: Annotated[TrainingFiles, FLAT]) -> None:
     """The stage of a deterministic baseline (preset: direct): a U-Net or Fourier operator learns the correction directly."""
     _train("direct", files)
+
+
+@train_app.command
+def surface(
+    *,
+    run: Path,
+    recipe: Path | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int | None = None,
+) -> None:
+    """The front end that finds fibre surfaces in images: it learns from random specimens, so that it needs no data set.
+
+    Parameters
+    ----------
+    run
+        Run directory; made if absent, resumed if present.
+    recipe
+        YAML recipe, e.g. recipes/surface.yaml; by default that of the run, else the preset's own.
+    device
+        Where the network is trained; auto: on a GPU if there is one.
+    workers
+        Processes that draw specimens; by default as the recipe says.
+    """
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    from resinflow.presets.surface.training import surface_recipe, train_surface
+    from resinflow.train.epochs import EpochLines
+
+    chosen = surface_recipe(recipe, run, workers)
+    say = rank_zero_only(make_console().print)
+    lines = EpochLines("surface", run / "surface", say)
+    result = train_surface(run, chosen, device=device, callbacks=(lines,))
+    say(f"stage surface {'is' if lines.epochs else 'was'} finished{'' if lines.epochs else ' before'}: {result}")
 
 
 def _train(stage: str, files: TrainingFiles) -> None:

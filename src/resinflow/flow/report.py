@@ -75,6 +75,8 @@ class ModelReport:
         warnings: what a careful reader must know of this field.
         permeability_interval: m^2, ends of the interval that holds the true K with a probability of 90 %; of a calibrated
             model alone, whose ``velocity_std`` and ``permeability_samples`` are then calibrated too.
+        permeability_parts: relative standard deviations of K that the interval is made of: ``model``, and ``fibre surfaces``
+            where these were read from an image; of a calibrated model alone.
         novelty: distance of the medium to the training media, in standard deviations; of a calibrated model alone.
         certificate: what is certain of this field, where it was asked for.
     """
@@ -87,6 +89,7 @@ class ModelReport:
     wall_time: float
     warnings: tuple[str, ...] = ()
     permeability_interval: tuple[float, float] | None = None
+    permeability_parts: dict[str, float] | None = None
     novelty: float | None = None
     certificate: Certificate | None = None
 

@@ -12,7 +12,7 @@ from resinflow.media.cases import (
 )
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.front_end import FibreSurfaces, FrontEnd
-from resinflow.media.images import from_image, read_stack
+from resinflow.media.images import ImageOptions, from_image, read_stack
 from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
@@ -31,6 +31,7 @@ __all__ = [
     "FibreSurfaces",
     "Fibres",
     "FrontEnd",
+    "ImageOptions",
     "ReferenceCase",
     "Sections",
     "Segmentation",

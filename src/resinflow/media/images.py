@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,19 @@ class _Reading:
     from_file: bool
     front_end: FrontEnd | None
     step: float | None
+
+
+class ImageOptions(TypedDict, total=False):
+    """The options of :func:`from_image` by name, its front end apart."""
+
+    pixel_size: float | str | None
+    depth: float | str | None
+    slices: int | None
+    fibres: FibresAre | None
+    segmentation: SegmentationSettings | None
+    fibre_label: FibreLabel | None
+    crop: str | None
+    roi: str | Path | NDArray | None
 
 
 def from_image(

@@ -77,7 +77,7 @@ class Calibration:
         return self.samples == 1 or flow.velocity_std is not None
 
 
-def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> FlowField:
+def calibrated(flow: FlowField, calibration: Calibration, base: FlowField, exact: Calibration | None = None) -> FlowField:
     """Return a prediction whose deviations are the standard deviations of its error; velocity, pressure and K stay.
 
     ``velocity_std`` and ``pressure_std``: mean +- 1.645 of them holds the truth of 90 % of the voxels; zero in the fibres.
@@ -89,6 +89,8 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
         flow: a prediction as the samples gave it.
         calibration: of its model.
         base: the flow that the model corrected.
+        exact: calibration for media whose fibre surfaces are exact, which tells the model's part of the deviation; None:
+            ``calibration`` is that.
 
     Raises:
         InvalidInputError: no prediction of a model, or one that is calibrated already.
@@ -108,14 +110,19 @@ def calibrated(flow: FlowField, calibration: Calibration, base: FlowField) -> Fl
         pressure_std = (calibration.pressure.deviation(between, flow.pressure_drop) * fluid).astype(flow.pressure.dtype)
     permeability = flow.permeability
     features = permeability_features(flow, base, calibration.features)
-    deviation = abs(permeability) * float(calibration.permeability.deviation(features))
+    relative = float(calibration.permeability.deviation(features))
+    parts = {"model": relative}
+    if exact is not None and exact is not calibration:
+        own = min(float(exact.permeability.deviation(features[: len(FEATURES)])), relative)
+        parts = {"model": own, "fibre surfaces": float(np.sqrt(relative**2 - own**2))}
+    deviation = abs(permeability) * relative
     interval = (max(permeability - REACH * deviation, 0.0), max(permeability + REACH * deviation, 0.0))
     return replace(
         flow,
         velocity_std=(velocity_std * flow.open_voxels).astype(flow.velocity.dtype),
         pressure_std=pressure_std,
         permeability_samples=_with_deviation(flow.permeability_samples, deviation),
-        report=replace(flow.report, permeability_interval=interval),
+        report=replace(flow.report, permeability_interval=interval, permeability_parts=parts),
     )
 
 

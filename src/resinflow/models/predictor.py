@@ -258,7 +258,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         flow = self.ensemble(start, sampling).flow
         calibration = self.calibration_of(micro)
         if calibration is not None:
-            flow = calibrated(flow, calibration, start.base)
+            flow = calibrated(flow, calibration, start.base, self.calibrations.get("exact"))
         if self.novelty is not None:  # it is measured in all conditions, in the medium's own units
             flow = with_novelty(flow, self.novelty, conditions_of(start, Inputs()))
         return flow

@@ -116,14 +116,19 @@ class SurfaceNetwork(nn.Module):
             noise: from :meth:`noise`, (B, N, D, h, w).
             stacked: as in :meth:`forward`.
         """
-        h = self.sample_in(torch.cat([features, noise.to(features.dtype)], dim=1))
+        h = self.sample_in(torch.cat([features, noise.to(features)], dim=1))
         for block in self.sample_blocks:
             h = block(h, stacked)
         return _unfolded(self.sample_out(nn.functional.relu(h)).float())
 
-    def noise(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return normal noise (B, N, D, h, w) for features (B, C, D, h, w): alike over the image, cells, small cells."""
-        batch, _, depth, height, width = features.shape
+    def noise(self, shape: torch.Size | tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+        """Return normal noise (B, N, D, h, w): alike over the image, over cells, over small cells.
+
+        Args:
+            shape: of the features that it goes with, (B, C, D, h, w).
+            generator: of the numbers, on the CPU.
+        """
+        batch, _, depth, height, width = shape
         fields = []
         for cell in _CELLS:
             size = (1, 1) if cell == 0 else (height // cell + 2, width // cell + 2)
@@ -134,4 +139,4 @@ class SurfaceNetwork(nn.Module):
             page = coarse[..., :height, :width].expand(-1, -1, height, width)
             page = page.reshape(batch, slices, self.noise_channels, height, width).transpose(1, 2)
             fields.append(page.expand(-1, -1, depth, -1, -1))
-        return torch.cat(fields, dim=1).to(features.device)
+        return torch.cat(fields, dim=1)

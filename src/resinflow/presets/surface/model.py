@@ -150,10 +150,10 @@ class SurfaceModel:
     def _noise(self, shape: tuple[int, ...], tile: _Tile, index: int) -> Tensor:
         """The part of sample ``index``'s noise that belongs to a tile; tiles have parts of one whole."""
         nz, ny, nx = shape
-        places = torch.empty(1, 1, nz, (ny + 1) // 2, (nx + 1) // 2, device="meta")
-        noise = self.networks.noise(places, torch.Generator().manual_seed(index))
+        shape = (1, 1, nz, (ny + 1) // 2, (nx + 1) // 2)
+        noise = self.networks.noise(shape, torch.Generator().manual_seed(index))
         z, y, x = tile.outer
-        return noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2].to(self.device)
+        return noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2]
 
     def _network(self, part: Floats, mask: bool, step: float | None) -> Any:
         """The estimate of a part of an image; an odd edge gets one more row or column."""

@@ -10,7 +10,9 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
+from pydantic import ValidationError
 
+from resinflow.flow import InvalidInputError, check_whole, read_recipe
 from resinflow.models import Device, resolve_device, save_weights
 from resinflow.nn import SurfaceNetwork
 from resinflow.presets.surface.model import SurfaceModel, network_of
@@ -20,9 +22,35 @@ from resinflow.train.data import StageData
 from resinflow.train.fit import fit_stage
 from resinflow.train.history import write_log
 from resinflow.train.record import RAISED, is_finished, record_run, result_of, weights_of
-from resinflow.train.run_directory import MODEL
+from resinflow.train.run_directory import MODEL, RECORD, read_record
 
-__all__ = ["train_surface"]
+__all__ = ["surface_recipe", "train_surface"]
+
+
+def surface_recipe(path: Path | None, run: Path, workers: int | None = None) -> SurfaceRecipe:
+    """Return the recipe of a training: that of a file, else that of the run, else the preset's own.
+
+    Args:
+        path: of the YAML recipe; None: there is none.
+        run: the run directory.
+        workers: processes that draw specimens, in the place of the recipe's number.
+
+    Raises:
+        InvalidInputError: no such file, an unknown option, a value out of range, or a run of another preset.
+    """
+    if path is not None:
+        recipe = read_recipe(path, SurfaceRecipe)
+    elif (run / RECORD).is_file():
+        try:
+            recipe = SurfaceRecipe.model_validate(read_record(run / RECORD).get("recipe"))
+        except ValidationError:
+            raise InvalidInputError(f"{run} trains no front end; needed: a run that does, or another run directory.") from None
+    else:
+        recipe = SurfaceRecipe()
+    if workers is None:
+        return recipe
+    check_whole("workers", workers, 0)
+    return recipe.model_copy(update={"surface": recipe.surface.model_copy(update={"workers": workers})})
 
 
 def train_surface(
