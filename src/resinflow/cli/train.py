@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 train_app = App(
     name="train",
     help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
-    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct. The front end "
-    "that reads images has one of its own: surface.",
+    "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct. "
+    "The front end that reads images has one of its own: surface.",
 )
 
 

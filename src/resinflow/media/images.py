@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -176,7 +177,7 @@ def from_image(
         provenance["region"] = list(region.bounds)
     provenance |= phases.surface
     distance, displacements = (
-        None if each is None else (pixel * each).astype(np.float32) for each in (distance, displacements)
+        None if each is None else each.astype(np.float32) * np.float32(pixel) for each in (distance, displacements)
     )
     medium = Microstructure(fluid, (thickness / len(fluid), pixel, pixel), distance, provenance, displacements)
     warnings = scale_warnings(medium, extruded=extruded)
@@ -268,7 +269,8 @@ def _found(picture: Picture, reading: _Reading, front_end: FrontEnd) -> _Phases:
         cue = {"network": front_end.dark_fibres(stack, mask=False, step=reading.step)}
         decision = Decision(cue["network"], cue)
         if abs(decision.evidence) < _SURE:
-            decision = decide_greys(stack, settings, cue)
+            with suppress(InvalidInputError):  # an image of no one scale: the network alone has to tell
+                decision = decide_greys(stack, settings, cue)
         if decision.polarity is None:
             raise undecided_error(picture.name, decision)
         polarity, reason = decision.polarity, f"by its sections ({decision.reason})"

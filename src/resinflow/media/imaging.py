@@ -183,7 +183,7 @@ def _compressed(page: Floats, quality: int) -> Floats:
 
 
 def normalised_greys(stack: NDArray) -> Floats:
-    """Return greys with the bulk of them between -1 and 1: the 3rd and the 97th percentile; at most 2 away from 0."""
+    """Return greys (nz, ny, nx) with most of them between -1 and 1 (3rd and 97th percentile); at most 2 away from 0."""
     values = np.asarray(stack, dtype=np.float64)
     low, high = np.percentile(values, (3, 97))
     if high <= low:

@@ -4,7 +4,7 @@ from resinflow.nn.blocks import ResidualBlock
 from resinflow.nn.denoiser import Denoiser
 from resinflow.nn.scaling import ScaledTargets
 from resinflow.nn.staggered import as_staggered
-from resinflow.nn.surface import SurfaceEstimate, SurfaceNetwork
+from resinflow.nn.surface_network import SurfaceEstimate, SurfaceNetwork
 from resinflow.nn.unet3d import UNet3d
 from resinflow.nn.vae import DualBranchVAE, Posterior
 

@@ -101,7 +101,8 @@ class SurfaceStage(Stage[SurfaceNetwork, SurfaceOptions, SurfaceBatch]):
         polarity = nn.functional.binary_cross_entropy_with_logits(estimate.polarity, label)
         first, second = (
             _means(
-                error.detach() + networks.displacement(estimate.features, networks.noise(estimate.features), stacked), weight
+                error.detach() + networks.displacement(estimate.features, networks.noise(estimate.features.shape), stacked),
+                weight,
             )
             for _ in range(2)
         )
