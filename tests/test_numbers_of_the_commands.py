@@ -13,9 +13,10 @@ from resinflow.cli.console import print_medium, print_plausibility
 from resinflow.cli.options import PredictionOptions, SolverOptions
 from resinflow.cli.predict import Prediction, predict_flows, print_prediction, saving_in_words
 from resinflow.flow import Drive, FlowField, Microstructure, ModelReport
-from resinflow.media import example_path, from_image, read_medium
+from resinflow.media import example_path
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.micrograph import draw_micrograph, save_stack
+from resinflow.presets.surface.reading import from_image, read_medium
 from resinflow.stokes import Work, certify, permeability_tensor, solve, solve_finer
 from tests.commands import refusal, run
 from tests.test_data_layout import make_published
@@ -95,7 +96,8 @@ def test_a_mask_has_no_surfaces_to_solve_with_and_the_refusal_names_options(
     tmp_path: Path, greys: Microstructure, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "mask.npy", greys.fluid)
-    assert "--refine" in refusal(capsys, "solve", tmp_path / "mask.npy", *SIZES, "--wall-rule", "surface")
+    options = ("--wall-rule", "surface", "--front-end", "classical")
+    assert "--refine" in refusal(capsys, "solve", tmp_path / "mask.npy", *SIZES, *options)
     assert "--max-iterations" in refusal(capsys, "solve", tmp_path / "mask.npy", *SIZES, "--max-iterations", "0")
 
 

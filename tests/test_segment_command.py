@@ -10,8 +10,9 @@ import tifffile
 
 from resinflow.flow import FlowField, InvalidInputError, load_medium, save_medium
 from resinflow.flow.microstructure import Microstructure
-from resinflow.media import draw_micrograph, example_path, fibre_sections, read_medium, save_stack
+from resinflow.media import draw_micrograph, example_path, fibre_sections, save_stack
 from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.presets.surface.reading import read_medium
 from resinflow.stokes import gap_statistics, solve, surface_response
 from resinflow.view.overlay import compose_segmentation
 from tests.commands import refusal, run
@@ -84,7 +85,7 @@ def test_a_medium_saved_of_a_flow_is_that_flow_s(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mask.tif", "mask.npy"])
 def test_a_saved_mask_is_read_back_as_it_was(name: str, stack: Path, micro: Microstructure, tmp_path: Path) -> None:
     run("segment", stack, *SIZES, "--no-solve", "-o", tmp_path / name)
-    back = read_medium(tmp_path / name, pixel_size=PIXEL, depth=DEPTH, fibres="dark")
+    back = read_medium(tmp_path / name, pixel_size=PIXEL, depth=DEPTH, fibres="dark", front_end="classical")
     np.testing.assert_array_equal(back.fluid, micro.fluid)
     assert back.signed_distance is None
 

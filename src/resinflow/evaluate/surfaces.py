@@ -90,9 +90,12 @@ def sample_from_surfaces(sample: Sample, micro: Microstructure) -> Sample:
     if micro is truth.microstructure:
         return sample
     drive = truth.drive
-    planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
     grid = None if sample.grid is None else grid_flow(micro, drive)
-    return Sample(truth, planar, response_flow(micro, drive), grid)
+    if np.array_equal(micro.fluid, truth.microstructure.fluid):  # which is all that the other two depend on
+        planar, response = (replace(flow, microstructure=micro) for flow in (sample.planar, sample.response))
+    else:
+        planar, response = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE), response_flow(micro, drive)
+    return Sample(truth, planar, response, grid)
 
 
 def seen_in(flow: FlowField, truth: FlowField) -> FlowField:

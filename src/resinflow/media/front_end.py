@@ -8,6 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+_SHELL = 0.5
+"""Pixels: thickness of the shells around the fibres over which greys are averaged."""
+_FEWEST = 30
+"""Pixels of a shell whose mean counts."""
+
 
 @dataclass(frozen=True, eq=False)
 class FibreSurfaces:
@@ -52,3 +57,51 @@ class FrontEnd(Protocol):
     def surfaces(self, image: NDArray, *, dark: bool, mask: bool, step: float | None) -> FibreSurfaces:
         """Return the surfaces of fibres that are the darker phase (``dark``) or the brighter one."""
         ...
+
+
+@dataclass(frozen=True)
+class Rim:
+    """The bright rim around dark fibres, or the dark one around bright fibres, as phase contrast draws it.
+
+    Attributes:
+        height: grey of the rim beyond that of the matrix, over the contrast between fibres and matrix.
+        breadth: the same integrated away from the surface, over the fibre diameter.
+    """
+
+    height: float
+    breadth: float
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is so high and wide that it is a matter of convention where the outline runs in it.
+
+        Of 40 drawn images with rims of all kinds one is (:func:`resinflow.media.draw_specimen`), and the synchrotron slice that
+        the limits are chosen for: an observer draws outlines at the foot of its rim, a pixel inside of its steepest flank.
+        """
+        return self.height > 0.33 and self.breadth > 0.07
+
+
+def rim_of(image: NDArray, distance: NDArray[np.floating], *, dark: bool) -> Rim:
+    """Return the rim around the fibres of an image.
+
+    Args:
+        image: greys (nz, ny, nx).
+        distance: to the fibre surfaces in pixels, same shape, positive outside.
+        dark: whether the fibres are darker than the matrix.
+    """
+    grey = np.asarray(image, dtype=np.float64) * (1.0 if dark else -1.0)
+    inside = distance < 0
+    if inside.all() or not inside.any():
+        return Rim(0.0, 0.0)
+    diameter = 2 * float(np.percentile(-distance[inside], 95))
+    core, far = inside & (distance < -0.25 * diameter), distance > 0.35 * diameter
+    matrix = float(np.median(grey[far if far.sum() >= _FEWEST else distance > np.quantile(distance[~inside], 0.8)]))
+    contrast = matrix - float(np.median(grey[core if core.any() else inside]))
+    if contrast <= 0:
+        return Rim(0.0, 0.0)
+    shells = np.floor(distance / _SHELL).astype(int)
+    outside = ~inside & (distance < 0.6 * diameter)
+    counts = np.bincount(shells[outside])
+    means = np.bincount(shells[outside], grey[outside]) / np.maximum(counts, 1)
+    excess = np.where(counts >= _FEWEST, np.maximum(means - matrix, 0.0), 0.0) / contrast
+    return Rim(float(excess.max(initial=0.0)), float(excess.sum()) * _SHELL / diameter)

@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import SURFACES, InvalidInputError, Microstructure, SurfaceSource, check_image_sizes
+from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes
 from resinflow.media.colour import grey_of
-from resinflow.media.distance import outline_distance
-from resinflow.media.front_end import FibreSurfaces, FrontEnd
+from resinflow.media.front_end import FrontEnd
 from resinflow.media.image_files import read_picture
-from resinflow.media.labels import FibreLabel, distinct_values, has_labels, label_error, labelled_fibres
-from resinflow.media.picture import Mask, Picture, luminance, picture_of
-from resinflow.media.polarity import Decision, undecided_error
+from resinflow.media.labels import FibreLabel
+from resinflow.media.phases import Reading, read_phases, values_of_labels
+from resinflow.media.picture import Picture, luminance, picture_of
 from resinflow.media.region import Region, asked_region, inner_region
 from resinflow.media.scale import checked_sizes, scale_warnings, tagged_pixel_size
-from resinflow.media.segment import SMALLEST_IMAGE, SegmentationSettings, check_greys, decide_greys, decide_mask, segment
+from resinflow.media.segment import SegmentationSettings
 from resinflow.media.stacking import check_slices
 
 FibresAre = Literal["auto", "dark", "bright"]
-_DARKER = {"dark": "darker", "bright": "brighter"}
-_SURE = 4.0
-"""Logarithm of the odds beyond which a front end decides on the polarity alone."""
-_RECOGNISED = 1.0
-"""The same above which the solid of a mask counts as fibres, so that a front end can tell where their surfaces are."""
-_NEAREST = 1e-3
-"""Pixels: a voxel whose side of the surface the mask knows better."""
 EXTRUDED_SLICES = 11
 """Slices of a single image that is extruded along z, where its user does not say otherwise."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Phases:
-    """Fluid of a stack, distance to the fibre surfaces in pixels if the greys tell it, and how both were obtained."""
-
-    fluid: Mask
-    distance: NDArray[np.floating] | None
-    how: Mapping[str, Any]
-    note: str
-    surface: Mapping[str, Any] = field(default_factory=dict)
-    displacements: NDArray[np.floating] | None = None
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """How a picture becomes phases.
-
-    Attributes:
-        settings: of the segmentation.
-        fibre_label: values of the fibres in labels; None: it holds none.
-        from_file: whether it is no array, whose booleans and 0 and 1 have a documented meaning.
-        front_end: what finds surfaces; None: the classical segmentation.
-        step: distance between slices in pixels; None for a single image.
-    """
-
-    settings: SegmentationSettings
-    fibre_label: FibreLabel | None
-    from_file: bool
-    front_end: FrontEnd | None
-    step: float | None
 
 
 class ImageOptions(TypedDict, total=False):
@@ -150,7 +109,7 @@ def from_image(
         )
     count = len(picture.values)
     step = thickness / count / pixel if count > 1 else None
-    phases = _phases(picture, _Reading(settings, fibre_label, from_file, front_end, step))
+    phases = read_phases(picture, Reading(settings, fibre_label, from_file, front_end, step))
     fluid, distance, displacements = phases.fluid, phases.distance, phases.displacements
     if fluid.all() or not fluid.any():
         raise InvalidInputError(
@@ -209,7 +168,7 @@ def _specimen(
     picture = grey_of(picture)
     if picture.slices:
         check_slices(picture.values, picture.slices)
-    greys = _values_of_labels(picture) is None
+    greys = values_of_labels(picture) is None
     if not greys and not from_file and picture.opaque is None:
         return picture, asked
     inner = inner_region(picture, plain_parts=greys, only_opacity=asked is not None)
@@ -217,120 +176,3 @@ def _specimen(
         return picture, asked
     picture = picture.cropped(inner.rows, inner.columns).noted(*inner.notes)
     return picture, inner if asked is None else inner.beyond(asked)
-
-
-def _values_of_labels(picture: Picture) -> NDArray | None:
-    """The values of a mask or of labels; None for greys."""
-    values = distinct_values(picture.values)
-    if values is None or len(values) <= 2 or picture.numbers or has_labels(picture.values, values):
-        return values
-    return None
-
-
-def _phases(picture: Picture, reading: _Reading) -> _Phases:
-    """The phases of a picture in grey, from greys, a mask or labels."""
-    stack, name = picture.values, picture.name
-    values = _values_of_labels(picture)
-    if reading.fibre_label is not None:
-        fibre = labelled_fibres(stack, values, reading.fibre_label, name)
-        how = {"method": "labels", "fibre_label": reading.fibre_label}
-        note = f"fibres: label {reading.fibre_label} of {name}, as asked"
-        return _with_surfaces(_Phases(~fibre, None, how, note), reading)
-    if values is None:
-        return _segmented(stack, reading) if reading.front_end is None else _found(picture, reading, reading.front_end)
-    if len(values) == 1 and stack.dtype != np.bool_:
-        raise InvalidInputError(f"every pixel has grey {values[0]}; needed: fibres and fluid of different grey.")
-    if len(values) > 2:
-        raise label_error(values, name)
-    return _with_surfaces(_of_mask(picture, values, reading), reading)
-
-
-def _segmented(stack: NDArray, reading: _Reading) -> _Phases:
-    """The phases of greys by the classical segmentation."""
-    segmentation = segment(stack, reading.settings)
-    measured = {key: getattr(segmentation, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
-    distance = outline_distance(segmentation.fibre, segmentation.excess)
-    note = f"fibres: {_DARKER[segmentation.polarity]} than the matrix, {segmentation.reason}"
-    how = {"method": "grey", "settings": asdict(reading.settings), **measured, "reason": segmentation.reason}
-    surface = {"surface": "read from the greys by the classical segmentation", SURFACES: "classical"}
-    return _Phases(~segmentation.fibre, distance, how, note, surface)
-
-
-def _found(picture: Picture, reading: _Reading, front_end: FrontEnd) -> _Phases:
-    """The phases of greys as a front end finds them.
-
-    Raises:
-        InvalidInputError: neither the network nor the sections tell which phase the fibres are.
-    """
-    stack, settings = picture.values, reading.settings
-    check_greys(stack)
-    polarity, reason = settings.fibres, "as asked"
-    if polarity == "auto":
-        cue = {"network": front_end.dark_fibres(stack, mask=False, step=reading.step)}
-        decision = Decision(cue["network"], cue)
-        if abs(decision.evidence) < _SURE:
-            with suppress(InvalidInputError):  # an image of no one scale: the network alone has to tell
-                decision = decide_greys(stack, settings, cue)
-        if decision.polarity is None:
-            raise undecided_error(picture.name, decision)
-        polarity, reason = decision.polarity, f"by its sections ({decision.reason})"
-    surfaces = front_end.surfaces(stack, dark=polarity == "dark", mask=False, step=reading.step)
-    how = {"method": "learned", "front_end": front_end.name, "polarity": polarity, "reason": reason}
-    note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}"
-    return _Phases(
-        surfaces.distance > 0, surfaces.distance, how, note, _said(surfaces, front_end, "grey"), surfaces.displacements
-    )
-
-
-def _with_surfaces(phases: _Phases, reading: _Reading) -> _Phases:
-    """The phases of a mask with the surfaces that a front end finds in it, if it takes what is solid there for fibres."""
-    fluid, front_end = phases.fluid, reading.front_end
-    if front_end is None or fluid.all() or not fluid.any() or min(fluid.shape[1:]) < SMALLEST_IMAGE:
-        return phases
-    page = fluid.astype(np.uint8)
-    if front_end.dark_fibres(page, mask=True, step=reading.step) < _RECOGNISED:
-        return phases
-    surfaces = front_end.surfaces(page, dark=True, mask=True, step=reading.step)
-    nearest = np.where(fluid, _NEAREST, -_NEAREST)
-    distance = np.where((surfaces.distance > 0) == fluid, surfaces.distance, nearest)
-    said = _said(surfaces, front_end, "mask")
-    return replace(phases, distance=distance, surface=said, displacements=surfaces.displacements)
-
-
-def _said(surfaces: FibreSurfaces, front_end: FrontEnd, source: SurfaceSource) -> dict[str, Any]:
-    """What the provenance says of surfaces that a front end found."""
-    words = {"grey": "the greys", "mask": "the mask"}[source]
-    return {
-        "surface": f"read from {words} by the network {front_end.name}",
-        SURFACES: source,
-        "surface_error": surfaces.wall_error,
-    }
-
-
-def _of_mask(picture: Picture, values: NDArray, reading: _Reading) -> _Phases:
-    """The phases of a mask of two values: as asked, as documented for booleans, else by its sections.
-
-    In an array of 0 and 1 whose sections do not tell, 1 is fluid.
-    """
-    stack, name, settings = picture.values, picture.name, reading.settings
-    documented = not reading.from_file or name.endswith(".npy")
-    if stack.dtype == np.bool_:
-        fluid_value = settings.fibres != "bright"
-        note = "fibres: False of a boolean mask" if fluid_value else "fibres: True of a boolean mask, as asked"
-        return _Phases(stack == fluid_value, None, {"method": "mask", "fluid_value": int(fluid_value)}, note)
-    polarity, why = settings.fibres, "as asked"
-    if polarity == "auto":
-        dark, front_end = stack == values[0], reading.front_end
-        cue = None
-        if front_end is not None and min(dark.shape[1:]) >= SMALLEST_IMAGE:
-            cue = {"network": front_end.dark_fibres(~dark, mask=True, step=reading.step)}
-        decision = decide_mask(dark, cue)
-        if decision.polarity is not None:
-            polarity, why = decision.polarity, f"by its sections ({decision.reason})"
-        elif documented and np.isin(values, (0, 1)).all():
-            polarity, why = "dark", "as arrays of 0 and 1 have 1 in the fluid, and the sections do not tell"
-        else:
-            raise undecided_error(name, decision)
-    fibre_value, fluid_value = values if polarity == "dark" else values[::-1]
-    how = {"method": "mask", "polarity": polarity, "fluid_value": float(fluid_value), "reason": why}
-    return _Phases(stack == fluid_value, None, how, f"fibres: {fibre_value:g} of the mask's two values, {why}")
