@@ -72,13 +72,9 @@ class Rim:
     breadth: float
 
     @property
-    def wide(self) -> bool:
-        """Whether it is so high and wide that it is a matter of convention where the outline runs in it.
-
-        Of 40 drawn images with rims of all kinds one is (:func:`resinflow.media.draw_specimen`), and the synchrotron slice that
-        the limits are chosen for: an observer draws outlines at the foot of its rim, a pixel inside of its steepest flank.
-        """
-        return self.height > 0.33 and self.breadth > 0.07
+    def clear(self) -> bool:
+        """Whether there is a rim worth a closer look; 4 of 60 drawn images have one (:func:`resinflow.media.draw_specimen`)."""
+        return self.height > 0.2 and self.breadth > 0.045
 
 
 def rim_of(image: NDArray, distance: NDArray[np.floating], *, dark: bool) -> Rim:

@@ -16,10 +16,22 @@ from resinflow.media.front_end import FibreSurfaces, FrontEnd, rim_of
 from resinflow.media.labels import FibreLabel, distinct_values, has_labels, label_error, labelled_fibres
 from resinflow.media.picture import Mask, Picture
 from resinflow.media.polarity import Decision, undecided_error
-from resinflow.media.segment import SMALLEST_IMAGE, SegmentationSettings, check_greys, decide_greys, decide_mask, segment
+from resinflow.media.segment import (
+    SMALLEST_IMAGE,
+    Segmentation,
+    SegmentationSettings,
+    check_greys,
+    decide_greys,
+    decide_mask,
+    segment,
+)
 
 _DARKER = {"dark": "darker", "bright": "brighter"}
 _RIMMED = "their rim is wide, so that thresholds draw the outlines at its foot, not the network"
+_WIDE_RIM = 0.35
+"""Overshoot of a rim, by the classical segmentation, beyond which it is a matter of convention where in it the outline runs.
+Of 55 drawn images with rims of all kinds none is beyond 0.26; a synchrotron slice, whose outlines observers drew at the foot of
+the rim and a pixel inside of its steepest flank, has 0.5."""
 _SURE = 4.0
 """Logarithm of the odds beyond which a front end decides on the polarity alone."""
 _RECOGNISED = 1.0
@@ -90,10 +102,14 @@ def read_phases(picture: Picture, reading: Reading) -> Phases:
 def _segmented(stack: NDArray, reading: Reading) -> Phases:
     """The phases of greys by the classical segmentation."""
     segmentation = segment(stack, reading.settings)
+    note = f"fibres: {_DARKER[segmentation.polarity]} than the matrix, {segmentation.reason}"
+    return _of_segmentation(segmentation, reading, note, segmentation.reason)
+
+
+def _of_segmentation(segmentation: Segmentation, reading: Reading, note: str, reason: str) -> Phases:
     measured = {key: getattr(segmentation, key) for key in ("polarity", "threshold", "fibre_diameter", "rim", "noise")}
     distance = outline_distance(segmentation.fibre, segmentation.excess)
-    note = f"fibres: {_DARKER[segmentation.polarity]} than the matrix, {segmentation.reason}"
-    how = {"method": "grey", "settings": asdict(reading.settings), **measured, "reason": segmentation.reason}
+    how = {"method": "grey", "settings": asdict(reading.settings), **measured, "reason": reason}
     surface = {"surface": "read from the greys by the classical segmentation", SURFACES: "classical"}
     return Phases(~segmentation.fibre, distance, how, note, surface)
 
@@ -118,10 +134,11 @@ def _found(picture: Picture, reading: Reading, front_end: FrontEnd) -> Phases:
         polarity, reason = decision.polarity, f"by its sections ({decision.reason})"
     dark = polarity == "dark"
     surfaces = front_end.surfaces(stack, dark=dark, mask=False, step=reading.step)
-    if rim_of(stack, surfaces.distance, dark=dark).wide:
-        known = replace(reading, settings=replace(settings, fibres=polarity))
-        phases = _segmented(stack, known)
-        return replace(phases, note=f"fibres: {_DARKER[polarity]} than the matrix, {reason}; {_RIMMED}")
+    if rim_of(stack, surfaces.distance, dark=dark).clear:
+        segmentation = segment(stack, replace(settings, fibres=polarity))
+        if segmentation.rim > _WIDE_RIM:
+            note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}; {_RIMMED}"
+            return _of_segmentation(segmentation, reading, note, reason)
     how = {"method": "learned", "front_end": front_end.name, "polarity": polarity, "reason": reason}
     note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}"
     return Phases(
