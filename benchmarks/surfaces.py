@@ -1,8 +1,8 @@
 """How far K is off when the fibre surfaces are read from micrographs or masks, by the network and by the classical way.
 
 Media: random bundles whose surfaces are known exactly, 50 um wide, of no training seed; micrographs of them as
-:func:`resinflow.evaluate.surfaces.photograph` draws them (blur of 4 to 10 % of the fibre diameter, noise, rims, uneven light, dark
-and bright fibres). K is solved on the medium's own grid with walls at the surfaces, from the exact ones and from those read.
+:func:`resinflow.evaluate.surfaces.photograph` draws them (blur of 4 to 10 % of the fibre diameter, noise, rims, uneven light,
+dark and bright fibres). K is solved on the medium's own grid with walls at the surfaces, from the exact ones and from those read.
 
     python benchmarks/surfaces.py                 # 64 pixels, 96 media, about four minutes on one core
     python benchmarks/surfaces.py --pixels 128 --media 16
@@ -71,7 +71,8 @@ def errors_of(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="K from surfaces that are read from micrographs and masks")
     parser.add_argument("--media", type=int, default=96)
     parser.add_argument("--pixels", type=int, default=64)
     options = parser.parse_args()
