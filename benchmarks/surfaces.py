@@ -2,7 +2,7 @@
 
 Media: random bundles whose surfaces are known exactly, 50 um wide, of no training seed; micrographs of them as
 :func:`resinflow.evaluate.surfaces.photograph` draws them (blur of 4 to 10 % of the fibre diameter, noise, rims, uneven light,
-dark and bright fibres). K is solved on the medium's own grid with walls at the surfaces, from the exact ones and from those read.
+dark and bright fibres). K is solved on the medium's own grid with walls at the surfaces: the exact ones, and those read.
 
     python benchmarks/surfaces.py                 # 64 pixels, 96 media, about four minutes on one core
     python benchmarks/surfaces.py --pixels 128 --media 16

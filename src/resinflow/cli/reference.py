@@ -188,11 +188,13 @@ def _recipe_blocks() -> dict[str, str]:
     """The keys of every recipe, with the groups of keys inside it once each."""
     from resinflow.data import DataRecipe
     from resinflow.presets import FAMILIES
+    from resinflow.presets.surface.recipe import SurfaceRecipe
     from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
         "recipe-data": DataRecipe,
         **{f"recipe-{preset}": family.recipe for preset, family in FAMILIES.items()},
+        "recipe-surface": SurfaceRecipe,
         "recipe-search": SearchRecipe,
     }
     written: set[type[BaseModel]] = set()

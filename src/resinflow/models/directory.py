@@ -141,7 +141,7 @@ def networks_without_values(build: Callable[[], Module], source: object) -> Modu
 
 
 def check_scales(source: object, **scales: Tensor) -> None:
-    """Refuse scales that cannot divide.
+    """Refuse scales, of any shape, that cannot divide.
 
     Raises:
         InvalidInputError: one that is not finite or not above zero.
@@ -161,7 +161,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def read_weights(module: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Return the weights of a safetensors file, which are those that ``module`` has; it may be one without values.
+    """Return the weights of a safetensors file, of the names and shapes that ``module`` has; it may be one without values.
 
     Raises:
         InvalidInputError: missing, truncated or foreign file, or weights that are not finite.
@@ -174,7 +174,7 @@ def read_weights(module: nn.Module, path: Path) -> dict[str, Tensor]:
 
 
 def check_finite(state: Mapping[str, Tensor], source: object) -> None:
-    """Refuse weights that are NaN or infinite.
+    """Refuse weights, of any shape, that are NaN or infinite.
 
     Raises:
         InvalidInputError: such a weight.

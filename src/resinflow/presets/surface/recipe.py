@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 from resinflow.train import BaseRecipe, Positive, Size, StageOptions, Weight
 
+__all__ = ["NAME", "SCHEMA", "SurfaceArchitecture", "SurfaceOptions", "SurfaceRecipe"]
+
 SCHEMA = "resinflow-surface-1"
 NAME = "surface"
 
