@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Makes the data, trains the three stages and puts the weights where the package ships them. Resumable: run it again.
+# Trains the front end, makes the data, trains the three stages and puts the weights where the package ships them. Resumable: run it again.
 # The shipped run took the VAE's stages on one GPU and shared every batch of the last stage between two processes of a CPU;
 # DEVICES=1 gives other roundings there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+
+resinflow train surface --run runs/surface --recipe recipes/surface.yaml
+rm -rf src/resinflow/presets/weights/surface
+mkdir -p src/resinflow/presets/weights
+cp -r runs/surface/model src/resinflow/presets/weights/surface
 
 resinflow data generate recipes/data-train.yaml data/train.zarr
 resinflow data generate recipes/data-small.yaml data/small.zarr
@@ -15,6 +20,5 @@ resinflow train diffusion --data data/small.zarr --run runs/small --start runs/s
   --devices "${DEVICES:-2}"
 resinflow model calibrate runs/small/model --data data/small.zarr
 rm -rf src/resinflow/presets/weights/small
-mkdir -p src/resinflow/presets/weights
 cp -r runs/small/model src/resinflow/presets/weights/small
 resinflow evaluate --data data/small.zarr --model small --output runs/small/test.csv
