@@ -12,7 +12,7 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.images import from_image
 from resinflow.nn.surface_network import SurfaceNetwork
-from resinflow.presets.surface.model import SurfaceModel, load_surface_model, network_of
+from resinflow.presets.surface.model import SurfaceModel, _continued, load_surface_model, network_of
 from resinflow.presets.surface.recipe import SurfaceArchitecture
 
 ARCHITECTURE = SurfaceArchitecture(width=16, sample_width=16, precision="float32")
@@ -104,6 +104,23 @@ def test_a_model_directory_gives_the_same_surfaces(model: SurfaceModel, tmp_path
         load_surface_model("nowhere")
     with pytest.raises(InvalidInputError, match="has schema 'resinflow-model-2'; needed: 'resinflow-surface-1'"):
         load_surface_model("small")
+
+
+def test_no_wall_stands_in_the_middle_of_a_wide_pore() -> None:
+    """A network says little there; what it says of pixels beside walls stays, also of fibres beyond the border."""
+    y, x = np.mgrid[:48, :48]
+    exact = (np.hypot(y - 12.3, x - 11.8) - 6.2)[None].repeat(3, axis=0).astype(np.float32)
+    exact[0] = np.minimum(exact[0], np.hypot(y - 24, x - 51) - 4.5)  # in the lowest slice alone a second one shows
+    said = exact.copy()
+    said[:, 30:40, 20:30] = 0.4
+    said[1, 22:27, 47] = 0.3  # where the second one has just left the image
+    held = _continued(said)
+    assert held[:, 30:40, 20:30].min() > 10
+    np.testing.assert_allclose(held[1, 22:27, 47], 0.3)
+    beside = np.abs(exact) < 1
+    np.testing.assert_allclose(held[beside], said[beside])
+    far = np.abs(exact[2]) > 5
+    assert np.abs(held[2][far] - exact[2][far]).max() < 0.8
 
 
 class Discs:
