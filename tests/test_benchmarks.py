@@ -81,7 +81,9 @@ def test_no_name_in_the_figure_of_accuracy_against_time_covers_another() -> None
 
 
 def test_the_loading_rate_of_a_single_batch_is_refused_with_what_it_needs(tmp_path: Path) -> None:
-    store = generate(DataRecipe.model_validate({**TINY_RECIPE, "samples": 5, "refinement": 2}), tmp_path / "a.zarr", workers=1)
+    store = generate(
+        DataRecipe.model_validate({**TINY_RECIPE, "samples": 6, "refinement": (2, 2, 2)}), tmp_path / "a.zarr", workers=1
+    )
     assert len(store.indices("train")) == 4
     with pytest.raises(SystemExit, match="one batch of 4 samples.*needed: two or more"):
         benchmark("data").loading_rate(str(store.path), 8, 0)

@@ -81,6 +81,7 @@ def test_a_fault_of_ours_is_one_line_with_a_saved_traceback(error, capsys, monke
     ],
 )
 def test_what_the_machine_refuses_is_no_fault_of_ours(error, status, words, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # an interrupted command leaves a silent one
     failing(monkeypatch, error)
     code, line = ending(capsys, "solve", "a.tif")
     assert code == status

@@ -44,6 +44,7 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
     except (ResinflowError, CycloptsError) as error:
         _end(f"error: {error}", _ERROR)
     except KeyboardInterrupt as error:
+        sys.unraisablehook = lambda _: None  # destructors of libraries meet what the signal has ended
         word, status = ("ended by SIGTERM", _TERMINATED) if isinstance(error, Terminated) else ("interrupted", _INTERRUPTED)
         _end(f"{word}; nothing half-written is left. Long jobs go on when the same command is run again.", status)
     except BrokenPipeError:  # the reader of our output (head, less) has had enough

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -70,13 +71,14 @@ def fit_stage(
         KeyboardInterrupt: the user (SIGINT) stops the process, or the queueing system (SIGTERM; then it is a ``Terminated``).
     """
     seed = torch.initial_seed() if seed is None else seed
-    trainer = _make_trainer(folder, options, [*callbacks], seed, device)
+    terminations: list[int] = []
+    trainer = _make_trainer(folder, options, [TermInterrupts(terminations), *callbacks], seed, device)
     if options.compile:
         compile_networks(module)
     if trainer.world_size > 1:
         _log_means_over_processes(module, trainer.world_size)
     last = folder / LAST
-    with _heard_interruptions(), explained_compiler_errors() if options.compile else nullcontext():
+    with _heard_interruptions(terminations), explained_compiler_errors() if options.compile else nullcontext():
         # the checkpoint is the run's own and holds tensors and numbers only
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     if options.keep == "best":
@@ -91,7 +93,6 @@ def _make_trainer(
     for category in (UserWarning, FutureWarning):  # hints, and what Lightning itself has to change
         warnings.filterwarnings("ignore", module="lightning", category=category)
     ours: list[Callback] = [
-        TermInterrupts(),
         SeededBatches(seed),
         PartialGroups(options.accumulate),
         HistoryWriter(folder),
@@ -319,28 +320,42 @@ class TermInterrupts(Callback):
 
     Lightning's own handler tells the other processes by a collective operation in the middle of whatever they do: with
     several devices they wait for each other for ever. Nothing is lost by ending at once: the last epoch is on disk.
+
+    Args:
+        terminations: SIGTERM is added to it when it comes; what it raises may meet the death of a process that reads samples,
+            and be lost.
     """
+
+    def __init__(self, terminations: list[int]) -> None:
+        self._terminations = terminations
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the place of Lightning's handler, which is there by now; it restores the caller's in the end."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _interrupt)
+            signal.signal(signal.SIGTERM, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._terminations.append(number)
+        if os.name == "posix":  # torch would raise anywhere, to the very end, that a process which reads samples is dead
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise Terminated
 
 
 @contextmanager
-def _heard_interruptions() -> Iterator[None]:
+def _heard_interruptions(terminations: list[int]) -> Iterator[None]:
     """Let an interruption of a Lightning trainer reach the caller.
 
     Raises:
-        KeyboardInterrupt: the trainer was interrupted.
+        KeyboardInterrupt: the trainer was interrupted; a ``Terminated`` where there are ``terminations``.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
-    except SystemExit as ending:  # Lightning ends the process itself, and ignores SIGINT from then on
+    except SystemExit:  # Lightning ends the process itself, and ignores SIGINT from then on
         signal.signal(signal.SIGINT, handler)
-        raise (Terminated if isinstance(ending.__context__, Terminated) else KeyboardInterrupt) from None
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+        raise (Terminated if terminations else KeyboardInterrupt) from None
+    except RuntimeError as error:  # the processes that read samples got the signal, too, and are missed
+        if not terminations:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise Terminated from error
