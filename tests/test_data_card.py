@@ -89,7 +89,7 @@ def test_a_card_that_is_no_page_is_refused_in_one_line(
     with pytest.raises(SystemExit) as stopped:
         main(["data", "card", str(tiny_store.path), str(tmp_path / "card.html")])
     assert stopped.value.code == 2
-    assert "needed: a name that ends in .md" in capsys.readouterr().err
+    assert "needed: one of .md" in capsys.readouterr().err
 
 
 def test_info_reads_the_published_layout_through_a_yaml_file(

@@ -107,7 +107,7 @@ def test_an_image_knows_its_surfaces_and_a_mask_does_not() -> None:
     found = read(medium, 1)
     assert found.signed_distance is not None
     assert np.array_equal(found.signed_distance > 0, found.fluid)
-    assert found.provenance["surface"] == "read from the greys"
+    assert found.provenance["surface"] == "read from the greys by the classical segmentation"
     mask = from_image(medium.fluid, pixel_size=PIXEL, depth=14e-6)
     assert mask.signed_distance is None
     extruded = from_image(draw_micrograph(medium, seed=1)[0], pixel_size=PIXEL, depth=14e-6, slices=4)
