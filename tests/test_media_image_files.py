@@ -10,34 +10,23 @@ import pytest
 import tifffile
 from PIL import Image
 
-from resinflow.flow.errors import InvalidInputError
-from resinflow.media.bundles import fibre_bundle
 from resinflow.media.image_files import read_picture
 from resinflow.media.images import from_image, read_stack
-from resinflow.media.micrograph import draw_micrograph
+from tests.drawn_images import SIZES, drawn_bundle, drawn_greys, refusal
 from tests.measures import dice
 
-PIXEL = 50e-6 / 64
-SIZES: dict[str, Any] = {"pixel_size": PIXEL, "depth": 50e-6}
 CASES = Path(__file__).parents[1].parent / "shared" / "cases"
 REAL = Path(__file__).parents[1].parent / "shared" / "real"
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    return fibre_bundle((5, 64, 64), (50e-6, 50e-6, 50e-6), seed=4, volume_fraction=0.45)
+    return drawn_bundle()
 
 
 @pytest.fixture(scope="module")
-def grey(bundle):
-    return draw_micrograph(bundle, seed=1)
-
-
-def refusal(call, *args, **options) -> str:
-    with pytest.raises(InvalidInputError) as error:
-        call(*args, **options)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+def grey():
+    return drawn_greys()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from resinflow.flow.errors import InvalidInputError
-from resinflow.media.bundles import fibre_bundle
 from resinflow.media.images import from_image, read_stack
-from resinflow.media.micrograph import draw_micrograph, save_stack
+from resinflow.media.micrograph import save_stack
 from resinflow.media.segment import SegmentationSettings
+from tests.drawn_images import PIXEL, SIZES, drawn_bundle, drawn_greys, refusal
 from tests.measures import dice
-
-PIXEL = 50e-6 / 64
-SIZES: dict[str, Any] = {"pixel_size": PIXEL, "depth": 50e-6}
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    return fibre_bundle((5, 64, 64), (50e-6, 50e-6, 50e-6), seed=4, volume_fraction=0.45)
+    return drawn_bundle()
 
 
 @pytest.fixture(scope="module")
-def grey(bundle):
-    return draw_micrograph(bundle, seed=1)
-
-
-def refusal(call, *args, **options) -> str:
-    with pytest.raises(InvalidInputError) as error:
-        call(*args, **options)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+def grey():
+    return drawn_greys()
 
 
 def test_stack_file_gives_its_medium_back(tmp_path: Path, bundle, grey):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,24 @@ def test_no_wall_stands_in_the_middle_of_a_wide_pore() -> None:
     np.testing.assert_allclose(held[beside], said[beside])
     far = np.abs(exact[2]) > 5
     assert np.abs(held[2][far] - exact[2][far]).max() < 0.8
+
+
+def test_a_configuration_of_huge_networks_is_compared_with_the_weights_before_they_are_made(
+    model: SurfaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, made = model.save(tmp_path / "model"), []
+
+    def recorded(architecture: SurfaceArchitecture) -> SurfaceNetwork:
+        made.append(torch.get_default_device().type)
+        return network_of(architecture)
+
+    monkeypatch.setattr("resinflow.presets.surface.model.network_of", recorded)
+    document = json.loads((directory / "config.json").read_text())
+    document["config"]["width"] = 4096
+    (directory / "config.json").write_text(json.dumps(document))
+    with pytest.raises(InvalidInputError, match="does not fit the model's configuration"):
+        load_surface_model(directory)
+    assert made == ["meta"]
 
 
 class Discs:

@@ -17,6 +17,7 @@ from resinflow.presets.surface.model import load_surface_model
 from resinflow.presets.surface.recipe import SurfaceRecipe
 from resinflow.presets.surface.stages import DrawnSpecimens
 from resinflow.presets.surface.training import surface_recipe, train_surface
+from resinflow.presets.training import on_machine
 from tests.commands import run
 
 VALUES: dict[str, Any] = {
@@ -77,7 +78,7 @@ def test_the_command_trains_says_what_it_does_and_goes_on_without_its_recipe(
     run("train", "surface", "--run", folder)
     assert "was finished before" in capsys.readouterr().out
     assert surface_recipe(None, folder).name == "tiny"
-    assert surface_recipe(path, folder, workers=2).surface.workers == 2
+    assert on_machine(surface_recipe(path, folder), "surface", workers=2).surface.workers == 2
 
 
 def test_the_shipped_front_end_has_the_recipe_of_the_repository() -> None:

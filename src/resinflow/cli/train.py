@@ -70,9 +70,10 @@ def surface(
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     from resinflow.presets.surface.training import surface_recipe, train_surface
+    from resinflow.presets.training import on_machine
     from resinflow.train.epochs import EpochLines
 
-    chosen = surface_recipe(recipe, run, workers)
+    chosen = on_machine(surface_recipe(recipe, run), "surface", workers=workers)
     say = rank_zero_only(make_console().print)
     lines = EpochLines("surface", run / "surface", say)
     result = train_surface(run, chosen, device=device, callbacks=(lines,))

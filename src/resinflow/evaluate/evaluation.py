@@ -20,7 +20,7 @@ from resinflow.evaluate.surfaces import read_surfaces, sample_from_surfaces, see
 from resinflow.flow import FlowField, InvalidInputError, check_type, check_whole
 from resinflow.media import FrontEnd
 from resinflow.models import Predictor, calibrated
-from resinflow.presets.surface.model import load_surface_model
+from resinflow.presets.surface.reading import front_end_named
 
 __all__ = ["evaluate_model", "flows_of_sample", "front_end_of", "read_sample", "refuse_leak", "samples_of", "summarised"]
 
@@ -111,9 +111,7 @@ def flows_of_sample(
 
 def front_end_of(options: EvaluationOptions) -> FrontEnd | None:
     """Return what reads the surfaces of an evaluation; None: nothing is read, or the classical segmentation does it."""
-    if options.surfaces == "exact" or options.front_end == "classical":
-        return None
-    return load_surface_model(device=options.device)
+    return None if options.surfaces == "exact" else front_end_named(options.front_end, options.device)
 
 
 def _main_method(methods: Iterable[Method]) -> Method:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Floats = NDArray[np.float64]
-_STEP_OVERSHOOT = 0.2420  # peak of sigma^2 |d2/dx2| of a unit step blurred by sigma: 1 / sqrt(2 pi e)
+STEP_OVERSHOOT = 0.2420
+"""Peak of sigma^2 |d2/dx2| of a unit step blurred by sigma: 1 / sqrt(2 pi e)."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,21 @@ def image_of(distance: Floats, fine: int, imaging: Imaging, rng: np.random.Gener
     soft = ndimage.gaussian_filter(cover, sigma, mode="nearest")
     grey = 0.5 - soft
     if imaging.rim != 0:
-        rimmed = ndimage.gaussian_filter(cover, (imaging.blur_across, imaging.rim_width, imaging.rim_width), mode="nearest")
-        laplacian = sum(ndimage.correlate1d(rimmed, [1.0, -2.0, 1.0], axis=axis, mode="nearest") for axis in (1, 2))
-        grey = grey + imaging.rim * imaging.rim_width**2 / _STEP_OVERSHOOT * laplacian
+        laplacian = blurred_laplacian(cover, (imaging.blur_across, imaging.rim_width, imaging.rim_width))
+        grey = grey + imaging.rim * imaging.rim_width**2 / STEP_OVERSHOOT * laplacian
     grey = _textured(grey, soft, imaging, rng)
     grey = _lit(grey, imaging, rng)
     return _recorded(grey + _noise(grey.shape, imaging, rng), imaging)
+
+
+def blurred_laplacian(cover: Floats, sigma: tuple[float, float, float]) -> Floats:
+    """Return the Laplacian in the slice plane of a field (nz, ny, nx) that is blurred by ``sigma`` voxels along (z, y, x).
+
+    Phase contrast follows that of the fibres' cover (transport-of-intensity equation): the rim beside an edge.
+    """
+    soft = ndimage.gaussian_filter(cover, sigma, mode="nearest")
+    along_y, along_x = (ndimage.correlate1d(soft, [1.0, -2.0, 1.0], axis=axis, mode="nearest") for axis in (1, 2))
+    return along_y + along_x
 
 
 def _binned(values: Floats, fine: int) -> Floats:

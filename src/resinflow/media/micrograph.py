@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from resinflow.flow import InvalidInputError, Microstructure, replacing
+from resinflow.media.imaging import STEP_OVERSHOOT, blurred_laplacian
 
 STACK_SUFFIXES = (".tif", ".tiff", ".npy")
-_STEP_OVERSHOOT = 0.2420  # peak of sigma^2 |d2/dx2| of a unit step blurred by sigma: 1 / sqrt(2 pi e)
 _NARROWEST_RIM = 1.0  # pixels
 
 
@@ -52,9 +52,8 @@ def draw_micrograph(
     grey = matrix_grey + (fibre_grey - matrix_grey) * ndimage.gaussian_filter(cover, in_plane, mode="nearest")
     if rim > 0:
         width = max(blur, _NARROWEST_RIM)
-        soft = ndimage.gaussian_filter(cover, (0.0, width, width), mode="nearest")
-        laplacian = sum(ndimage.correlate1d(soft, [1.0, -2.0, 1.0], axis=axis, mode="nearest") for axis in (1, 2))
-        grey = grey - rim * (fibre_grey - matrix_grey) * width**2 / _STEP_OVERSHOOT * laplacian
+        laplacian = blurred_laplacian(cover, (0.0, width, width))
+        grey = grey - rim * (fibre_grey - matrix_grey) * width**2 / STEP_OVERSHOOT * laplacian
     grey = grey * _illumination(cover.shape[1:], angle, gradient) + noise * rng.standard_normal(cover.shape)
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 

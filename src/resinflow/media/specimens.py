@@ -148,11 +148,11 @@ def _drawn_surfaces(
         if stretch == 1.0:
             return surfaces, finer
         return _renewed(surfaces, stretch, 1.0), _renewed(finer, stretch, 1.0 / fine)
-    return draw_empty(shape, fine)
+    return _one_fibre(shape, fine)
 
 
-def draw_empty(shape: tuple[int, int, int], fine: int) -> tuple[Floats, Floats]:
-    """Distances where no bundle could be drawn: one straight fibre in the middle."""
+def _one_fibre(shape: tuple[int, int, int], fine: int) -> tuple[Floats, Floats]:
+    """Distances where no bundle could be drawn: to one straight fibre in the middle."""
     nz, ny, nx = shape
 
     def disc(factor: int) -> Floats:

@@ -9,14 +9,17 @@ FOLD = 4
 """In-plane block of voxels that becomes one place of the latent grid; depth is kept."""
 
 
-def fold(x: Tensor) -> Tensor:
-    """Move every 4 x 4 block of the slice plane into channels: (B, C, D, H, W) -> (B, 16 C, D, H/4, W/4). Nothing is lost."""
-    return nn.functional.pixel_unshuffle(x.transpose(1, 2), FOLD).transpose(1, 2)
+def fold(x: Tensor, edge: int = FOLD) -> Tensor:
+    """Move every block of ``edge`` x ``edge`` (e x e) voxels of the slice plane into channels; nothing is lost.
+
+    (B, C, D, H, W) -> (B, e^2 C, D, H / e, W / e).
+    """
+    return nn.functional.pixel_unshuffle(x.transpose(1, 2), edge).transpose(1, 2)
 
 
-def unfold(x: Tensor) -> Tensor:
-    """Undo :func:`fold`: (B, 16 C, D, h, w) -> (B, C, D, 4 h, 4 w)."""
-    return nn.functional.pixel_shuffle(x.transpose(1, 2), FOLD).transpose(1, 2)
+def unfold(x: Tensor, edge: int = FOLD) -> Tensor:
+    """Undo :func:`fold`: (B, e^2 C, D, h, w) -> (B, C, D, e h, e w)."""
+    return nn.functional.pixel_shuffle(x.transpose(1, 2), edge).transpose(1, 2)
 
 
 class ChannelNorm(nn.Module):

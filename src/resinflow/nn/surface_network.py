@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from resinflow.nn.blocks import fold, unfold
+
 _FOLD = 2
 DILATIONS = (1, 2, 4, 1, 2, 4)
 """In-plane dilations of the residual blocks: together they see 56 pixels to every side."""
@@ -28,15 +30,6 @@ class SurfaceEstimate(NamedTuple):
     log_scale: Tensor
     polarity: Tensor
     features: Tensor
-
-
-def _folded(x: Tensor) -> Tensor:
-    """(B, C, D, H, W) -> (B, 4 C, D, H / 2, W / 2)."""
-    return nn.functional.pixel_unshuffle(x.transpose(1, 2), _FOLD).transpose(1, 2)
-
-
-def _unfolded(x: Tensor) -> Tensor:
-    return nn.functional.pixel_shuffle(x.transpose(1, 2), _FOLD).transpose(1, 2)
 
 
 class SliceBlock(nn.Module):
@@ -98,14 +91,14 @@ class SurfaceNetwork(nn.Module):
             log_step: (B,), logarithm of the distance of slices in pixels.
             stacked: (B,), 1 for a stack, 0 for single images; None where all are single.
         """
-        x = _folded(image)
+        x = fold(image, _FOLD)
         flags = torch.stack([kind, log_step], dim=1).view(-1, 2, 1, 1, 1).expand(-1, -1, *x.shape[2:])
         h = self.conv_in(torch.cat([x, flags.to(x.dtype)], dim=1))
         for block in self.blocks:
             h = block(h, stacked)
         features = nn.functional.relu(h)
         output = self.conv_out(features).float()
-        parts = _unfolded(output[:, : 2 * _FOLD**2])
+        parts = unfold(output[:, : 2 * _FOLD**2], _FOLD)
         return SurfaceEstimate(parts[:, :1], parts[:, 1:], output[:, -1].mean(dim=(2, 3)), features)
 
     def displacement(self, features: Tensor, noise: Tensor, stacked: Tensor | None) -> Tensor:
@@ -119,7 +112,7 @@ class SurfaceNetwork(nn.Module):
         h = self.sample_in(torch.cat([features, noise.to(features)], dim=1))
         for block in self.sample_blocks:
             h = block(h, stacked)
-        return _unfolded(self.sample_out(nn.functional.relu(h)).float())
+        return unfold(self.sample_out(nn.functional.relu(h)).float(), _FOLD)
 
     def noise(self, shape: torch.Size | tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         """Return normal noise (B, N, D, h, w): alike over the image, over cells, over small cells.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from resinflow.nn.blocks import ChannelNorm, ResidualBlock
+from resinflow.nn.blocks import ChannelNorm, ResidualBlock, fold, unfold
 
 _HALVED = (1, 2, 2)
 
@@ -56,7 +56,7 @@ class UNet3d(nn.Module):
 
         ``latent``: (B, latent_channels, D, h, w), h and w those of the second level.
         """
-        h = self.conv_in(nn.functional.pixel_unshuffle(x.transpose(1, 2), self.block).transpose(1, 2))
+        h = self.conv_in(fold(x, self.block))
         skips = []
         for depth, (level, coarsen) in enumerate(zip(self.down, self.coarsen, strict=True)):
             h = level(h)
@@ -68,7 +68,7 @@ class UNet3d(nn.Module):
         for level, refine in zip(_backwards(self.up), _backwards(self.refine), strict=True):
             h = level(refine(h) + skips.pop())
         h = self.conv_out(nn.functional.silu(self.norm_out(h)))
-        return nn.functional.pixel_shuffle(h.transpose(1, 2), self.block).transpose(1, 2)
+        return unfold(h, self.block)
 
 
 def _level(width: int, blocks: int) -> nn.Sequential:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -13,9 +15,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from resinflow.media import FibreSurfaces, normalised_greys
-from resinflow.models import WEIGHTS, Device, arithmetic, load_weights, read_document, resolve_device, write_model
+from resinflow.models import WEIGHTS, Device, arithmetic, read_document, resolve_device, restored_networks, write_model
 from resinflow.nn import SurfaceNetwork
-from resinflow.presets.families import start_directory
+from resinflow.presets.families import model_directory
 from resinflow.presets.surface.recipe import NAME, SCHEMA, SurfaceArchitecture
 
 __all__ = ["SurfaceModel", "load_surface_model", "network_of"]
@@ -92,8 +94,7 @@ class SurfaceModel:
         """
         place = resolve_device(device)
         name, architecture, log = read_document(Path(directory), SCHEMA, SurfaceArchitecture)
-        networks = network_of(architecture)
-        load_weights(networks, Path(directory) / WEIGHTS)
+        networks = restored_networks(partial(network_of, architecture), Path(directory) / WEIGHTS)
         return cls(name, architecture, networks.to(place), log)
 
     def save(self, directory: str | Path) -> Path:
@@ -136,27 +137,23 @@ class SurfaceModel:
         """Distance, its expected error and samples of what is to be added to it (pixels), tile by tile."""
         count = next((samples for samples, voxels in _SAMPLES if whole.size <= voxels), 0)
         distance, error = np.empty(whole.shape, np.float32), np.empty(whole.shape, np.float32)
-        shifts = np.empty((count, *whole.shape), np.float16) if count else None
+        shifts = np.empty((count, *whole.shape), np.float16)
+        noises = [self._noise(whole.shape, index) for index in range(count)]  # tiles have parts of one whole
         stacked = None if step is None else torch.ones(1, device=self.device)
         with torch.inference_mode(), self._arithmetic():
             for tile in _tiles(whole.shape):
                 estimate = self._network(whole[tile.outer], mask, step)
                 distance[tile.inner] = estimate.distance[0, 0].cpu().numpy()[tile.core]
                 error[tile.inner] = estimate.log_scale[0, 0].clamp(-6, 3).exp().cpu().numpy()[tile.core]
-                for index in range(count):
-                    noise = self._noise(whole.shape, tile, index)
-                    shift = self.networks.displacement(estimate.features, noise, stacked)[0, 0]
-                    if shifts is not None:
-                        shifts[index][tile.inner] = shift.cpu().numpy()[tile.core]
-        return _Fields(distance, error, shifts)
+                for index, noise in enumerate(noises):
+                    shift = self.networks.displacement(estimate.features, noise[tile.places], stacked)[0, 0]
+                    shifts[index, *tile.inner] = shift.cpu().numpy()[tile.core]
+        return _Fields(distance, error, shifts if count else None)
 
-    def _noise(self, shape: tuple[int, ...], tile: _Tile, index: int) -> Tensor:
-        """The part of sample ``index``'s noise that belongs to a tile; tiles have parts of one whole."""
+    def _noise(self, shape: tuple[int, ...], index: int) -> Tensor:
+        """The noise of sample ``index`` over a whole image (nz, ny, nx)."""
         nz, ny, nx = shape
-        shape = (1, 1, nz, (ny + 1) // 2, (nx + 1) // 2)
-        noise = self.networks.noise(shape, torch.Generator().manual_seed(index))
-        z, y, x = tile.outer
-        return noise[:, :, z, y.start // 2 : (y.stop + 1) // 2, x.start // 2 : (x.stop + 1) // 2]
+        return self.networks.noise((1, 1, nz, (ny + 1) // 2, (nx + 1) // 2), torch.Generator().manual_seed(index))
 
     def _network(self, part: Floats, mask: bool, step: float | None) -> Any:
         """The estimate of a part of an image; an odd edge gets one more row or column."""
@@ -177,10 +174,9 @@ def load_surface_model(name_or_directory: str | Path = NAME, device: Device = "a
     """Return a front end: the shipped one by name, or that of a model directory or a run.
 
     Raises:
-        InvalidInputError: neither a shipped model nor a model directory, or damaged files.
+        InvalidInputError: neither a shipped model nor a model directory, a run that is not finished, or damaged files.
     """
-    directory = start_directory(name_or_directory)
-    return SurfaceModel.load(directory / "model" if (directory / "model").is_dir() else directory, device)
+    return SurfaceModel.load(model_directory(name_or_directory), device)
 
 
 def prepared(image: NDArray, *, mask: bool) -> Floats:
@@ -204,20 +200,20 @@ class _Tile(NamedTuple):
     inner: tuple[slice, slice, slice]
     core: tuple[slice, slice, slice]
 
+    @property
+    def places(self) -> tuple[slice, ...]:
+        """What the network sees of noise (1, N, nz, ny / 2, nx / 2): it folds pixels in pairs, and tiles begin at even ones."""
+        z, y, x = self.outer
+        return (slice(None), slice(None), z, *(slice(span.start // 2, (span.stop + 1) // 2) for span in (y, x)))
+
 
 def _tiles(shape: tuple[int, ...]) -> Iterator[_Tile]:
     """Parts that cover an image; edges in the plane are even, as the network folds pixels in pairs."""
     sizes = ((_TILE_SLICES, _SLICE_MARGIN), (_TILE, _MARGIN), (_TILE, _MARGIN))
     rows = [_spans(count, *size) for count, size in zip(shape, sizes, strict=True)]
-    for z in rows[0]:
-        for y in rows[1]:
-            for x in rows[2]:
-                spans = (z, y, x)
-                yield _Tile(
-                    (spans[0][0], spans[1][0], spans[2][0]),
-                    (spans[0][1], spans[1][1], spans[2][1]),
-                    (spans[0][2], spans[1][2], spans[2][2]),
-                )
+    for spans in itertools.product(*rows):
+        outer, inner, core = zip(*spans, strict=True)
+        yield _Tile(outer, inner, core)
 
 
 def _spans(count: int, size: int, margin: int) -> list[tuple[slice, slice, slice]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Unpack, get_args
+from typing import TYPE_CHECKING, Literal, Unpack, get_args
 
 from numpy.typing import NDArray
 
@@ -12,16 +12,19 @@ from resinflow.media import FrontEnd, ImageOptions
 from resinflow.media import from_image as media_from_image
 from resinflow.media import read_medium as media_read_medium
 
+if TYPE_CHECKING:  # it loads torch, which the classical front end does without
+    from resinflow.models import Device
+
 __all__ = ["FrontEndName", "from_image", "front_end_named", "read_medium"]
 
 FrontEndName = Literal["learned", "classical"]
 
 
-def front_end_named(name: FrontEndName) -> FrontEnd | None:
-    """Return the shipped network, or None for the classical segmentation.
+def front_end_named(name: FrontEndName, device: Device = "auto") -> FrontEnd | None:
+    """Return the shipped network on a device, or None for the classical segmentation.
 
     Raises:
-        InvalidInputError: another name.
+        InvalidInputError: another name, or a device that is not there.
     """
     if name not in get_args(FrontEndName):
         raise InvalidInputError(f"the front end is {name!r}; needed: {' or '.join(get_args(FrontEndName))}.")
@@ -29,7 +32,7 @@ def front_end_named(name: FrontEndName) -> FrontEnd | None:
         return None
     from resinflow.presets.surface.model import load_surface_model
 
-    return load_surface_model()
+    return load_surface_model(device=device)
 
 
 def from_image(

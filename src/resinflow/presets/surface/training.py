@@ -12,7 +12,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from pydantic import ValidationError
 
-from resinflow.flow import InvalidInputError, check_whole, read_recipe
+from resinflow.flow import InvalidInputError, read_recipe
 from resinflow.models import Device, resolve_device, save_weights
 from resinflow.nn import SurfaceNetwork
 from resinflow.presets.surface.model import SurfaceModel, network_of
@@ -27,30 +27,24 @@ from resinflow.train.run_directory import MODEL, RECORD, read_record
 __all__ = ["surface_recipe", "train_surface"]
 
 
-def surface_recipe(path: Path | None, run: Path, workers: int | None = None) -> SurfaceRecipe:
+def surface_recipe(path: Path | None, run: Path) -> SurfaceRecipe:
     """Return the recipe of a training: that of a file, else that of the run, else the preset's own.
 
     Args:
         path: of the YAML recipe; None: there is none.
         run: the run directory.
-        workers: processes that draw specimens, in the place of the recipe's number.
 
     Raises:
         InvalidInputError: no such file, an unknown option, a value out of range, or a run of another preset.
     """
     if path is not None:
-        recipe = read_recipe(path, SurfaceRecipe)
-    elif (run / RECORD).is_file():
-        try:
-            recipe = SurfaceRecipe.model_validate(read_record(run / RECORD).get("recipe"))
-        except ValidationError:
-            raise InvalidInputError(f"{run} trains no front end; needed: a run that does, or another run directory.") from None
-    else:
-        recipe = SurfaceRecipe()
-    if workers is None:
-        return recipe
-    check_whole("workers", workers, 0)
-    return recipe.model_copy(update={"surface": recipe.surface.model_copy(update={"workers": workers})})
+        return read_recipe(path, SurfaceRecipe)
+    if not (run / RECORD).is_file():
+        return SurfaceRecipe()
+    try:
+        return SurfaceRecipe.model_validate(read_record(run / RECORD).get("recipe"))
+    except ValidationError:
+        raise InvalidInputError(f"{run} trains no front end; needed: a run that does, or another run directory.") from None
 
 
 def train_surface(
