@@ -1,9 +1,12 @@
 """The permeability tensor of periodic media."""
 
+import json
+
 import numpy as np
 import pytest
 
 from resinflow import stokes
+from resinflow.flow import Drive, PermeabilityTensor
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.bundles import BundleSettings, fibre_bundle
@@ -20,7 +23,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def tensor(bundle):
-    return permeability_tensor(bundle, tolerance=TIGHT, wall_rule="plain")
+    return permeability_tensor(bundle, tolerance=TIGHT, wall_rule="plain").values
 
 
 def test_tensor_of_a_tilted_bundle_is_symmetric(tensor):
@@ -43,14 +46,14 @@ def test_turning_the_medium_by_ninety_degrees_permutes_the_tensor(bundle, tensor
     turned = Microstructure(bundle.fluid.transpose(swap), tuple(bundle.spacing[k] for k in swap))
     order = [2 - swap[2 - component] for component in range(3)]
     expected = tensor[np.ix_(order, order)]
-    assert np.abs(permeability_tensor(turned, tolerance=TIGHT) - expected).max() < 1e-6 * tensor.max()
+    assert np.abs(permeability_tensor(turned, tolerance=TIGHT).values - expected).max() < 1e-6 * tensor.max()
 
 
 def test_mirroring_the_medium_flips_the_sign_of_off_diagonals(bundle, tensor):
     mirrored = Microstructure(bundle.fluid[:, :, ::-1], bundle.spacing)
     signs = np.array([-1, 1, 1])
     expected = tensor * np.outer(signs, signs)
-    assert np.abs(permeability_tensor(mirrored, tolerance=TIGHT) - expected).max() < 1e-6 * tensor.max()
+    assert np.abs(permeability_tensor(mirrored, tolerance=TIGHT).values - expected).max() < 1e-6 * tensor.max()
 
 
 def test_diagonal_is_the_permeability_along_the_axes(bundle, tensor):
@@ -60,7 +63,7 @@ def test_diagonal_is_the_permeability_along_the_axes(bundle, tensor):
 
 
 def test_aligned_array_has_a_diagonal_tensor_isotropic_across_its_fibres():
-    tensor = permeability_tensor(fibre_array("square", 0.3, 12).microstructure, tolerance=TIGHT, wall_rule="plain")
+    tensor = permeability_tensor(fibre_array("square", 0.3, 12).microstructure, tolerance=TIGHT, wall_rule="plain").values
     assert tensor[0, 0] == pytest.approx(tensor[1, 1], rel=1e-6)
     assert tensor[2, 2] > 1.5 * tensor[0, 0]
     assert np.abs(tensor - np.diag(np.diag(tensor))).max() < 1e-6 * tensor.max()
@@ -69,10 +72,63 @@ def test_aligned_array_has_a_diagonal_tensor_isotropic_across_its_fibres():
 def test_axis_without_through_flow_has_zero_rows_and_columns():
     fluid = np.ones((4, 5, 6), bool)
     fluid[:, 2] = False
-    tensor = permeability_tensor(Microstructure(fluid, (1e-6,) * 3), tolerance=TIGHT, wall_rule="gap")
+    result = permeability_tensor(Microstructure(fluid, (1e-6,) * 3), tolerance=TIGHT, wall_rule="gap")
+    assert "no way through along y" in result.statement
+    tensor = result.values
     assert np.abs(tensor[1]).max() <= 1e-9 * tensor.max()
     assert np.abs(tensor[:, 1]).max() <= 1e-9 * tensor.max()
     assert tensor[0, 0] == pytest.approx(4**3 * 1e-12 / 60, rel=1e-6)  # one gap of four voxels in five: h^3 / 12 H
+
+
+def oblique_plates(tiles):
+    """Thin plates across the slice at about 45 degrees, one in a cell of 12 x 12 voxels; ``tiles`` cells along x and y."""
+    y, x = np.mgrid[:12, :12] - 5.5
+    cell = (np.abs(x - y) < 1.8) & (np.abs(x + y) < 9)
+    return Microstructure(np.tile(~cell, (1, tiles, tiles)), (1e-6,) * 3)
+
+
+def test_driven_box_of_many_cells_has_the_tensor_of_one_period():
+    cell = permeability_tensor(oblique_plates(1), wall_rule="plain").values
+    driven = permeability_tensor(oblique_plates(6), boundary="pressure", wall_rule="plain")
+    assert cell[0, 1] > 0.3 * cell[0, 0]  # the plates lead the flow aside
+    assert driven.values[:2, :2] == pytest.approx(cell[:2, :2], rel=0.15)
+    assert abs(driven.in_plane_angle - 45) < 2
+    assert driven.is_positive_definite
+
+
+def test_principal_axes_are_those_of_the_plates():
+    tensor = permeability_tensor(oblique_plates(1), wall_rule="plain")
+    assert abs(tensor.in_plane_angle - 45) < 0.1
+    along = tensor.principal_directions
+    assert np.abs(along @ along.T - np.eye(3)).max() < 1e-12
+    for value, direction in zip(tensor.principal_values, along, strict=True):
+        assert tensor.symmetric @ direction == pytest.approx(value * direction, abs=1e-9 * tensor.principal_values[0])
+    assert list(tensor.principal_values) == sorted(tensor.principal_values, reverse=True)
+
+
+def test_tensor_of_a_micrograph_is_that_of_its_extruded_medium():
+    cell = oblique_plates(2)
+    volume = Microstructure(np.repeat(cell.fluid, 3, axis=0), cell.spacing)
+    for boundary in ("periodic", "pressure"):
+        slices = permeability_tensor(volume, boundary=boundary, tolerance=TIGHT, wall_rule="plain")
+        assert slices.method == "slice"
+        whole = np.empty((3, 3))
+        for column, axis in enumerate("xyz"):
+            drive = Drive(axis, 1.0, 1.0, boundary, "periodic")
+            with stokes.posed_stokes(volume, drive, "plain") as posed:
+                flow = posed.solve(TIGHT)
+            whole[:, column] = flow.velocity.mean(axis=(1, 2, 3)) * flow.length
+        if boundary == "pressure":  # periodic sides: no pressure builds up across
+            slices = permeability_tensor(volume, boundary=boundary, lateral="periodic", tolerance=TIGHT, wall_rule="plain")
+        assert np.abs(slices.values - whole).max() < 1e-6 * whole.max()
+
+
+def test_tensor_survives_its_way_through_json():
+    tensor = permeability_tensor(oblique_plates(1), wall_rule="plain")
+    again = PermeabilityTensor.from_dict(json.loads(json.dumps(tensor.to_dict())))
+    assert (again.values == tensor.values).all()
+    assert again.to_dict() == tensor.to_dict()
+    assert again.in_unit("um^2") == pytest.approx(tensor.values * 1e12)
 
 
 def test_medium_without_walls_is_refused():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from resinflow.data import open_flows
     from resinflow.evaluate import compare
     from resinflow.evaluate.evaluation import evaluate_model
-    from resinflow.flow import Drive, FlowField, Microstructure, ResinflowError
+    from resinflow.flow import Drive, FlowField, Microstructure, PermeabilityTensor, ResinflowError
     from resinflow.media import fibre_bundle
     from resinflow.models import Sampling
     from resinflow.presets import load_model, load_recipe
@@ -28,6 +28,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "Drive": "resinflow.flow",
     "FlowField": "resinflow.flow",
     "Microstructure": "resinflow.flow",
+    "PermeabilityTensor": "resinflow.flow",
     "ResinflowError": "resinflow.flow",
     "Sampling": "resinflow.models",
     "certify": "resinflow.stokes",
@@ -52,6 +53,7 @@ __all__ = [
     "Drive",
     "FlowField",
     "Microstructure",
+    "PermeabilityTensor",
     "ResinflowError",
     "Sampling",
     "certify",

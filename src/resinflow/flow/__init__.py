@@ -26,6 +26,7 @@ from resinflow.flow.numbers import (
     ratio,
     rms,
 )
+from resinflow.flow.permeability import PermeabilityTensor
 from resinflow.flow.recipe_file import (
     first_fault,
     option,
@@ -72,6 +73,7 @@ __all__ = [
     "Microstructure",
     "MissingDependencyError",
     "ModelReport",
+    "PermeabilityTensor",
     "RelativeSpread",
     "ResinflowError",
     "SolverReport",

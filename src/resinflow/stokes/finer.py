@@ -33,8 +33,9 @@ from resinflow.flow import (
 from resinflow.media import Fibres
 from resinflow.stokes.certify import certify
 from resinflow.stokes.estimate import warn_of_narrow_gaps
+from resinflow.stokes.extruded import extended, layer_drive, layer_of, mean_slice
 from resinflow.stokes.problem.mask import WallRule
-from resinflow.stokes.solve import MAX_ITERATIONS, PosedStokes, posed_stokes, solve
+from resinflow.stokes.solve import MAX_ITERATIONS, PosedStokes, posed_stokes, solve, solve_discrete
 
 Array = NDArray[np.floating]
 
@@ -230,6 +231,10 @@ def refine_flow(
     check_flow(flow)
     check_refinement(tolerance)
     micro, drive = flow.microstructure, flow.drive
+    if drive.axis != "z" and micro.shape[0] > 1 and layer_of(micro) is not None and layer_drive(micro, drive) is not None:
+        in_slice = refine_flow(mean_slice(flow), tolerance, compare=compare, factors=(1, *factors[1:]), threads=threads)
+        truth = None if in_slice.truth is None else extended(in_slice.truth, micro, drive)
+        return replace(in_slice, flow=extended(in_slice.flow, micro, drive), truth=truth)
     fine = refined_medium(micro, factors)
     with posed_stokes(fine, drive, "surface", threads) as posed:
         if posed is None:
@@ -274,10 +279,14 @@ def solve_finer(
     """
     check_medium(micro)
     drive = Drive.of(drive, **conditions)
-    with posed_stokes(refined_medium(micro, factors), drive, "surface") as posed:
-        if posed is None:
-            raise _blocked(drive)
-        return _averaged(posed.solve(tolerance, max_iterations=max_iterations), micro, factors, posed.setup_seconds)
+    layer, single = layer_of(micro), layer_drive(micro, drive)
+    if layer is not None and single is not None and layer is not micro:
+        in_slice = solve_finer(layer, single, tolerance=tolerance, max_iterations=max_iterations, factors=(1, *factors[1:]))
+        return extended(in_slice, micro, drive)
+    fine = solve_discrete(refined_medium(micro, factors), drive, tolerance, max_iterations, "surface")
+    if fine.permeability == 0:
+        raise _blocked(drive)
+    return _averaged(fine, micro, factors)
 
 
 def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowField:
@@ -294,9 +303,9 @@ def _finished(posed: PosedStokes, flow: FlowField, tolerance: float) -> FlowFiel
 
 
 def _averaged(
-    fine: FlowField, micro: Microstructure, factors: Factors, setup_seconds: float, origin: tuple[str, ...] = ()
+    fine: FlowField, micro: Microstructure, factors: Factors, setup_seconds: float = 0.0, origin: tuple[str, ...] = ()
 ) -> FlowField:
-    """The means on the stored grid; the report tells the grid and warns of narrow gaps, and its time includes the set-up."""
+    """The means on the stored grid; the report tells the grid and warns of narrow gaps; a set-up apart adds to its time."""
     if "surface" in fine.microstructure.provenance:  # what an image does not tell, no grid finds
         fine = warn_of_narrow_gaps(fine, surfaces=True, pixel=min(micro.spacing[1:]))
     flow = coarse_grain(fine, factors, micro)

@@ -11,6 +11,7 @@ from resinflow.flow import ConvergenceError, Drive, DriveOptions, FlowField, Mic
 from resinflow.stokes.algebra.outer import energy_error, respond
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
+from resinflow.stokes.extruded import extended, layer_drive, layer_of
 from resinflow.stokes.problem.mask import MASK_RULE, WallRule
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import still, to_flow
@@ -59,6 +60,9 @@ def response_flow(
     check_medium(micro)
     started_at = time.perf_counter()
     drive = Drive.of(drive, **conditions)
+    layer, single = layer_of(micro), layer_drive(micro, drive)
+    if layer is not None and single is not None and layer is not micro:
+        return extended(response_flow(layer, single, wall_rule=wall_rule, threads=threads), micro, drive)
     problem = pose(micro, drive, wall_rule)
     if problem is None:
         return still(micro, drive, started_at)

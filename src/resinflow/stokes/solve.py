@@ -23,6 +23,8 @@ from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.prolong import start_state
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.estimate import warn_of_narrow_gaps
+from resinflow.stokes.extruded import extended, layer_drive, layer_of, mean_slice
+from resinflow.stokes.longitudinal import longitudinal_flow
 from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import Problem, still, to_flow
@@ -230,6 +232,14 @@ def solve_discrete(
 ) -> FlowField:
     """Return what :func:`solve` does, without a word on how well the voxels resolve the gaps."""
     check_solver_options(tolerance, max_iterations)
+    layer, single = layer_of(micro), layer_drive(micro, drive)
+    if layer is not None and single is not None and single.axis == "z":
+        flow = longitudinal_flow(layer, single, tolerance, max_iterations, wall_rule, watch=watch, threads=threads)
+        return extended(flow, micro, drive)
+    if layer is not None and single is not None and layer is not micro:
+        start = None if initial is None else mean_slice(initial)
+        flow = solve_discrete(layer, single, tolerance, max_iterations, wall_rule, watch=watch, initial=start, threads=threads)
+        return extended(flow, micro, drive)
     started_at = time.perf_counter()
     with posed_stokes(micro, drive, wall_rule, threads) as posed:
         if posed is None:
