@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "presets": {"flow", "media", "data", "nn", "diffusion", "models", "train"},
     "search": {"flow", "data", "train", "presets"},
     "evaluate": {"flow", "media", "stokes", "data", "models", "presets"},
-    "view": {"flow", "evaluate"},
-    "cli": {"flow", "media", "stokes", "data", "models", "train", "presets", "search", "evaluate", "view"},
+    "tow": {"flow", "media", "stokes", "data", "evaluate"},
+    "view": {"flow", "evaluate", "tow"},
+    "cli": {"flow", "media", "stokes", "data", "models", "train", "presets", "search", "evaluate", "tow", "view"},
 }
 """Room -> the other rooms it may import. The façade, which lies directly in resinflow/, may import all; nobody imports cli but
 ``python -m resinflow``."""

@@ -12,6 +12,7 @@ from resinflow.cli.demo import demo
 from resinflow.cli.ending import one_line_ending
 from resinflow.cli.evaluate import evaluate, reconstruct
 from resinflow.cli.model import model_app
+from resinflow.cli.permeability import permeability
 from resinflow.cli.predict import predict
 from resinflow.cli.search import search
 from resinflow.cli.segment import segment
@@ -32,6 +33,7 @@ app = App(
 for command in (
     segment,
     solve,
+    permeability,
     predict,
     demo,
     verify,

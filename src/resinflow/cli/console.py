@@ -57,11 +57,7 @@ def print_medium(console: Console, micro: Microstructure, source: str, drive: Dr
     """Print size, voxel size, fibre fraction, notes and warnings of its reading and, if it is extruded, what that means."""
     from resinflow.media import is_extruded
 
-    console.print(f"{source}: {micro.describe()}")
-    for note in micro.provenance.get("notes", ()):
-        console.print(note)
-    for warning in micro.provenance.get("warnings", ()):
-        _print_warning(console, warning)
+    print_medium_line(console, micro, source)
     if not is_extruded(micro):
         return
     if drive.axis == "z":
@@ -71,6 +67,15 @@ def print_medium(console: Console, micro: Microstructure, source: str, drive: Dr
     else:
         meaning = "the flow is the same in every slice and vz is zero."
     console.print(f"All slices are alike (a single image is extruded along z): {meaning} 3-D effects need a stack.")
+
+
+def print_medium_line(console: Console, micro: Microstructure, source: str) -> None:
+    """Print size, voxel size, fibre fraction, and notes and warnings of its reading."""
+    console.print(f"{source}: {micro.describe()}")
+    for note in micro.provenance.get("notes", ()):
+        console.print(note)
+    for warning in micro.provenance.get("warnings", ()):
+        _print_warning(console, warning)
 
 
 def print_plausibility(console: Console, flow: FlowField) -> None:
