@@ -8,13 +8,14 @@ IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3; do "$$name" -c '$(IS_RECENT)' 2>/dev/null && { echo "$$name"; break; }; done)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help setup demo docs test test-slow lint format retrain clean
+.PHONY: help setup demo docs test test-slow test-app lint format retrain clean
 
 help:
 	@echo 'make demo       solve and predict an example flow; figures and report go to demo/'
 	@echo 'make docs       write the tables of commands, options and recipes in the docs anew'
 	@echo 'make test       quick tests'
 	@echo 'make test-slow  the tests that take longer'
+	@echo 'make test-app   tests of the app in a browser (needs chromium)'
 	@echo 'make lint       ruff and pyright'
 	@echo 'make format     rewrite the sources as ruff formats them'
 	@echo 'make retrain    train the shipped model again from nothing'
@@ -30,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo 'the virtual environment cannot be made; on Debian and Ubuntu run: apt-get install python3.11-venv' >&2; exit 1; }
 	@echo 'Installing resinflow and its libraries into $(VENV) (the first time takes some minutes) ...'
 	@$(PIP_INSTALL) hatchling editables
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[view,test,dev]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[view,app,test,dev]'
 	@touch $@
 
 demo: $(STAMP)
@@ -43,7 +44,10 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not browser"
+
+test-app: $(STAMP)
+	$(BIN)/python -m pytest -m browser
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from resinflow.cli.permeability import permeability
 from resinflow.cli.predict import predict
 from resinflow.cli.search import search
 from resinflow.cli.segment import segment
+from resinflow.cli.serve import serve_app
 from resinflow.cli.solve import solve, verify
 from resinflow.cli.train import train_app
 from resinflow.cli.values import read_value
@@ -47,6 +48,7 @@ for command in (
     train_app,
 ):
     app.command(command)
+app.command(serve_app, name="app")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -124,7 +124,7 @@ def _option_tables() -> str:
         sections += [f"## resinflow {name}", f"    {_usage(name, command)}", _plain(command.help)]
         rows = [
             (
-                f"`{', '.join(name for name in argument.names if not name.startswith('--no-'))}`",
+                f"`{', '.join(_positive_names(argument.names))}`",
                 _type_words(argument.hint),
                 _default_words(argument),
                 " ".join((argument.parameter.help or "").split()),
@@ -133,6 +133,12 @@ def _option_tables() -> str:
         ]
         sections.append(TextTable(("argument or option", *_HEADER), tuple(rows), names=4).markdown() if rows else "No options.")
     return "\n\n".join(sections)
+
+
+def _positive_names(names: Iterable[str]) -> list[str]:
+    """The names of an option without those that deny it; all of them where it has no others, such as --no-solve."""
+    present = list(names)
+    return [name for name in present if not name.startswith("--no-")] or present
 
 
 def _plain(text: str) -> str:

@@ -24,6 +24,7 @@ from resinflow.flow.numbers import (
     format_length,
     format_permeability,
     ratio,
+    read_length,
     rms,
 )
 from resinflow.flow.permeability import PermeabilityTensor
@@ -99,6 +100,7 @@ __all__ = [
     "load_medium",
     "option",
     "ratio",
+    "read_length",
     "read_recipe",
     "read_titles",
     "read_values",

@@ -17,7 +17,7 @@ from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
-from resinflow.media.scale import checked_sizes
+from resinflow.media.scale import checked_sizes, scale_tag
 from resinflow.media.sections import Sections, estimate_fibre_diameter, fibre_sections
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
@@ -60,6 +60,7 @@ __all__ = [
     "read_stack",
     "rectangular_duct",
     "save_stack",
+    "scale_tag",
     "segment",
     "table_fractions",
 ]

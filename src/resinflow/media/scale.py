@@ -68,3 +68,12 @@ def _hint(path: str | Path) -> str:
     dots = 0.0254 / pixel
     doubt = " (a screen's or printer's)" if any(abs(dots - usual) < 0.5 for usual in _SCREENS) else ""
     return f" The file's tag says {format_length(pixel)} a pixel, {dots:.4g} dots per inch{doubt}: --pixel-size {TAG} takes it."
+
+
+def scale_tag(path: str | Path) -> float | None:
+    """Return the edge of a pixel (m) that the resolution tag of an image file says; None without one in a unit of length.
+
+    Raises:
+        InvalidInputError: as :func:`resinflow.media.read_stack`.
+    """
+    return read_picture(path).pixel_size

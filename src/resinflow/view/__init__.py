@@ -2,7 +2,9 @@
 
 from resinflow.view.draw import draw_flow, picture_kind
 from resinflow.view.figures import comparison_figure, flow_figure
+from resinflow.view.flow_report import write_flow_report
 from resinflow.view.histograms import Histogram, histogram_figure
+from resinflow.view.maps import FieldMap, field_maps
 from resinflow.view.napari_layers import check_napari, napari_layers, open_in_napari
 from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
 from resinflow.view.overlay import segmentation_figure
@@ -17,6 +19,7 @@ from resinflow.view.uncertainty import compose_novelty
 __all__ = [
     "FIGURE_SUFFIXES",
     "SCENE_SUFFIXES",
+    "FieldMap",
     "Histogram",
     "check_folder",
     "check_napari",
@@ -24,6 +27,7 @@ __all__ = [
     "comparison_figure",
     "compose_novelty",
     "draw_flow",
+    "field_maps",
     "flow_figure",
     "histogram_figure",
     "napari_layers",
@@ -37,5 +41,6 @@ __all__ = [
     "slices_figure",
     "training_figures",
     "worse_line",
+    "write_flow_report",
     "write_report",
 ]

@@ -1,0 +1,182 @@
+"""The answer to a question: K in numbers and sentences first, then pictures, then files to take away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from resinflow.app.computing import Progress, flow_of, greys_of, saved_medium
+from resinflow.app.reproduction import command_lines, python_lines
+from resinflow.app.user_choices import Choices
+from resinflow.flow import (
+    DARCY,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    MissingDependencyError,
+    ModelReport,
+    SolverReport,
+    format_length,
+)
+
+__all__ = ["answer"]
+
+
+def answer(folder: Path, choices: Choices, run: str, progress: Progress) -> dict[str, Any]:
+    """Compute the flow that is asked for and write all that there is to see and to take away.
+
+    Args:
+        folder: of the session.
+        choices: the question.
+        run: name of the answer's folder inside the session's.
+        progress: where K is told before the pictures are drawn.
+
+    Raises:
+        ResinflowError: what cannot be computed, in one line.
+    """
+    target = folder / run
+    target.mkdir(exist_ok=True)
+    micro = saved_medium(folder)
+    flow = flow_of(micro, choices, progress)
+    numbers = describe(flow)
+    progress.part(**numbers)
+    flow.save(target / "flow.npz")
+    maps = []
+    if flow.permeability > 0:
+        progress.stage("drawing the fields")
+        from resinflow.view import field_maps
+
+        maps = [vars(each) for each in field_maps(flow, target / "maps")]
+        progress.part(maps=maps)
+    _write_files(folder, choices, run, flow, numbers, progress)
+    return {"files": sorted(path.name for path in target.iterdir() if path.is_file())}
+
+
+def describe(flow: FlowField) -> dict[str, Any]:
+    """Return the numbers of a flow and what they mean, as plain values."""
+    micro, report = flow.microstructure, flow.report
+    interval, error = flow.permeability_interval, None
+    if isinstance(report, SolverReport) and flow.permeability > 0:
+        error = report.permeability_error
+        interval = (flow.permeability, flow.permeability * (1 + error))
+    return {
+        "permeability": flow.permeability,
+        "interval": None if interval is None else list(interval),
+        "error": error,
+        "parts": dict(report.permeability_parts or {}) if isinstance(report, ModelReport) else {},
+        "gebart": _gebart(micro, flow.axis == "z"),
+        "method": report.model if isinstance(report, ModelReport) else "solver",
+        "iterations": report.iterations if isinstance(report, SolverReport) else None,
+        "seconds": report.wall_time if report is not None else None,
+        "axis": flow.axis,
+        "fraction": micro.fibre_fraction,
+        "superficial": flow.permeability * flow.pressure_drop / (flow.viscosity * flow.length),
+        "warnings": [*(report.warnings if report is not None else ()), *_doubts(flow)],
+    }
+
+
+def _gebart(micro: Microstructure, along: bool) -> dict[str, float] | None:
+    """Gebart's K (m^2) of a hexagonal array of the same fraction and diameter (m); None where it has no value."""
+    from resinflow.media import estimate_fibre_diameter, gebart_permeability
+
+    diameter = estimate_fibre_diameter(micro)
+    if diameter is None:
+        return None
+    try:
+        value = gebart_permeability(micro.fibre_fraction, diameter, direction="longitudinal" if along else "transverse")
+    except InvalidInputError:
+        return None
+    return {"permeability": value, "diameter": diameter}
+
+
+def _doubts(flow: FlowField) -> list[str]:
+    """What is implausible about a K."""
+    from resinflow.media import estimate_fibre_diameter, gebart_warning
+
+    micro = flow.microstructure
+    diameter = estimate_fibre_diameter(micro)
+    if diameter is None or flow.permeability <= 0:
+        return []
+    direction = "longitudinal" if flow.axis == "z" else "transverse"
+    warning = gebart_warning(flow.permeability, micro.fibre_fraction, diameter, direction)
+    return [] if warning is None else [warning]
+
+
+def _write_files(
+    folder: Path, choices: Choices, run: str, flow: FlowField, numbers: dict[str, Any], progress: Progress
+) -> None:
+    """Write the figure, the table, the report, the field for ParaView and the 3-D page."""
+    from resinflow.evaluate import write_csv
+    from resinflow.view import flow_figure, render_flow, write_flow_report
+
+    target, micro = folder / run, flow.microstructure
+    write_csv(number_rows(choices, numbers), target / "numbers.csv")
+    (target / "reproduce.sh").write_text("\n".join(command_lines(choices, f"{run}/again.npz")) + "\n")
+    (target / "reproduce.py").write_text(python_lines(choices, f"{run}/again.npz"))
+    if flow.permeability == 0:
+        return
+    progress.stage("drawing the figure")
+    figure = flow_figure(flow, target / "figure.png", image=greys_of(choices, micro))
+    rows = [(row["quantity"], f"{row['value']}", row["unit"]) for row in number_rows(choices, numbers)]
+    write_flow_report(
+        target / "report.html",
+        title=f"Resin flow through {choices.name}",
+        text=(micro.describe(), *numbers["warnings"]),
+        rows=rows,
+        figure=figure,
+        lines=command_lines(choices, "flow.npz"),
+    )
+    try:
+        progress.stage("drawing the flow in 3-D")
+        render_flow(flow, target / "scene.html", window=(1100, 760))
+        flow.save(target / "flow.vti")
+    except MissingDependencyError as error:
+        progress.part(missing=str(error))
+
+
+def number_rows(choices: Choices, numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the numbers of an answer as rows of a table: quantity, value, unit."""
+    axis, value = numbers["axis"], numbers["permeability"]
+    rows = [
+        (f"K{axis}{axis}", f"{value:.6g}", "m^2"),
+        (f"K{axis}{axis}", f"{value * 1e12:.6g}", "um^2"),
+        (f"K{axis}{axis}", f"{value / DARCY:.6g}", "darcy"),
+    ]
+    if numbers["interval"] is not None:
+        low, high = numbers["interval"]
+        kind = "90 % interval" if numbers["error"] is None else "interval of the iteration"
+        rows += [(f"{kind}, low", f"{low:.6g}", "m^2"), (f"{kind}, high", f"{high:.6g}", "m^2")]
+    if numbers["gebart"] is not None:
+        rows.append(("Gebart, hexagonal array", f"{numbers['gebart']['permeability']:.6g}", "m^2"))
+        rows.append(("fibre diameter, median", f"{numbers['gebart']['diameter']:.6g}", "m"))
+    rows += [
+        ("fibre fraction", f"{numbers['fraction']:.6g}", ""),
+        ("superficial velocity", f"{numbers['superficial']:.6g}", "m/s"),
+        ("pressure drop", f"{choices.pressure_drop:.6g}", "Pa"),
+        ("viscosity", f"{choices.viscosity:.6g}", "Pa s"),
+        ("pixel size", choices.pixel_size, ""),
+        ("depth", choices.depth, ""),
+        ("method", numbers["method"], ""),
+    ]
+    return [{"quantity": name, "value": number, "unit": unit} for name, number, unit in rows]
+
+
+def in_words(numbers: dict[str, Any]) -> dict[str, str]:
+    """Return one sentence each on what K, its interval and Gebart's value mean."""
+    sentences = {
+        "K": "The resin's mean velocity is K times the pressure gradient over its viscosity (Darcy); K is the fibres' alone."
+    }
+    if numbers["error"] is not None:
+        sentences["interval"] = (
+            f"The solver's K is low by no more than {100 * numbers['error']:.2g} %: its iteration leaves that. What the "
+            "pixels and the fibre surfaces leave is not in it; a prediction has an interval with both."
+        )
+    elif numbers["interval"] is not None:
+        parts = ", ".join(f"{name} {100 * part:.2g} %" for name, part in numbers["parts"].items())
+        sentences["interval"] = f"The true K lies in it with a probability of 90 %; standard deviations: {parts}."
+    if numbers["gebart"] is not None:
+        sentences["gebart"] = (
+            f"Gebart's formula for straight fibres of {format_length(numbers['gebart']['diameter'])} in a hexagonal array of "
+            "the same fraction: a check of the order of magnitude."
+        )
+    return sentences

@@ -1,0 +1,180 @@
+"""What a worker computes: it looks at an image, reads it as a medium, and finds the flow through it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.app.outlines import write_outlines
+from resinflow.app.uploads import check_pixels
+from resinflow.app.user_choices import Choices
+from resinflow.app.work_folder import FIBRES, VIEW
+from resinflow.flow import (
+    BlockedMediumError,
+    FlowField,
+    Microstructure,
+    format_length,
+    load_medium,
+    save_medium,
+)
+
+if TYPE_CHECKING:
+    from resinflow.media import SegmentationSettings
+
+_GREYS = (0.5, 99.5)
+"""Percentiles of an image that are shown black and white."""
+_MEDIUM, _DISPLACEMENTS = "medium.npz", "displacements.npy"
+
+
+class Progress(Protocol):
+    """Where a computation says how far it is."""
+
+    def stage(self, text: str) -> None:
+        """Say what is being done now."""
+        ...
+
+    def watch(self, iteration: int, residual: float) -> None:
+        """Report an iteration of the solver."""
+        ...
+
+    def part(self, **values: Any) -> None:
+        """Give a part of the result before the rest."""
+        ...
+
+
+def look(folder: Path, choices: Choices) -> dict[str, Any]:
+    """Write the slices of an image as pictures and return its size and what its scale tag says."""
+    from PIL import Image
+
+    from resinflow.media import read_stack
+
+    check_pixels(folder / choices.image)
+    stack = read_stack(Path(choices.image))
+    view = _emptied(folder / VIEW)
+    sample = stack[:, :: max(1, stack.shape[1] // 512), :: max(1, stack.shape[2] // 512)].astype(np.float64)
+    low, high = (float(value) for value in np.percentile(sample, _GREYS))
+    if high <= low:
+        low, high = float(stack.min()), float(max(stack.max(), stack.min() + 1))
+    for number, page in enumerate(stack):
+        grey = np.clip(255 * (page.astype(np.float64) - low) / (high - low), 0, 255)
+        Image.fromarray(np.rint(grey).astype(np.uint8)).save(view / f"slice-{number:04d}.png", compress_level=1)
+    return {"slices": len(stack), "height": stack.shape[1], "width": stack.shape[2], "tag": _tag(choices.image)}
+
+
+def _tag(image: str) -> str | None:
+    """The pixel size of an image's resolution tag as a text with its unit; None without one."""
+    from resinflow.media import scale_tag
+
+    pixel = scale_tag(image)
+    return None if pixel is None else format_length(pixel).replace(" ", "")
+
+
+def read(folder: Path, choices: Choices, progress: Progress) -> dict[str, Any]:
+    """Find the fibres of an image, save the medium and its outlines, and return what there is to say about it."""
+    from resinflow.media import estimate_fibre_diameter, fibre_sections, is_extruded
+
+    progress.stage("finding the fibres")
+    micro = medium_of(choices)
+    fibres = _emptied(folder / FIBRES)
+    save_medium(micro, fibres / _MEDIUM)
+    if micro.displacements is not None:
+        np.save(fibres / _DISPLACEMENTS, micro.displacements)
+    write_outlines(micro, fibres)
+    sections = fibre_sections(micro)
+    how = micro.provenance.get("segmentation", {})
+    pixel = float(np.sqrt(micro.spacing[1] * micro.spacing[2]))
+    return {
+        "fraction": micro.fibre_fraction,
+        "sections": float(sections.counts.mean()),
+        "diameters": [float(value) for value in np.percentile(sections.diameters, (10, 50, 90))]
+        if len(sections.diameters)
+        else None,
+        "pixel": pixel,
+        "diameter": estimate_fibre_diameter(micro),
+        "shape": list(micro.shape),
+        "spacing": list(micro.spacing),
+        "extruded": is_extruded(micro),
+        "polarity": how.get("polarity"),
+        "level": how.get("settings", {}).get("level"),
+        "surface": str(micro.provenance.get("surface", "estimated from the mask")),
+        "notes": list(micro.provenance.get("notes", ())),
+        "warnings": list(micro.provenance.get("warnings", ())),
+        "percolates": {axis: micro.percolates(axis) for axis in ("x", "y", "z")},
+    }
+
+
+def medium_of(choices: Choices) -> Microstructure:
+    """Return the medium of an image, as the command line reads it."""
+    from resinflow.presets.surface.reading import read_medium
+
+    return read_medium(Path(choices.image), segmentation=_settings(choices), **choices.reading)
+
+
+def _settings(choices: Choices) -> SegmentationSettings | None:
+    from resinflow.media import SegmentationSettings
+
+    return replace(SegmentationSettings(), **choices.settings) if choices.settings else None
+
+
+def saved_medium(folder: Path) -> Microstructure:
+    """Return the medium that was read last, bit for bit."""
+    micro = load_medium(folder / FIBRES / _MEDIUM)
+    extra = folder / FIBRES / _DISPLACEMENTS
+    if not extra.exists():
+        return micro
+    displacements = np.load(extra, allow_pickle=False)
+    return Microstructure(micro.fluid, micro.spacing, micro.signed_distance, micro.provenance, displacements)
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def greys_of(choices: Choices, micro: Microstructure) -> NDArray | None:
+    """Return the image (nz or 1, ny, nx) that a medium was read from; None where its pixels are others."""
+    from resinflow.media import read_stack
+
+    stack = read_stack(Path(choices.image))
+    if "region" in micro.provenance:
+        x0, x1, y0, y1 = micro.provenance["region"]
+        stack = stack[:, y0:y1, x0:x1]
+    return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
+
+
+def flow_of(micro: Microstructure, choices: Choices, progress: Progress) -> FlowField:
+    """Return the flow that is asked for, as the command line computes it; at rest where nothing flows."""
+    from resinflow.stokes import rest_flow, solve, solve_finer
+
+    drive = choices.drive
+    try:
+        if choices.task == "predict":
+            return _predicted(micro, choices, progress)
+        if choices.finer:
+            progress.stage("solving the flow on a grid twice as fine")
+            return solve_finer(micro, drive)
+    except BlockedMediumError:
+        return rest_flow(micro, drive)
+    progress.stage("solving the flow")
+    return solve(micro, drive, watch=progress.watch)
+
+
+def _predicted(micro: Microstructure, choices: Choices, progress: Progress) -> FlowField:
+    from resinflow.models import BASE_NAMES, Sampling, start_flows
+    from resinflow.presets import load_model
+
+    progress.stage("loading the model")
+    predictor = load_model("small")
+    base = BASE_NAMES[predictor.base or "planar"]
+    progress.stage("solving the planar flow" if base == "planar" else f"solving the planar and the {base} flow")
+    start = start_flows(micro, choices.drive, predictor.base)
+    if start.base.permeability == 0:
+        raise BlockedMediumError(f"nothing flows through the medium along {choices.axis}: K = 0.")
+    progress.stage("predicting the flow of a finer grid")
+    return predictor.predict(micro, choices.drive, Sampling(), start=start)

@@ -1,0 +1,170 @@
+"""The third step: what is asked of the medium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from resinflow.app.canvas import heading
+from resinflow.app.resins import RESINS
+from resinflow.app.sessions import Session
+from resinflow.flow import InvalidInputError
+
+__all__ = ["QuestionStep"]
+
+_AXES = {"x": "x, to the right", "y": "y, downwards", "z": "z, through the slices"}
+_TASKS = {"predict": "Predict", "solve": "Solve"}
+_TASK_TEXT = {
+    "predict": "The model corrects the solver's flow to that of a grid twice as fine, and gives an interval that holds "
+    "the true K with a probability of 90 %. Across the fibres (x, y) only.",
+    "solve": "The Stokes solver on the pixels of the image, with walls at the fibre surfaces: the trustworthy number for these "
+    "surfaces, along any axis.",
+}
+_BOUNDARIES = {
+    "symmetry": "Pressure at inlet and outlet, mirrors at the sides",
+    "periodic sides": "Pressure at inlet and outlet, periodic sides",
+    "no-slip": "Pressure at inlet and outlet, walls at the sides",
+    "periodic": "Periodic on all sides",
+}
+_ADVICE = {
+    "symmetry": "The usual choice for a part cut out of a larger bundle: nothing leaves through the sides.",
+    "periodic sides": "For a part that repeats sideways; in one that does not, fibres are cut where the sides are joined.",
+    "no-slip": "For a specimen in a narrow mould: the walls take part of the flow, and K is that of specimen and walls.",
+    "periodic": "For a unit cell that repeats in all directions; a micrograph does not, and gets joints at its borders.",
+}
+_CONDITIONS = {
+    "symmetry": ("pressure", "symmetry"),
+    "periodic sides": ("pressure", "periodic"),
+    "no-slip": ("pressure", "no-slip"),
+    "periodic": ("periodic", "periodic"),
+}
+
+
+class QuestionStep:
+    """The controls of the question, and the button that asks it.
+
+    Args:
+        session: whose question it is.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._syncing = False
+        with ui.element("section").classes("rf-card").props('aria-label="Step 3: question"') as self._card:
+            heading(3, "Question")
+            with ui.element("div").classes("rf-stack"):
+                with ui.element("div").classes("rf-row"):
+                    self._task = self._toggle("What is computed", _TASKS, "task")
+                    self._axis = self._toggle("Direction of the flow", _AXES, "axis")
+                self._task_text = ui.label().classes("rf-soft")
+                with ui.element("div").classes("rf-row"):
+                    names = {number: resin.name for number, resin in enumerate(RESINS)}
+                    self._resin = ui.select(names, label="Resin", clearable=True, on_change=self._take_resin)
+                    self._resin.classes("grow").props("outlined dense")
+                    self._viscosity = self._number("Viscosity in Pa s", "viscosity")
+                    self._drop = self._number("Pressure drop in Pa", "pressure_drop")
+                self._resin_text = ui.label().classes("rf-soft")
+                with ui.element("div") as self._conditions:
+                    self._boundary = ui.select(_BOUNDARIES, label="Boundary condition", on_change=self._take_boundary)
+                    self._boundary.classes("grow").props("outlined dense")
+                    self._advice = ui.label().classes("rf-soft")
+                    self._finer = ui.checkbox("on a grid twice as fine (8 times the voxels, K to 0.01 %)")
+                    self._finer.on_value_change(lambda event: self._choose(finer=bool(event.value)))
+                with ui.element("div").classes("rf-row").style("align-items:center"):
+                    self._ask = ui.button("Compute", on_click=self._submit).props("unelevated no-caps size=lg").mark("compute")
+                    self._why = ui.label().classes("rf-soft")
+
+    def _toggle(self, label: str, options: dict[str, str], name: str) -> ui.toggle:
+        with ui.element("div"):
+            ui.label(label).classes("rf-label")
+            toggle = ui.toggle(options, value=next(iter(options))).props(
+                f'dense unelevated no-caps toggle-color=primary aria-label="{label}"'
+            )
+            toggle.on_value_change(lambda event: self._choose(**{name: event.value}))
+        return toggle
+
+    def _number(self, label: str, name: str) -> ui.input:
+        box = ui.input(label).classes("grow").props("outlined dense inputmode=decimal").mark(name)
+
+        def commit() -> None:
+            try:
+                value = float((box.value or "").replace(",", "."))
+            except ValueError:
+                box.error = f"{box.value!r} is no number; needed: e.g. 0.1 or 1e5."
+                return
+            box.error = None if self._session.change(**{name: value}) else self._session.trouble
+
+        box.on("blur", commit)
+        box.on("keydown.enter", commit)
+        return box
+
+    def _choose(self, **values: Any) -> None:
+        if self._syncing:
+            return
+        if values.get("task") == "predict" and self._session.choices.axis == "z":
+            values["axis"] = "x"
+        if values.get("axis") == "z" and self._session.choices.task == "predict":
+            values["task"] = "solve"
+        self._session.change(**values)
+
+    def _take_resin(self) -> None:
+        number = self._resin.value
+        self._resin_text.text = ""
+        if number is not None:
+            resin = RESINS[number]
+            self._resin_text.text = (
+                f"{resin.viscosity:g} Pa s at {resin.condition} ({resin.source}); a typical value: prefer your own batch's."
+            )
+            self._choose(viscosity=resin.viscosity)
+        self._resin_text.visible = number is not None
+
+    def _take_boundary(self) -> None:
+        if self._boundary.value is None:
+            return
+        boundary, lateral = _CONDITIONS[self._boundary.value]
+        self._choose(boundary=boundary, lateral=lateral)
+
+    def _submit(self) -> None:
+        try:
+            self._session.ask()
+        except InvalidInputError as error:
+            ui.notify(str(error), type="warning")
+
+    def sync(self) -> None:
+        """Show the present choices."""
+        self._syncing = True
+        choices = self._session.choices
+        self._task.value, self._axis.value = choices.task, choices.axis
+        self._task_text.text = _TASK_TEXT[choices.task]
+        for box, value in ((self._viscosity, choices.viscosity), (self._drop, choices.pressure_drop)):
+            if not box.error:
+                box.value = f"{value:g}"
+        if self._resin.value is not None and RESINS[self._resin.value].viscosity != choices.viscosity:
+            self._resin.value = None
+        self._resin_text.visible = self._resin.value is not None
+        name = next(name for name, pair in _CONDITIONS.items() if pair == (choices.boundary, choices.lateral))
+        self._boundary.value = name
+        self._advice.text = _ADVICE[name]
+        self._finer.value = choices.finer
+        self._conditions.visible = choices.task == "solve"
+        self._syncing = False
+
+    def show(self) -> None:
+        """Show whether the question can be asked."""
+        session = self._session
+        ready = session.is_read and session.running is None
+        self._ask.set_enabled(ready)
+        self._card.classes(add="" if session.is_read else "waiting", remove="waiting" if session.is_read else "")
+        blocked = (
+            session.is_read and session.reading is not None and not session.reading.result["percolates"][session.choices.axis]
+        )
+        self._why.text = (
+            "No path of resin leads through along this axis: K will be 0."
+            if blocked
+            else ""
+            if ready
+            else "The answer before is being computed."
+            if session.running is not None
+            else "First an image with its fibres is needed."
+        )

@@ -1,0 +1,216 @@
+"""A session: what one user chose, step by step, and the jobs that follow from it; and all sessions of a server."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from resinflow.app.jobs import Desk, Job
+from resinflow.app.uploads import Upload, place_uploads
+from resinflow.app.user_choices import Choices
+from resinflow.app.work_folder import INPUT, WorkFolder
+from resinflow.flow import InvalidInputError, replacing
+
+__all__ = ["Answer", "Session", "Sessions"]
+
+EXAMPLE_NAME = "tilted_bundle.tif (embedded example)"
+_EXAMPLE_SIZES = {"pixel_size": "0.78125um", "depth": "50um"}
+_MOST_STEPS = 200
+"""Steps that can be undone."""
+
+
+@dataclass(eq=False)
+class Answer:
+    """A question and the job that answers it.
+
+    Attributes:
+        run: name of its folder.
+        choices: the question.
+        job: that computes it.
+    """
+
+    run: str
+    choices: Choices
+    job: Job
+
+
+@dataclass(eq=False)
+class Session:
+    """What one user does; nothing of it is shared with another.
+
+    Attributes:
+        key: unguessable, the page's address.
+        folder: of its files.
+        desk: where its jobs are computed.
+        choices: the present ones.
+        look: the job that looks at the image; None before there is one.
+        reading: the job that finds the fibres; None before there is one.
+        answers: all answers, the first one first.
+        trouble: why the last thing that was asked for cannot be, in one line; empty where there is none.
+        stamp: grows with every change of the choices.
+    """
+
+    key: str
+    folder: Path
+    desk: Desk
+    choices: Choices = field(default_factory=Choices)
+    look: Job | None = None
+    reading: Job | None = None
+    answers: list[Answer] = field(default_factory=list)
+    trouble: str = ""
+    stamp: int = 0
+    _before: list[Choices] = field(default_factory=list)
+    _after: list[Choices] = field(default_factory=list)
+    _read: Choices | None = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether a step can be taken back."""
+        return bool(self._before)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a step that was taken back can be done again."""
+        return bool(self._after)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the fibres of the present choices were found."""
+        return self.reading is not None and self.reading.state == "done" and self._current
+
+    @property
+    def running(self) -> Answer | None:
+        """The answer that is waited for."""
+        return next((answer for answer in reversed(self.answers) if not answer.job.is_over), None)
+
+    @property
+    def _current(self) -> bool:
+        return self._read is not None and self._read.reads_alike(self.choices)
+
+    def change(self, **values: Any) -> bool:
+        """Choose other values; return whether they can be. What cannot is told in ``trouble`` and leaves all as it is."""
+        try:
+            choices = self.choices.changed(**values)
+        except InvalidInputError as error:
+            self.trouble = str(error)
+            self.stamp += 1
+            return False
+        if choices != self.choices:
+            self._step(choices)
+        self.trouble = ""
+        return True
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        if self._before:
+            self._after.append(self.choices)
+            self._go(self._before.pop())
+
+    def redo(self) -> None:
+        """Do the step again that was taken back last."""
+        if self._after:
+            self._before.append(self.choices)
+            self._go(self._after.pop())
+
+    def take(self, uploads: Sequence[Upload]) -> None:
+        """Take an upload as the image of this session."""
+        image, name = place_uploads(uploads, self.folder)
+        self._begin(self.choices.started(image, name))
+
+    def take_example(self, path: Path) -> None:
+        """Take the embedded example as the image, with its scale."""
+        place = self.folder / INPUT / "image.tif"
+        place.write_bytes(path.read_bytes())
+        self._begin(self.choices.started(f"{INPUT}/image.tif", EXAMPLE_NAME, **_EXAMPLE_SIZES))
+
+    def ask(self) -> Answer:
+        """Have the present question answered.
+
+        Raises:
+            InvalidInputError: there is no medium yet, or the answer before is not ready.
+        """
+        if not self.is_read:
+            raise InvalidInputError("the fibres were not found yet; needed: an image with its pixel size and depth.")
+        if self.running is not None:
+            raise InvalidInputError("an answer is being computed; needed: wait for it, or cancel it.")
+        run = f"answer-{len(self.answers) + 1}"
+        job = Job("answer", self.folder, {"choices": asdict(self.choices), "run": run})
+        answer = Answer(run, self.choices, self.desk.submit(job))
+        self.answers.append(answer)
+        return answer
+
+    def cancel(self) -> None:
+        """End the answer that is being computed."""
+        if self.running is not None:
+            self.desk.cancel(self.running.job)
+
+    def save(self) -> None:
+        """Write what was chosen and answered into the session's folder."""
+        document = {
+            "key": self.key,
+            "choices": asdict(self.choices),
+            "answers": [
+                {"run": each.run, "choices": asdict(each.choices), "result": each.job.result}
+                for each in self.answers
+                if each.job.state == "done"
+            ],
+        }
+        with replacing(self.folder / "session.json") as temporary:
+            temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+    def _begin(self, choices: Choices) -> None:
+        """Begin with another image; what was chosen for the one before cannot be undone to."""
+        self._before.clear()
+        self._after.clear()
+        for job in (self.look, self.reading):
+            if job is not None:
+                self.desk.cancel(job)
+        self.cancel()
+        self.reading, self._read, self.trouble, self.choices = None, None, "", choices
+        self.look = self.desk.submit(Job("look", self.folder, {"choices": asdict(choices)}))
+        self._follow()
+
+    def _step(self, choices: Choices) -> None:
+        self._before = [*self._before[-_MOST_STEPS:], self.choices]
+        self._after.clear()
+        self._go(choices)
+
+    def _go(self, choices: Choices) -> None:
+        self.choices, self.trouble = choices, ""
+        self._follow()
+
+    def _follow(self) -> None:
+        """Find the fibres anew where the choices ask for it."""
+        self.stamp += 1
+        if not self.choices.has_sizes or self._current:
+            return
+        if self.reading is not None:
+            self.desk.cancel(self.reading)
+        self._read = self.choices
+        self.reading = self.desk.submit(Job("read", self.folder, {"choices": asdict(self.choices)}))
+
+
+class Sessions:
+    """All sessions of a server, by their keys."""
+
+    def __init__(self, work: WorkFolder, desk: Desk) -> None:
+        self.work = work
+        self.desk = desk
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def new(self) -> Session:
+        """Begin a session in a folder of its own."""
+        session = Session(secrets.token_urlsafe(16), self.work.new_session(), self.desk)
+        with self._lock:
+            self._sessions[session.key] = session
+        return session
+
+    def find(self, key: str) -> Session | None:
+        """Return the session of a key; None where there is none."""
+        return self._sessions.get(key)

@@ -1,0 +1,151 @@
+"""What a user chooses on the page, from the image to the question: one frozen value, so that every step can be undone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypedDict
+
+from pydantic import TypeAdapter, ValidationError
+
+from resinflow.flow import Axis, Boundary, Drive, InvalidInputError, Lateral, check_image_sizes
+
+__all__ = ["Choices", "Reading", "Task"]
+
+Task = Literal["predict", "solve"]
+FrontEnd = Literal["learned", "classical"]
+Polarity = Literal["auto", "dark", "bright"]
+
+SETTINGS = ("level", "roundness", "smallest", "fibre_diameter")
+"""Choices that are settings of the classical segmentation, by their names there."""
+_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", *SETTINGS)
+"""Choices on which the medium depends."""
+
+
+class Reading(TypedDict):
+    """The options by which an image becomes a medium, as :func:`resinflow.read_medium` takes them; settings apart."""
+
+    front_end: FrontEnd
+    pixel_size: str
+    depth: str
+    slices: int | None
+    fibres: Polarity
+    crop: str | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything that is chosen on the page.
+
+    Attributes:
+        image: path of the image or of the folder of slices inside the session's folder; empty before there is one.
+        name: of the image as its user knows it.
+        pixel_size: edge of a pixel with its unit, e.g. ``0.47um``; empty before it is known.
+        depth: thickness of the stack with its unit; empty before it is known.
+        slices: into which a single image is extruded; None: the library's default.
+        crop: part of the image, ``X0:X1,Y0:Y1`` in pixels; None: all of it.
+        front_end: what finds the fibre surfaces.
+        fibres: whether they are darker or brighter than the matrix.
+        level: grey of the outline, of the classical front end, as its other settings below; None: its default.
+        roundness: radius of the disc that fits everywhere inside an outline, as a share of the section's.
+        smallest: radius below which an object is no fibre, as a share of the typical one.
+        fibre_diameter: pixels.
+        axis: of the flow.
+        viscosity: Pa s.
+        pressure_drop: Pa.
+        boundary: condition at inlet and outlet.
+        lateral: condition on the other faces.
+        task: what is computed.
+        finer: whether the solver works on a grid twice as fine.
+    """
+
+    image: str = ""
+    name: str = ""
+    pixel_size: str = ""
+    depth: str = ""
+    slices: int | None = None
+    crop: str | None = None
+    front_end: FrontEnd = "learned"
+    fibres: Polarity = "auto"
+    level: float | None = None
+    roundness: float | None = None
+    smallest: float | None = None
+    fibre_diameter: float | None = None
+    axis: Axis = "x"
+    viscosity: float = 0.1
+    pressure_drop: float = 1e5
+    boundary: Boundary = "pressure"
+    lateral: Lateral = "symmetry"
+    task: Task = "predict"
+    finer: bool = False
+
+    @property
+    def drive(self) -> Drive:
+        """What drives the flow; a prediction knows one boundary condition alone.
+
+        Raises:
+            InvalidInputError: a pressure drop or viscosity that is not positive.
+        """
+        if self.task == "predict":
+            return Drive(self.axis, self.pressure_drop, self.viscosity)
+        lateral = "periodic" if self.boundary == "periodic" else self.lateral
+        return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, lateral)
+
+    @property
+    def reading(self) -> Reading:
+        """The options by which the image becomes a medium."""
+        return Reading(
+            front_end=self.front_end,
+            pixel_size=self.pixel_size,
+            depth=self.depth,
+            slices=self.slices,
+            fibres=self.fibres,
+            crop=self.crop,
+        )
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The settings of the classical segmentation that were chosen; empty for the learned front end."""
+        values = {name: value for name, value in asdict(self).items() if name in SETTINGS and value is not None}
+        return values if self.front_end == "classical" else {}
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether there is an image with a scale."""
+        return bool(self.image and self.pixel_size and self.depth)
+
+    def reads_alike(self, other: Choices) -> bool:
+        """Return whether the image becomes the same medium under other choices."""
+        return all(vars(self)[name] == vars(other)[name] for name in _READING)
+
+    def changed(self, **values: Any) -> Choices:
+        """Return the choices with other values.
+
+        Raises:
+            InvalidInputError: a value that cannot be, in one line.
+        """
+        candidate = self.of({**asdict(self), **values})
+        if "pixel_size" in values and candidate.pixel_size:
+            check_image_sizes(candidate.pixel_size, "50um")
+        if "depth" in values and candidate.depth:
+            check_image_sizes("1um", candidate.depth)
+        _ = candidate.drive  # refuses what is not positive
+        return candidate
+
+    def started(self, image: str, name: str, **values: Any) -> Choices:
+        """Return the choices for another image: the question stays, all that belongs to the image before goes."""
+        kept = {field.name: field.default for field in fields(self) if field.name in _READING}
+        return replace(self, **{**kept, "image": image, "name": name, **values})
+
+    @staticmethod
+    def of(values: dict[str, Any]) -> Choices:
+        """Return choices from plain values, as a file or a worker's task holds them.
+
+        Raises:
+            InvalidInputError: a value of another kind.
+        """
+        try:
+            return TypeAdapter(Choices).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InvalidInputError(f"{place} is {first.get('input')!r}; needed: {first['msg'].lower()}.") from None

@@ -1,0 +1,60 @@
+"""The folder that holds all that the app is given and makes: one folder a session, with names of our own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+from resinflow.flow import InvalidInputError
+
+__all__ = ["WorkFolder", "default_folder"]
+
+INPUT, VIEW, FIBRES = "input", "view", "fibres"
+"""Folders of a session: what came in, pictures for the page, the medium."""
+
+
+def default_folder() -> Path:
+    """Return the folder that is used where none is named: ``resinflow`` in the user's home."""
+    return Path.home() / "resinflow"
+
+
+class WorkFolder:
+    """The folder of all sessions; it is made where it is not there.
+
+    Raises:
+        InvalidInputError: a place that cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".probe-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InvalidInputError(
+                f"the work folder {self.path} cannot be written ({error.strerror}); needed: another one, --folder."
+            ) from None
+
+    @property
+    def log(self) -> Path:
+        """The file that the processes of the app write faults to."""
+        return self.path / "app.log"
+
+    def new_session(self) -> Path:
+        """Make the folder of a session, named by the time and a random end, and return it."""
+        while True:
+            folder = self.path / f"{time.strftime('%Y-%m-%d_%H%M%S')}_{secrets.token_hex(2)}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            for name in (INPUT, VIEW, FIBRES):
+                (folder / name).mkdir()
+            return folder
+
+    def sessions(self) -> list[Path]:
+        """Return the folders of all sessions that were saved."""
+        return sorted(path.parent for path in self.path.glob("*/session.json"))

@@ -1,0 +1,136 @@
+"""The process that computes: it takes one task after another from its standard input and answers in lines of JSON.
+
+It ends with its parent: at the end of its input it stops at once, whatever it does. Nothing of a task is kept for the next one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from resinflow.app.user_choices import Choices
+from resinflow.flow import ResinflowError
+
+_SHORT = ("DefaultCPUAllocator: ", "CUDA out of memory")
+"""How torch, whose errors are no MemoryError, says that memory was short."""
+_LEAST_PAUSE = 0.1
+"""Seconds between two reports of progress."""
+
+
+class Channel:
+    """The way back to the server: one line of JSON a message."""
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+        self._job = ""
+        self._told_at = 0.0
+
+    def begin(self, job: str) -> None:
+        """Send what follows as messages of a job."""
+        self._job, self._told_at = job, 0.0
+
+    def send(self, event: str, **values: Any) -> None:
+        """Send a message."""
+        self._stream.write(json.dumps({"job": self._job, "event": event, **values}) + "\n")
+        self._stream.flush()
+
+    def stage(self, text: str) -> None:
+        """Say what is being done now."""
+        self.send("progress", stage=text, iteration=None, residual=None)
+
+    def watch(self, iteration: int, residual: float) -> None:
+        """Report an iteration of the solver, not more often than a reader can follow."""
+        if time.monotonic() - self._told_at >= _LEAST_PAUSE:
+            self._told_at = time.monotonic()
+            self.send("progress", iteration=iteration, residual=residual)
+
+    def part(self, **values: Any) -> None:
+        """Send a part of the result before the rest."""
+        self.send("part", result=values)
+
+
+def main() -> None:
+    """Work until the input ends."""
+    own = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints goes to the log
+    channel = Channel(own)
+    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    _prepare()
+    channel.send("ready")
+    while True:
+        task = tasks.get()
+        channel.begin(task["job"])
+        _work(task, channel)
+
+
+def _listen(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+def _prepare() -> None:
+    """Load what takes seconds to load."""
+    import matplotlib.figure
+    import skimage.feature
+    import skimage.segmentation
+
+    import resinflow.presets.surface.model
+    import resinflow.stokes
+
+    _ = (matplotlib.figure, skimage.feature, skimage.segmentation, resinflow.presets.surface.model, resinflow.stokes)
+
+
+def compute(kind: str, folder: Path, values: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Return the result of a task as plain values; its files lie in the session's folder.
+
+    Args:
+        kind: ``look``, ``read`` or ``answer``.
+        folder: of the session; also the current folder, so that files are named as the reproducing command names them.
+        values: ``choices``, and for an answer ``run``, the name of its folder.
+        channel: where it says how far it is.
+
+    Raises:
+        ResinflowError: what cannot be done, in one line.
+    """
+    from resinflow.app.answer import answer
+    from resinflow.app.computing import look, read
+
+    choices = Choices.of(values["choices"])
+    if kind == "look":
+        return look(folder, choices)
+    if kind == "read":
+        return read(folder, choices, channel)
+    return answer(folder, choices, values["run"], channel)
+
+
+def _work(task: dict[str, Any], channel: Channel) -> None:
+    """Compute one task and send how it ended."""
+    try:
+        folder = Path(task["folder"])
+        os.chdir(folder)
+        channel.send("done", result=compute(task["kind"], folder, task["values"], channel))
+    except ResinflowError as error:
+        channel.send("refused", line=" ".join(str(error).split()))
+    except MemoryError:
+        channel.send("refused", line="the memory of this machine does not suffice; needed: a smaller medium: crop the image.")
+    except Exception as error:  # the last line of defence: the server goes on
+        if any(words in str(error) for words in _SHORT):
+            channel.send(
+                "refused", line="the memory of this machine does not suffice; needed: a smaller medium: crop the image."
+            )
+            return
+        channel.send("fault", line=f"{type(error).__name__}: {error}"[:200], trace=traceback.format_exc())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""A server of the app in a process of its own, and a browser to look at it: what the tests of the app share."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app."""
+
+    address: str
+    folder: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """Its processes that compute."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def running_app(folder: Path, options: Sequence[str] = ()) -> Iterator[Server]:
+    """Run `resinflow app` on a free port and end it afterwards."""
+    command = [sys.executable, "-m", "resinflow", "app", "--folder", str(folder), "--no-browser", *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NiceGUI heeds it
+    environment["PYTHONUNBUFFERED"] = "1"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        yield Server(_address(process), folder, process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """The address that the app prints."""
+    lines = []
+    until = time.monotonic() + 60
+    while process.stdout is not None and time.monotonic() < until:
+        line = process.stdout.readline()
+        if not line:
+            break
+        lines.append(line)
+        if match := re.search(r"http://\S+", line):
+            return match.group()
+    raise RuntimeError(f"the app did not start: {''.join(lines)}")
