@@ -90,7 +90,7 @@ def test_running_again_measures_only_what_is_missing_or_changed(
     copy.write_bytes(masks[2].read_bytes())
     run("permeability", copy, masks[1], *SIZES, "-o", table)
     assert len(measured) == 3
-    run("permeability", copy, masks[1], *SIZES, "--boundary", "pressure", "-o", table)
+    run("permeability", copy, masks[1], *SIZES, "--boundary", "periodic", "-o", table)
     assert len(measured) == 5
 
 
@@ -138,7 +138,9 @@ def test_bad_requests_end_in_one_line(masks: list[Path], tmp_path: Path, capsys:
     assert "no medium is named" in refusal(capsys, "permeability")
     assert "pixel size is missing" in refusal(capsys, "permeability", masks[0], masks[1])
     assert "named twice" in refusal(capsys, "permeability", masks[0], masks[0], *SIZES)
-    assert "goes with --boundary pressure" in refusal(capsys, "permeability", masks[0], *SIZES, "--lateral", "no-slip")
+    assert "goes with --boundary pressure" in refusal(
+        capsys, "permeability", masks[0], *SIZES, "--lateral", "no-slip", "--boundary", "periodic"
+    )
     assert "suffix" in refusal(capsys, "permeability", masks[0], *SIZES, "-o", tmp_path / "table.txt")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     assert "no table of permeabilities" in refusal(capsys, "permeability", masks[0], *SIZES, "-o", tmp_path / "other.csv")

@@ -162,7 +162,7 @@ def bound_is_below(micro, drive, rule, seed):
 
 def tensor_is_symmetric_and_positive(micro, rule):
     try:
-        tensor = stokes.permeability_tensor(micro, tolerance=1e-10, wall_rule=rule).values
+        tensor = stokes.permeability_tensor(micro, tolerance=1e-10, wall_rule=rule, boundary="periodic").values
     except InvalidInputError:
         assume(False)
         raise

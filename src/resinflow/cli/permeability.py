@@ -34,8 +34,8 @@ _TABLES = (".csv", ".json")
 class TensorOptions:
     """How a tensor is solved."""
 
-    boundary: Literal["periodic", "pressure"] = "periodic"
-    """Periodic in all directions with a mean pressure gradient, or inlet and outlet pressure."""
+    boundary: Literal["pressure", "periodic"] = "pressure"
+    """Inlet and outlet pressure, or periodic in all directions with a mean pressure gradient, for media that repeat."""
 
     lateral: Literal["symmetry", "periodic", "no-slip"] | None = None
     """The other faces of a pressure-driven box; symmetry by default."""

@@ -2,7 +2,7 @@
 
 from resinflow.data.check import Fault, check_store
 from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
-from resinflow.data.generate import count_drawn_anew, draw_medium, generate
+from resinflow.data.generate import count_drawn_anew, draw_medium, generate, run_on_workers
 from resinflow.data.info import DataInfo
 from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
@@ -42,5 +42,6 @@ __all__ = [
     "load_data_recipe",
     "open_flows",
     "open_folded",
+    "run_on_workers",
     "summarise",
 ]

@@ -36,8 +36,8 @@ _SINGULAR = 1e-6
 def permeability_tensor(
     micro: Microstructure,
     *,
-    boundary: Boundary = "periodic",
-    lateral: Lateral = "symmetry",
+    boundary: Boundary = Drive.boundary,
+    lateral: Lateral = Drive.lateral,
     tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
     wall_rule: WallChoice = "auto",
@@ -55,8 +55,9 @@ def permeability_tensor(
 
     Args:
         micro: the medium; one period of it where ``boundary`` is ``periodic``.
-        boundary: condition along the flow: ``periodic`` (in all directions) or ``pressure``.
-        lateral: condition on the other sides of a pressure-driven box.
+        boundary: condition along the flow: ``pressure``, or ``periodic`` (in all directions) for media that repeat.
+        lateral: condition on the other sides of a pressure-driven box; ``symmetry`` is the one of least bias for parts of a
+            larger medium (docs/tow.md).
         tolerance: as :func:`resinflow.solve`, of the entries on the diagonal.
         max_iterations: as :func:`resinflow.solve`.
         wall_rule: as :func:`resinflow.solve`.

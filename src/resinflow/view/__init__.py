@@ -15,6 +15,7 @@ from resinflow.view.render import SCENE_SUFFIXES, render_flow
 from resinflow.view.slices import slices_figure
 from resinflow.view.training_figure import training_figures
 from resinflow.view.uncertainty import compose_novelty
+from resinflow.view.window_figures import representativity_figure, window_map_figure
 
 __all__ = [
     "FIGURE_SUFFIXES",
@@ -36,10 +37,12 @@ __all__ = [
     "picture_kind",
     "reconstruction_figures",
     "render_flow",
+    "representativity_figure",
     "save_figure",
     "segmentation_figure",
     "slices_figure",
     "training_figures",
+    "window_map_figure",
     "worse_line",
     "write_flow_report",
     "write_report",

@@ -1,0 +1,177 @@
+"""The whole answer for a tow: its tensor, the map of its windows, how sure K is, and why it is no surer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.flow import InvalidInputError, Microstructure, PermeabilityTensor, check_medium
+from resinflow.media import estimate_fibre_diameter
+from resinflow.stokes import WallChoice, permeability_tensor
+from resinflow.tow.budget import Budget
+from resinflow.tow.conditions import RECOMMENDED, Condition, sides_of
+from resinflow.tow.representativity import Representativity, size_statistics
+from resinflow.tow.sources import (
+    condition_source,
+    grid_source,
+    parts_of,
+    pixel_source,
+    solver_source,
+    surfaces_source,
+    tilt_source,
+    window_source,
+)
+from resinflow.tow.upscale import upscaled_tensor
+from resinflow.tow.window_map import WindowMap
+from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
+
+_USUAL_FIBRES = 5.0
+"""Fibre diameters across the windows of the map, where the user says nothing."""
+_MOST_WINDOWS = 8
+"""Windows along an edge of it."""
+
+
+@dataclass(frozen=True)
+class TowOptions:
+    """How a tow is assessed.
+
+    Attributes:
+        condition: on the sides of the image and of its windows.
+        window: edge of the windows of the map, m; None: about five fibre diameters, at most eight windows along an edge.
+        tolerance: relative error of K by the iteration.
+        wall_rule: as :func:`resinflow.solve`.
+        pixel_deviation: standard deviation of the pixel size, relative.
+        misalignment: standard deviation of the fibres' tilt about either axis of a single section, degrees; None: unknown.
+    """
+
+    condition: Condition = RECOMMENDED
+    window: float | None = None
+    tolerance: float = 1e-4
+    wall_rule: WallChoice = "auto"
+    pixel_deviation: float = 0.0
+    misalignment: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TowAnswer:
+    """What an image tells of the permeability of its tow.
+
+    Attributes:
+        tensor: of the whole image.
+        windows: the map.
+        upscaled: (3, 3), m^2, by a Darcy flow over the map.
+        representativity: K against the size of the window, and the interval for the infinite tow.
+        budget: the 90 % intervals of K along the axes and what they are made of.
+    """
+
+    tensor: PermeabilityTensor
+    windows: WindowMap
+    upscaled: NDArray[np.float64]
+    representativity: Representativity
+    budget: Budget
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the map as plain JSON types."""
+        return {
+            "tensor": self.tensor.to_dict(),
+            "budget": self.budget.to_dict(),
+            "upscaled_m2": self.upscaled.tolist(),
+            "integral_range_m2": list(self.representativity.integral_range),
+            "sizes": [
+                {
+                    "size_m": size.size,
+                    "windows": size.windows,
+                    "blocked": list(size.blocked),
+                    "mean_log_m2": list(size.mean),
+                    "log_deviation": list(size.deviation),
+                }
+                for size in self.representativity.sizes
+            ],
+        }
+
+
+def assess_tow(
+    micro: Microstructure,
+    options: TowOptions = TowOptions(),
+    *,
+    folder: Path | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    watch: Callable[[str, int, int], None] | None = None,
+) -> TowAnswer:
+    """Return the tensor of an image with its 90 % intervals and their budget.
+
+    Args:
+        micro: the medium.
+        options: how it is assessed.
+        folder: where the results of windows are kept, so that running again continues; a folder in it for each size.
+        workers: as :func:`resinflow.tow.measure_windows`.
+        scheduler: as there.
+        watch: called with what is done, how much of it, and how much there is.
+
+    Raises:
+        InvalidInputError: an image narrower than two windows, options out of range, or as :func:`resinflow.solve`.
+        ConvergenceError: the tolerance was not met.
+    """
+    check_medium(micro)
+    _check(options)
+    boundary, lateral = sides_of(options.condition)
+    counts = _counts(micro, options.window)
+    tensor = permeability_tensor(
+        micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule
+    )
+    how = WindowOptions(boundary, lateral, max(options.tolerance, 1e-4), options.wall_rule)
+    maps = []
+    for count in counts:
+
+        def show(done: int, total: int, count: int = count) -> None:
+            if watch is not None:
+                watch(f"windows, {count} along the edge", done, total)
+
+        place = None if folder is None else folder / f"windows-{count}"
+        size = min(micro.extent[1:]) / count
+        maps.append(measure_windows(micro, size, how, folder=place, workers=workers, scheduler=scheduler, watch=show))
+    sizes = tuple(size_statistics(each.tensors.diagonal(axis1=-2, axis2=-1), float(np.mean(each.window))) for each in maps)
+    representativity = Representativity(tensor.diagonal, sizes, micro.extent[1] * micro.extent[2])
+    parts = parts_of(micro, options.condition, options.wall_rule, how.tolerance)
+    sources = (
+        window_source(representativity),
+        surfaces_source(micro, parts, options.condition),
+        grid_source(parts, options.condition, options.wall_rule, how.tolerance),
+        condition_source(parts, micro, options.condition, options.wall_rule, how.tolerance),
+        pixel_source(options.pixel_deviation),
+        tilt_source(tensor, options.misalignment),
+        solver_source(tensor),
+    )
+    return TowAnswer(tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, sources))
+
+
+def _check(options: TowOptions) -> None:
+    if not 0 <= options.pixel_deviation < 0.5:
+        raise InvalidInputError(
+            f"the pixel size is known to +-{options.pixel_deviation:.0%}; needed: 0 to 50 %, e.g. --pixel-size 0.47um+-1%."
+        )
+    if options.misalignment is not None and not 0 <= options.misalignment <= 30:
+        raise InvalidInputError(f"the misalignment is {options.misalignment:g} degrees; needed: 0 to 30.")
+
+
+def _counts(micro: Microstructure, window: float | None) -> tuple[int, ...]:
+    """Windows along the shorter edge of the image: of the map, and of half as many."""
+    edge = min(micro.extent[1:])
+    if window is None:
+        diameter = estimate_fibre_diameter(micro.slice_at(micro.shape[0] // 2)) or edge / (2 * _USUAL_FIBRES)
+        count = min(int(edge / (_USUAL_FIBRES * diameter)), _MOST_WINDOWS) or int(edge / (LEAST_FIBRES * diameter))
+        count = max(count, min(2, int(edge / (LEAST_FIBRES * diameter))))
+    else:
+        count = round(edge / window)
+    if count < 2:
+        raise InvalidInputError(
+            "the image is too narrow to tell how sure its K is; needed: two windows of three fibres or more along its edge. "
+            "Take a larger image, or resinflow permeability for its K alone."
+        )
+    return (count, count // 2) if count >= 4 else (count,)

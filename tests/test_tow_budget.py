@@ -1,0 +1,120 @@
+"""How sure K of a tow is: deviations of ln K that add up in squares, from windows and from what changes K."""
+
+import numpy as np
+import pytest
+
+from resinflow.flow import InvalidInputError, Microstructure, PermeabilityTensor
+from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.stokes import permeability_tensor
+from resinflow.tow import (
+    CONDITIONS,
+    Budget,
+    Representativity,
+    Source,
+    TowAnswer,
+    TowOptions,
+    assess_tow,
+    permeability_under,
+    size_statistics,
+)
+from resinflow.tow.sources import pixel_source, tilt_source
+
+EDGE = 84e-6
+
+
+@pytest.fixture(scope="module")
+def section() -> Microstructure:
+    settings = BundleSettings(0.45, 7e-6, 0.1, 0.0, 0.9e-6)
+    return fibre_bundle((1, 84, 84), (1e-6, EDGE, EDGE), seed=6, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def answer(section: Microstructure) -> TowAnswer:
+    return assess_tow(section, TowOptions(window=EDGE / 2, pixel_deviation=0.01, misalignment=2.0, tolerance=1e-3))
+
+
+def test_sources_add_up_in_squares_of_ln_k() -> None:
+    sources = tuple(Source(name, (size, 0.1, 0.0), "", "do that.") for name, size in (("a", 0.3), ("b", 0.4)))
+    budget = Budget((1e-13, 2e-13, 3e-12), sources)
+    assert budget.deviations == pytest.approx((0.5, 0.1 * np.sqrt(2), 0.0))
+    assert budget.shares(sources[1]) == pytest.approx((0.64, 0.5, 0.0))
+    low, high = budget.intervals[0]
+    assert low * high == pytest.approx(1e-26)
+    assert np.log(high / low) == pytest.approx(2 * 1.6449 * 0.5)
+    assert budget.intervals[2] == (3e-12, 3e-12)
+    assert budget.first is sources[1]
+    assert budget.advice.startswith("reduce first: b (64% of the variance). do that.")
+
+
+def test_interval_of_windows_that_are_drawn_independently_holds_their_mean() -> None:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(400):
+        logs = rng.normal(0.0, 0.4, (16, 3))
+        windows = np.exp(logs)
+        whole = tuple(np.exp(logs.mean(axis=0)))  # as that of a chequerboard: the geometric mean
+        answer = Representativity(whole, (size_statistics(windows, 1.0),), 16.0)
+        inside += sum(low <= 1.0 <= high for low, high in answer.interval(0.9))
+    assert inside / 1200 == pytest.approx(0.9, abs=0.03)
+
+
+def test_windows_without_flow_are_counted_and_too_many_of_them_tell_nothing() -> None:
+    values = np.ones((10, 3))
+    values[:3, 0] = 0.0
+    values[9] = np.nan
+    size = size_statistics(values, 1.0)
+    assert size.windows == 9
+    assert size.blocked == (3, 0, 0)
+    x, y, _ = Representativity((1.0, 1.0, 1.0), (size,), 9.0).deviation
+    assert np.isnan(x)
+    assert y == 0.0
+
+
+def test_pixel_size_counts_twice() -> None:
+    assert pixel_source(0.01).deviations == (0.02, 0.02, 0.02)
+
+
+def test_tilts_leave_open_what_a_turned_tensor_says() -> None:
+    tensor = PermeabilityTensor(np.diag([1e-13, 1e-13, 4e-12]), "pressure", "symmetry", "slice", (0.0, 0.0, 0.0), 0.5)
+    x, y, z = tilt_source(tensor, 2.0).deviations
+    angle = np.radians(2.0)  # to first order Kxx grows by (Kzz - Kxx) tilt^2, whose root mean square is sqrt(3) angle^2
+    assert x == pytest.approx(39 * np.sqrt(3) * angle**2, rel=0.1)
+    assert y == pytest.approx(x, rel=0.1)
+    assert z < 0.01
+    assert tilt_source(tensor, None).deviations == (0.0, 0.0, 0.0)
+    assert "give --misalignment" in tilt_source(tensor, None).basis
+
+
+def test_an_answer_has_the_tensor_of_the_library_and_a_budget_of_all_sources(
+    section: Microstructure, answer: TowAnswer
+) -> None:
+    tensor = permeability_tensor(section, tolerance=1e-3)
+    assert (answer.tensor.values == tensor.values).all()
+    names = [source.name for source in answer.budget.sources]
+    assert names == [
+        *("size and place of the image", "fibre surfaces", "voxel size", "condition on the sides", "pixel size"),
+        *("third dimension", "solver"),
+    ]
+    for (low, high), value in zip(answer.budget.intervals, tensor.diagonal, strict=True):
+        assert 0 < low < value < high
+    assert answer.budget.sources[1].deviations == (0.0, 0.0, 0.0)  # a generator's surfaces are exact
+    assert min(answer.budget.sources[0].deviations) > 0.05
+    assert answer.budget.to_dict()["axes"]["x"]["K_m2"] == tensor.diagonal[0]
+
+
+def test_an_image_that_tells_nothing_of_its_scatter_is_refused(section: Microstructure) -> None:
+    with pytest.raises(InvalidInputError, match="too narrow"):
+        assess_tow(section, TowOptions(window=EDGE))
+    with pytest.raises(InvalidInputError, match="0 to 50 %"):
+        assess_tow(section, TowOptions(pixel_deviation=0.7))
+    with pytest.raises(InvalidInputError, match="misalignment"):
+        assess_tow(section, TowOptions(misalignment=-1.0))
+
+
+def test_walls_beside_a_section_let_least_through(section: Microstructure) -> None:
+    for axis in ("x", "y", "z"):
+        values = {condition: permeability_under(section, condition, axis) for condition in CONDITIONS}
+        assert values["no-slip sides"] < values["symmetric sides"]
+        assert min(values.values()) > 0
+    with pytest.raises(InvalidInputError, match="the condition is"):
+        permeability_under(section, "open", "x")  # pyright: ignore[reportArgumentType]
