@@ -141,7 +141,8 @@ def print_tensor(console: Console, tensor: PermeabilityTensor) -> None:
     console.print(TextTable(("K, um^2", "x", "y", "z"), cells, tensor.conditions).terminal())
     for place, axis in enumerate("xyz"):
         console.print(f"K{axis}{axis} = {format_permeability(tensor.diagonal[place])}")
-    for number, (value, way) in enumerate(zip(tensor.principal_values, tensor.principal_directions, strict=True), 1):
+    ways = tensor.principal_directions.round(3) + 0.0  # no -0
+    for number, (value, way) in enumerate(zip(tensor.principal_values, ways, strict=True), 1):
         console.print(f"K{number} = {value * 1e12:.4g} um^2 along ({way[0]:.3f}, {way[1]:.3f}, {way[2]:.3f})")
     console.print(tensor.statement)
     gebart = gebart_values(tensor)
