@@ -27,7 +27,7 @@ from resinflow.tow import Representativity, WindowOptions, measure_windows, size
 
 DIAMETER, PIXEL = 7e-6, 0.7e-6
 IMAGE, WIDE, REFERENCE = 240, 320, 600
-COUNTS = (2, 3, 4, 6)
+COUNTS = (2, 3)
 KINDS = {"0.40": 0.40, "0.50": 0.50, "0.60": 0.60, "0.65": 0.65, "clustered": 0.60, "resin-rich": 0.58}
 OPTIONS = WindowOptions(boundary="pressure", lateral="symmetry", tolerance=1e-3)
 

@@ -18,6 +18,7 @@ from resinflow.cli.search import search
 from resinflow.cli.segment import segment
 from resinflow.cli.serve import serve_app
 from resinflow.cli.solve import solve, verify
+from resinflow.cli.tow import tow
 from resinflow.cli.train import train_app
 from resinflow.cli.values import read_value
 from resinflow.cli.view import plot, view
@@ -35,6 +36,7 @@ for command in (
     segment,
     solve,
     permeability,
+    tow,
     predict,
     demo,
     verify,

@@ -100,9 +100,9 @@ def permeability(
     check_outputs((output, _TABLES))
     console = make_console()
     if len(media) == 1:
-        _sized(image, media[0]).check(media[0])
+        sized(image, media[0]).check(media[0])
     elif image.pixel_size is None and all(path.suffix.lower() not in FLOW_SUFFIXES for path in media):
-        _sized(image, media[0]).check(media[0])  # what all lack is said before the work
+        sized(image, media[0]).check(media[0])  # what all lack is said before the work
     table = TableOptions(
         output,
         {"image": asdict(image), "options": asdict(options)},
@@ -111,7 +111,7 @@ def permeability(
     show = console if not as_json else Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def read(path: Path) -> Microstructure:
-        micro = _read(image, path)
+        micro = read_sized(image, path)
         if len(media) == 1 and not as_json:
             print_medium_line(console, micro, path.name)
         return micro
@@ -180,14 +180,15 @@ def _end(entries: list[Entry]) -> None:
     )
 
 
-def _read(image: MediumOptions, path: Path) -> Microstructure:
-    sized = _sized(image, path)
-    sized.check(path)
-    return sized.read(path)
+def read_sized(image: MediumOptions, path: Path) -> Microstructure:
+    """Return the medium in a file, a single image as one slice."""
+    options = sized(image, path)
+    options.check(path)
+    return options.read(path)
 
 
-def _sized(image: MediumOptions, path: Path) -> MediumOptions:
-    """The options with a depth and one slice for a single image, whose K does not depend on them."""
+def sized(image: MediumOptions, path: Path) -> MediumOptions:
+    """Return the options with a depth and one slice for a single image, whose K does not depend on them."""
     if image.depth is not None or path.suffix.lower() in FLOW_SUFFIXES or not path.exists():
         return image
     if image.pixel_size is None or path.is_dir():

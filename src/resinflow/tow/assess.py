@@ -30,10 +30,8 @@ from resinflow.tow.upscale import upscaled_tensor
 from resinflow.tow.window_map import WindowMap
 from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
 
-_USUAL_FIBRES = 5.0
-"""Fibre diameters across the windows of the map, where the user says nothing."""
-_MOST_WINDOWS = 8
-"""Windows along an edge of it."""
+_COUNTS = (3, 2)
+"""Windows along the shorter edge of an image that tell how much its K scatters; the first of them is the map."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class TowOptions:
 
     Attributes:
         condition: on the sides of the image and of its windows.
-        window: edge of the windows of the map, m; None: about five fibre diameters, at most eight windows along an edge.
+        window: edge of the windows of the map, m; None: a third of the image's shorter edge.
         tolerance: relative error of K by the iteration.
         wall_rule: as :func:`resinflow.solve`.
         pixel_deviation: standard deviation of the pixel size, relative.
@@ -161,17 +159,15 @@ def _check(options: TowOptions) -> None:
 
 
 def _counts(micro: Microstructure, window: float | None) -> tuple[int, ...]:
-    """Windows along the shorter edge of the image: of the map, and of half as many."""
+    """Windows along the shorter edge of the image: of the map, and of the others that tell the scatter."""
     edge = min(micro.extent[1:])
-    if window is None:
-        diameter = estimate_fibre_diameter(micro.slice_at(micro.shape[0] // 2)) or edge / (2 * _USUAL_FIBRES)
-        count = min(int(edge / (_USUAL_FIBRES * diameter)), _MOST_WINDOWS) or int(edge / (LEAST_FIBRES * diameter))
-        count = max(count, min(2, int(edge / (LEAST_FIBRES * diameter))))
-    else:
-        count = round(edge / window)
-    if count < 2:
+    diameter = estimate_fibre_diameter(micro.slice_at(micro.shape[0] // 2))
+    most = _COUNTS[0] if diameter is None else int(edge / (LEAST_FIBRES * diameter))
+    asked = () if window is None else (round(edge / window),)
+    counts = tuple(dict.fromkeys((*asked, *(count for count in _COUNTS if count <= most))))
+    if max(counts, default=0) < 2:
         raise InvalidInputError(
             "the image is too narrow to tell how sure its K is; needed: two windows of three fibres or more along its edge. "
             "Take a larger image, or resinflow permeability for its K alone."
         )
-    return (count, count // 2) if count >= 4 else (count,)
+    return counts
