@@ -103,8 +103,10 @@ def test_an_answer_has_the_tensor_of_the_library_and_a_budget_of_all_sources(
 
 
 def test_an_image_that_tells_nothing_of_its_scatter_is_refused(section: Microstructure) -> None:
+    assert section.signed_distance is not None
+    part = (slice(None), slice(30), slice(30))
     with pytest.raises(InvalidInputError, match="too narrow"):
-        assess_tow(section, TowOptions(window=EDGE))
+        assess_tow(Microstructure(section.fluid[part], section.spacing, section.signed_distance[part]))
     with pytest.raises(InvalidInputError, match="0 to 50 %"):
         assess_tow(section, TowOptions(pixel_deviation=0.7))
     with pytest.raises(InvalidInputError, match="misalignment"):
