@@ -58,6 +58,7 @@ def test_a_saved_medium_is_the_one_of_the_image_and_has_its_k(
     back = load_medium(tmp_path / f"medium{suffix}")
     np.testing.assert_array_equal(back.fluid, micro.fluid)
     np.testing.assert_array_equal(np.asarray(back.signed_distance), np.asarray(micro.signed_distance))
+    np.testing.assert_array_equal(np.asarray(back.displacements), np.asarray(micro.displacements))
     assert back.spacing == micro.spacing
     assert back.provenance["surface"] == micro.provenance["surface"]
     if suffix == ".npz":
@@ -69,6 +70,18 @@ def test_a_saved_medium_is_the_one_of_the_image_and_has_its_k(
             next(line for line in text.splitlines() if line.startswith("Kxx")) for text in (again, capsys.readouterr().out)
         )
         assert first == second
+
+
+def test_a_saved_medium_gives_the_interval_of_its_image(
+    stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("segment", stack, *SIZES, "--no-solve", "-o", tmp_path / "medium.npz")
+    capsys.readouterr()
+    lines = []
+    for words in ([tmp_path / "medium.npz"], [stack, *SIZES]):
+        run("predict", *words, "--figure", tmp_path / "flow.png")
+        lines.append([line for line in capsys.readouterr().out.splitlines() if line.startswith(("Kxx", "90 %"))])
+    assert lines[0] == lines[1] != []
 
 
 def test_a_medium_saved_of_a_flow_is_that_flow_s(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ DIMENSIONS = {
     "velocity": VECTOR,
     "pressure": GRID,
     "signed_distance": GRID,
+    "displacements": ("surface_sample", *GRID),
     "velocity_std": VECTOR,
     "pressure_std": GRID,
     "permeability_samples": ("sample",),
@@ -48,6 +49,7 @@ UNITS = {
     "velocity": "m s-1",
     "pressure": "Pa",
     "signed_distance": "m",
+    "displacements": "m",
     "velocity_std": "m s-1",
     "pressure_std": "Pa",
     "permeability_samples": "m2",
@@ -161,7 +163,8 @@ def _read_vti(path: Path) -> xarray.Dataset:
         raise InvalidInputError(_FOREIGN)
     attrs = json.loads(str(image.field_data[_VTI_HEADER][0]))
     nx, ny, nz = (count - 1 for count in image.dimensions)
-    sizes = {"z": nz, "y": ny, "x": nx, "component": 3, "z_face": nz + 1, "y_face": ny + 1, "x_face": nx + 1, "sample": -1}
+    sizes = {"z": nz, "y": ny, "x": nx, "component": 3, "z_face": nz + 1, "y_face": ny + 1, "x_face": nx + 1}
+    sizes |= {"sample": -1, "surface_sample": -1}  # as many as there are
     variables: dict[str, tuple[tuple[str, ...], Any]] = {}
     for name, dims in DIMENSIONS.items():
         if dims == VECTOR and name in image.cell_data:

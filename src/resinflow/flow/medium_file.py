@@ -1,4 +1,4 @@
-"""Media on disk, in the formats of flow fields: mask, signed distance, spacing and provenance, without a flow."""
+"""Media on disk, in the formats of flow fields: mask, signed distance, samples of the surfaces, spacing and provenance, without a flow."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 def save_medium(micro: Microstructure, path: str | Path) -> Path:
     """Write a medium to ``path``: .zarr, .nc, .npz, or .vti (ParaView); replaces an older file in one step.
 
-    ``resinflow solve`` and ``resinflow predict`` take the file, with the same mask and the same fibre surfaces.
+    ``resinflow solve`` and ``resinflow predict`` take the file, with the same mask, the same fibre surfaces and what is open about them.
 
     Raises:
         InvalidInputError: an unknown suffix, or a place that cannot be written.
     """
     import xarray
 
-    values = {"fluid": micro.fluid.astype(np.uint8), "signed_distance": micro.signed_distance}
+    values = {
+        "fluid": micro.fluid.astype(np.uint8),
+        "signed_distance": micro.signed_distance,
+        "displacements": micro.displacements,
+    }
     variables = {name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None}
     attributes = {
         "schema": MEDIUM_SCHEMA,
@@ -56,10 +60,11 @@ def medium_of(dataset: xarray.Dataset) -> Microstructure:
     provenance = json.loads(dataset.attrs["provenance"])
     if not isinstance(provenance, dict):
         raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
-    fluid, distance = (
-        np.ascontiguousarray(dataset[name].values) if name in dataset else None for name in ("fluid", "signed_distance")
+    fluid, distance, displacements = (
+        np.ascontiguousarray(dataset[name].values) if name in dataset else None
+        for name in ("fluid", "signed_distance", "displacements")
     )
-    return Microstructure(np.asarray(fluid), tuple(dataset.attrs["spacing"]), distance, provenance)
+    return Microstructure(np.asarray(fluid), tuple(dataset.attrs["spacing"]), distance, provenance, displacements)
 
 
 def grid_coordinates(micro: Microstructure) -> dict[str, Any]:

@@ -156,8 +156,8 @@ def surface_spread(base: FlowField) -> float:
     """Return the standard deviation of ln K that the open question of where the fibre surfaces are gives, to first order.
 
     Each sample of the surfaces' displacement moves ln K by its product with what a displacement of each piece of wall does
-    (:func:`resinflow.stokes.wall_sensitivity`). A medium without samples, one that was saved and read again, counts as quite
-    uncertain: 1.
+    (:func:`resinflow.stokes.wall_sensitivity`). A medium without samples, one whose image was too large for them, counts as
+    quite uncertain: 1.
 
     Args:
         base: the flow that a model corrects, with walls at the surfaces.
