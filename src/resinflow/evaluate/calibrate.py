@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from resinflow.media import FrontEnd
 from resinflow.models import (
     FEATURES,
     FEWEST_MEDIA,
+    SURFACE,
     SURFACE_FEATURES,
     Calibration,
     CalibrationDocument,
@@ -34,12 +36,27 @@ from resinflow.models import (
 from resinflow.presets import load_model, model_directory
 from resinflow.presets.surface.model import load_surface_model
 
-__all__ = ["SPLIT", "CalibrationFit", "Case", "calibrate_model", "calibration_rows", "collect_cases", "fit_calibration"]
+__all__ = [
+    "SPLIT",
+    "CalibrationFit",
+    "Case",
+    "calibrate_model",
+    "calibration_rows",
+    "collect_cases",
+    "features_of",
+    "fit_calibration",
+    "reading_of",
+]
 
 SPLIT = "validation"
 """Never the training split, whose errors are smaller, nor the test split, on which the calibration is judged."""
 _VOXELS = 2000
 """Voxels of each medium that the fit uses, at random. Neighbours have similar errors, so that more voxels add nothing."""
+_TITLES: dict[ReadSurfaces, str] = {
+    "grey": "surfaces from greys",
+    "mask": "surfaces from masks",
+    "estimated": "surfaces from greys by thresholds",
+}
 _FIELDS = ("along the flow", "across", "vz", "pressure")
 
 
@@ -123,20 +140,37 @@ def calibrate_model(
     read: dict[ReadSurfaces, Sequence[Case]] = {}
     front_end = load_surface_model(device=options.device) if options.surfaces else None
     for kind in options.surfaces:
-        step = phase(watch, f"{SPLIT} split, surfaces from {kind}s")
-        read[kind], _ = collect_cases(predictor, source, indices, options, step, surfaces=kind, front_end=front_end)
+        step = phase(watch, f"{SPLIT} split, {_TITLES[kind]}")
+        read[kind], _ = collect_cases(predictor, source, indices, options, step, **reading_of(kind, front_end))
     document = CalibrationDocument(
         weights=weights_fingerprint(directory),
         data=data_fingerprint(source),
         split=SPLIT,
         cases=len(cases),
         calibration=calibration,
-        surfaces={kind: fit_calibration(some, samples, SURFACE_FEATURES) for kind, some in read.items()},
+        surfaces={kind: fit_calibration(some, samples, features_of(kind)) for kind, some in read.items()},
         front_end=None if front_end is None else front_end.name,
         novelty=fit_novelty(descriptors_of(predictor, source, training, phase(watch, "training media"))),
     )
     path = save_calibration(directory, document)
     return CalibrationFit(path, document, cases, descriptors_of(predictor, source, indices), read)
+
+
+class Reading(TypedDict):
+    """How the surfaces of a medium are read: from what, and by which front end; None: by the classical segmentation."""
+
+    surfaces: Surfaces
+    front_end: FrontEnd | None
+
+
+def reading_of(kind: ReadSurfaces, front_end: FrontEnd | None) -> Reading:
+    """Return how surfaces of a kind are read; those by estimates come from greys, which have larger errors than masks."""
+    return {"surfaces": "grey", "front_end": None} if kind == "estimated" else {"surfaces": kind, "front_end": front_end}
+
+
+def features_of(kind: ReadSurfaces | Literal["exact"]) -> tuple[str, ...]:
+    """Return the names of what the spread of K may depend on; only a front end gives samples of the surfaces."""
+    return SURFACE_FEATURES if kind in ("grey", "mask") else FEATURES
 
 
 def _limited(limit: int | None) -> str:
@@ -167,6 +201,7 @@ def collect_cases(
         front_end: what reads them.
     """
     cases, counts = [], set()
+    names = features_of(surfaces if front_end is not None else "exact")
     for count, index in enumerate(indices, start=1):
         try:
             sample, _ = read_sample(source, index, surfaces, front_end)
@@ -177,14 +212,10 @@ def collect_cases(
         outcome = draw(predictor, sample, Sampling(samples=options.samples, seed=options.seed))
         counts.add(1 if outcome.members is None else len(outcome.members))
         base = start_of(sample, predictor).base
-        cases.append(_case(outcome, sample.truth, base, np.random.default_rng(index), _features_of(surfaces)))
+        cases.append(_case(outcome, sample.truth, base, np.random.default_rng(index), names))
         if watch:
             watch(count, len(indices))
     return cases, counts.pop()
-
-
-def _features_of(surfaces: Surfaces) -> tuple[str, ...]:
-    return FEATURES if surfaces == "exact" else SURFACE_FEATURES
 
 
 def fit_calibration(cases: Sequence[Case], samples: int, names: tuple[str, ...] = FEATURES) -> Calibration:
@@ -204,6 +235,9 @@ def fit_calibration(cases: Sequence[Case], samples: int, names: tuple[str, ...] 
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
     law = fit_relative_spread(features, relative)
+    if SURFACE in names:  # media of which an image tells less than of any here get wider intervals, too
+        highest = tuple(max(edge, 0.0) if name == SURFACE else edge for name, edge in zip(names, law.high, strict=True))
+        law = replace(law, high=highest)
     return Calibration(samples, along, across, normal, pressure, law, names)
 
 
@@ -243,7 +277,7 @@ def calibration_rows(fit: CalibrationFit) -> TextTable:
         rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
     rows += _permeability_rows("K", calibration, cases)
     for kind, some in fit.read.items():
-        rows += _permeability_rows(f"K, surfaces from {kind}s", fit.document.surfaces[kind], some)
+        rows += _permeability_rows(f"K, {_TITLES[kind]}", fit.document.surfaces[kind], some)
     header = ("of", "spread", "CRPS, %", "in 90 %, %", "spread/skill", "deviation s of the samples becomes")
     caption = (
         f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "

@@ -23,8 +23,8 @@ __all__ = [
 Split = Literal["train", "validation", "test", "all"]
 Mode = Literal["2d", "3d", "cross"]
 Surfaces = Literal["exact", "grey", "mask"]
-ReadSurfaces = Literal["grey", "mask"]
-"""Those that a front end reads."""
+ReadSurfaces = Literal["grey", "mask", "estimated"]
+"""Those of images: read by the front end from greys or masks, or estimated from greys by the classical segmentation."""
 FrontEndName = Literal["learned", "classical"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 """As :data:`resinflow.models.Device`, which this file cannot import: it would load torch."""
@@ -101,8 +101,9 @@ class CalibrationOptions:
     samples: int | None = None
     """Samples a prediction; by default the model's own number, which is what predictions have."""
 
-    surfaces: tuple[ReadSurfaces, ...] = ("grey", "mask")
-    """Also calibrate for media whose fibre surfaces are read from drawn micrographs (grey) or masks; may be repeated."""
+    surfaces: tuple[ReadSurfaces, ...] = ("grey", "mask", "estimated")
+    """Also calibrate for media whose fibre surfaces are read from drawn micrographs (grey) or masks, or estimated from such
+    micrographs by the classical segmentation; may be repeated."""
 
     seed: int = 0
     """Seed of the samples."""

@@ -2,6 +2,7 @@
 
 from resinflow.models.calibration import (
     FEATURES,
+    SURFACE,
     SURFACE_FEATURES,
     Calibration,
     CalibrationDocument,
@@ -80,6 +81,7 @@ __all__ = [
     "PLANAR",
     "PLANAR_TOLERANCE",
     "PRESSURE_GAIN",
+    "SURFACE",
     "SURFACE_FEATURES",
     "TARGETS",
     "WEIGHTS",

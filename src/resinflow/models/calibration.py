@@ -197,7 +197,7 @@ class CalibrationDocument(BaseModel):
         split: whose errors the calibration was fitted to.
         cases: number of its media.
         calibration: from the spread between samples to the error, of media whose fibre surfaces are exact.
-        surfaces: the same of media whose surfaces were read from greys or masks, by source; empty where none was measured.
+        surfaces: the same of media whose surfaces come from images, by source; empty where none was measured.
         front_end: name of the front end that read them; None: the classical segmentation.
         novelty: distance to the media of the training split; None if that was not there.
     """
@@ -210,7 +210,7 @@ class CalibrationDocument(BaseModel):
     split: str
     cases: Annotated[int, Field(ge=1)]
     calibration: Calibration
-    surfaces: dict[Literal["grey", "mask"], Calibration] = {}
+    surfaces: dict[Literal["grey", "mask", "estimated"], Calibration] = {}
     front_end: str | None = None
     novelty: Novelty | None = None
 
