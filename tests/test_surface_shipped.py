@@ -119,3 +119,17 @@ def test_real_slices_are_read_without_options(name: str, dice: float | None) -> 
     fibre = (mask.reshape(*mask.shape[:3], -1).max(axis=-1) if mask.ndim == 4 else mask)[0] > 0
     found = ~micro.fluid[0]
     assert 2 * (found & fibre).sum() / (found.sum() + fibre.sum()) >= dice
+
+
+def test_a_real_slice_of_half_the_resolution_has_the_same_fibres_and_permeability() -> None:
+    if not REAL.is_dir():
+        pytest.skip("the real slices are not here")
+    page = read_picture(REAL / "ud_composite_ct_slice.tif").values[0]
+    half = np.rint(page.reshape(150, 2, 75, 2).mean(axis=(1, 3))).astype(np.uint8)
+    whole, smaller = (
+        from_image(greys, pixel_size=pixel, depth="10um", slices=1) for greys, pixel in ((page, 0.47e-6), (half, 0.94e-6))
+    )
+    for medium in (whole, smaller):
+        assert medium.provenance["surface"] == "read from the greys by the classical segmentation"
+    assert smaller.fibre_fraction == pytest.approx(whole.fibre_fraction, abs=0.02)
+    assert grid_flow(smaller).permeability == pytest.approx(grid_flow(whole).permeability, rel=0.2)

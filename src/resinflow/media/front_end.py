@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 _SHELL = 0.5
 """Pixels: thickness of the shells around the fibres over which greys are averaged."""
+_WIDE_RIM = (0.38, 0.08)
+"""Height and breadth of a rim beyond which it is wide."""
 _FEWEST = 30
 """Pixels of a shell whose mean counts."""
 
@@ -72,9 +74,13 @@ class Rim:
     breadth: float
 
     @property
-    def clear(self) -> bool:
-        """Whether there is a rim worth a closer look; 4 of 60 drawn images have one (:func:`resinflow.media.draw_specimen`)."""
-        return self.height > 0.2 and self.breadth > 0.045
+    def wide(self) -> bool:
+        """Whether it is a matter of convention where in the rim the outline runs.
+
+        None of 68 drawn images has such a rim (:func:`resinflow.media.draw_specimen` and
+        :func:`resinflow.evaluate.surfaces.photograph`), a synchrotron slice of light fibres has one at any resolution.
+        """
+        return self.height > _WIDE_RIM[0] and self.breadth > _WIDE_RIM[1]
 
 
 def rim_of(image: NDArray, distance: NDArray[np.floating], *, dark: bool) -> Rim:

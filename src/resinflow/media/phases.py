@@ -17,6 +17,7 @@ from resinflow.media.labels import FibreLabel, distinct_values, has_labels, labe
 from resinflow.media.picture import Mask, Picture
 from resinflow.media.polarity import Decision, undecided_error
 from resinflow.media.segment import (
+    LEVELS,
     SMALLEST_IMAGE,
     Segmentation,
     SegmentationSettings,
@@ -28,10 +29,9 @@ from resinflow.media.segment import (
 
 _DARKER = {"dark": "darker", "bright": "brighter"}
 _RIMMED = "their rim is wide, so that thresholds draw the outlines at its foot, not the network"
-_WIDE_RIM = 0.35
-"""Overshoot of a rim, by the classical segmentation, beyond which it is a matter of convention where in it the outline runs.
-Of 55 drawn images with rims of all kinds none is beyond 0.26; a synchrotron slice, whose outlines observers drew at the foot of
-the rim and a pixel inside of its steepest flank, has 0.5."""
+_FOOT = 0.6
+"""Part of the settings' ``rim_weight`` by which the height of a wide rim, as the network's surfaces show it, lowers the level.
+Outlines of a synchrotron slice are then those of its observers (Dice 0.896), at half the resolution, too (0.898)."""
 _SURE = 4.0
 """Logarithm of the odds beyond which a front end decides on the polarity alone."""
 _RECOGNISED = 1.0
@@ -134,11 +134,12 @@ def _found(picture: Picture, reading: Reading, front_end: FrontEnd) -> Phases:
         polarity, reason = decision.polarity, f"by its sections ({decision.reason})"
     dark = polarity == "dark"
     surfaces = front_end.surfaces(stack, dark=dark, mask=False, step=reading.step)
-    if rim_of(stack, surfaces.distance, dark=dark).clear:
-        segmentation = segment(stack, replace(settings, fibres=polarity))
-        if segmentation.rim > _WIDE_RIM:
-            note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}; {_RIMMED}"
-            return _of_segmentation(segmentation, reading, note, reason)
+    rim = rim_of(stack, surfaces.distance, dark=dark)
+    if rim.wide:
+        level = max(settings.level - _FOOT * settings.rim_weight * rim.height, LEVELS[0])
+        segmentation = segment(stack, replace(settings, fibres=polarity, level=level, rim_weight=0.0))
+        note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}; {_RIMMED}"
+        return _of_segmentation(segmentation, reading, note, reason)
     how = {"method": "learned", "front_end": front_end.name, "polarity": polarity, "reason": reason}
     note = f"fibres: {_DARKER[polarity]} than the matrix, {reason}"
     return Phases(

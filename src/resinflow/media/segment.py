@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SMALLEST_IMAGE = 16  # pixels
+LEVELS = (0.1, 0.9)
+"""Range of the grey of an outline, from that of the fibres (0) to that of the matrix (1)."""
 _SMALLEST_RADIUS = 2.0  # pixels: below, a fibre section is a handful of pixels
 _FINEST_SCALE, _SCALE_STEP = 1.0, 1.1  # pixels: the scales of packed discs are finer than their radii
 _CUT = 0.25
@@ -66,7 +68,7 @@ class SegmentationSettings:
             raise InvalidInputError(
                 f"fibre_diameter is {self.fibre_diameter!r}; needed: at least {2 * _SMALLEST_RADIUS:g} pixels, or None."
             )
-        for name, low, high in (("level", 0.1, 0.9), ("rim_weight", 0, 1), ("roundness", 0, 0.95), ("smallest", 0, 0.9)):
+        for name, low, high in (("level", *LEVELS), ("rim_weight", 0, 1), ("roundness", 0, 0.95), ("smallest", 0, 0.9)):
             if not low <= getattr(self, name) <= high:
                 raise InvalidInputError(f"{name} is {getattr(self, name)!r}; needed: {low} to {high}.")
 
