@@ -74,5 +74,5 @@ def test_fresh_dense_bundles_are_predicted_better_than_by_the_solver_on_their_vo
 
 def test_the_shipped_model_is_calibrated_and_knows_its_media(small: LatentPredictor) -> None:
     assert small.novelty is not None
-    assert set(small.calibrations) == {"exact", "grey", "mask"}
+    assert set(small.calibrations) == {"exact", "grey", "mask", "estimated"}
     assert {law.samples for law in small.calibrations.values()} == {small.architecture.samples}

@@ -10,11 +10,13 @@ import pytest
 
 from resinflow.evaluate.surfaces import photograph, read_surfaces
 from resinflow.flow.microstructure import Microstructure
+from resinflow.flow.report import ModelReport
 from resinflow.media.bundles import BundleSettings, fibre_bundle
 from resinflow.media.image_files import read_picture
 from resinflow.media.imaging import draw_imaging, image_of
 from resinflow.media.specimens import SpecimenRanges, draw_specimen
 from resinflow.models.calibration import surface_spread
+from resinflow.presets.families import load_model
 from resinflow.presets.surface.model import SurfaceModel, load_surface_model
 from resinflow.presets.surface.reading import from_image
 from resinflow.stokes.stored import grid_flow
@@ -133,3 +135,22 @@ def test_a_real_slice_of_half_the_resolution_has_the_same_fibres_and_permeabilit
         assert medium.provenance["surface"] == "read from the greys by the classical segmentation"
     assert smaller.fibre_fraction == pytest.approx(whole.fibre_fraction, abs=0.02)
     assert grid_flow(smaller).permeability == pytest.approx(grid_flow(whole).permeability, rel=0.2)
+
+
+def test_surfaces_by_thresholds_have_the_interval_of_their_errors() -> None:
+    """A third off is usual for them, which the law of exact surfaces would not know."""
+    micro = bundle(7305, 0.5)
+    greys, _ = photograph(micro, 1)
+    predictor = load_model("small", device="cpu")
+    read, classical = (
+        predictor.predict(from_image(greys, pixel_size=PIXEL, depth=EXTENT[0], front_end=name))
+        for name in ("learned", "classical")
+    )
+    widths = []
+    for flow in (read, classical):
+        assert isinstance(flow.report, ModelReport)
+        assert flow.report.permeability_parts is not None
+        assert flow.report.permeability_parts["fibre surfaces"] > flow.report.permeability_parts["model"]
+        low, high = flow.permeability_interval or (0.0, 0.0)
+        widths.append((high - low) / flow.permeability)
+    assert widths[1] > 0.4 > widths[0]

@@ -1,4 +1,4 @@
-"""Media on disk, in the formats of flow fields: mask, signed distance, samples of the surfaces, spacing and provenance, without a flow."""
+"""Media on disk, in the formats of flow fields: mask, distance and samples of the surfaces, spacing, provenance; no flow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def save_medium(micro: Microstructure, path: str | Path) -> Path:
     """Write a medium to ``path``: .zarr, .nc, .npz, or .vti (ParaView); replaces an older file in one step.
 
-    ``resinflow solve`` and ``resinflow predict`` take the file, with the same mask, the same fibre surfaces and what is open about them.
+    ``resinflow solve`` and ``resinflow predict`` take it: it has the same mask, fibre surfaces and samples of them.
 
     Raises:
         InvalidInputError: an unknown suffix, or a place that cannot be written.
