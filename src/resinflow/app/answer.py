@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from resinflow.app.computing import Progress, flow_of, greys_of, saved_medium
-from resinflow.app.reproduction import command_lines, python_lines
+from resinflow.app.computing import Progress, flow_of, greys_of, kept_medium
+from resinflow.app.reproduction import EDITS, command_lines, python_lines
 from resinflow.app.user_choices import Choices
 from resinflow.flow import (
     DARCY,
+    Axis,
     FlowField,
     InvalidInputError,
     Microstructure,
@@ -18,38 +19,73 @@ from resinflow.flow import (
     SolverReport,
     format_length,
 )
+from resinflow.media import save_strokes
 
 __all__ = ["answer"]
 
 
 def answer(folder: Path, choices: Choices, run: str, progress: Progress) -> dict[str, Any]:
-    """Compute the flow that is asked for and write all that there is to see and to take away.
+    """Compute what is asked for and write all that there is to see and to take away.
 
     Args:
         folder: of the session.
         choices: the question.
-        run: name of the answer's folder inside the session's.
+        run: name of the answer's folder inside the session's, which keeps its medium (:func:`keep_medium`).
         progress: where K is told before the pictures are drawn.
 
     Raises:
         ResinflowError: what cannot be computed, in one line.
     """
     target = folder / run
-    target.mkdir(exist_ok=True)
-    micro = saved_medium(folder)
+    if choices.strokes:
+        save_strokes(choices.strokes, target / EDITS)
+    (target / "reproduce.sh").write_text("\n".join(command_lines(choices, run)) + "\n")
+    (target / "reproduce.py").write_text(python_lines(choices, run))
+    micro = kept_medium(folder, run)
+    if choices.task == "tensor":
+        _write_tensor(target, micro, choices, progress)
+    else:
+        _write_flow(target, micro, choices, progress)
+    return {"files": sorted(path.name for path in target.iterdir() if path.is_file() and not path.name.startswith("."))}
+
+
+def _write_tensor(target: Path, micro: Microstructure, choices: Choices, progress: Progress) -> None:
+    """Compute the permeability tensor, tell it and write it."""
+    from resinflow.evaluate import write_csv, write_json
+    from resinflow.stokes import permeability_tensor
+    from resinflow.tow import gebart_values, tensor_rows
+
+    def watch(axis: Axis, iteration: int, residual: float) -> None:
+        if iteration == 0:
+            progress.stage(f"solving the flow along {axis}")
+        progress.watch(iteration, residual)
+
+    drive = choices.drive
+    tensor = permeability_tensor(micro, boundary=drive.boundary, lateral=drive.lateral, watch=watch)
+    gebart = gebart_values(tensor)
+    progress.part(
+        permeability=tensor.diagonal[0],
+        tensor={**tensor.to_dict(), "statement": tensor.statement, "conditions": tensor.conditions},
+        gebart_values=None if gebart is None else list(gebart),
+        axis="x",
+        warnings=list(tensor.warnings),
+    )
+    write_json(tensor.to_dict(), target / "tensor.json")
+    write_csv(tensor_rows(choices.name, tensor), target / "numbers.csv")
+
+
+def _write_flow(target: Path, micro: Microstructure, choices: Choices, progress: Progress) -> None:
+    """Compute a flow; tell K, then draw the fields and write the files."""
     flow = flow_of(micro, choices, progress)
     numbers = describe(flow)
     progress.part(**numbers)
     flow.save(target / "flow.npz")
-    maps = []
     if flow.permeability > 0:
         progress.stage("drawing the fields")
         from resinflow.view import field_maps
 
-        maps = [vars(each) for each in field_maps(flow, target / "maps")]
-        progress.part(maps=maps)
-    _write_files(folder, choices, run, flow, numbers, progress)
-    return {"files": sorted(path.name for path in target.iterdir() if path.is_file())}
+        progress.part(maps=[vars(each) for each in field_maps(flow, target / "maps")])
+    _write_files(target, choices, flow, numbers, progress)
 
 
 def describe(flow: FlowField) -> dict[str, Any]:
@@ -102,29 +138,24 @@ def _doubts(flow: FlowField) -> list[str]:
     return [] if warning is None else [warning]
 
 
-def _write_files(
-    folder: Path, choices: Choices, run: str, flow: FlowField, numbers: dict[str, Any], progress: Progress
-) -> None:
-    """Write the figure, the table, the report, the field for ParaView and the 3-D page."""
+def _write_files(target: Path, choices: Choices, flow: FlowField, numbers: dict[str, Any], progress: Progress) -> None:
+    """Write the table, and where something flows the figure, the report, the field for ParaView and the 3-D page."""
     from resinflow.evaluate import write_csv
     from resinflow.view import flow_figure, render_flow, write_flow_report
 
-    target, micro = folder / run, flow.microstructure
+    micro = flow.microstructure
     write_csv(number_rows(choices, numbers), target / "numbers.csv")
-    (target / "reproduce.sh").write_text("\n".join(command_lines(choices, f"{run}/again.npz")) + "\n")
-    (target / "reproduce.py").write_text(python_lines(choices, f"{run}/again.npz"))
     if flow.permeability == 0:
         return
     progress.stage("drawing the figure")
     figure = flow_figure(flow, target / "figure.png", image=greys_of(choices, micro))
-    rows = [(row["quantity"], f"{row['value']}", row["unit"]) for row in number_rows(choices, numbers)]
     write_flow_report(
         target / "report.html",
         title=f"Resin flow through {choices.name}",
-        text=(micro.describe(), *numbers["warnings"]),
-        rows=rows,
+        text=(micro.describe(), *in_words(numbers).values(), *numbers["warnings"]),
+        rows=[(row["quantity"], row["value"], row["unit"]) for row in number_rows(choices, numbers)],
         figure=figure,
-        lines=command_lines(choices, "flow.npz"),
+        lines=command_lines(choices, target.name),
     )
     try:
         progress.stage("drawing the flow in 3-D")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from resinflow.app.outlines import write_outlines
 from resinflow.app.uploads import check_pixels
 from resinflow.app.user_choices import Choices
-from resinflow.app.work_folder import FIBRES, VIEW
+from resinflow.app.work_folder import DISPLACEMENTS, FIBRES, MEDIUM, VIEW
 from resinflow.flow import (
     BlockedMediumError,
     FlowField,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _GREYS = (0.5, 99.5)
 """Percentiles of an image that are shown black and white."""
-_MEDIUM, _DISPLACEMENTS = "medium.npz", "displacements.npy"
 
 
 class Progress(Protocol):
@@ -76,15 +76,12 @@ def _tag(image: str) -> str | None:
 
 def read(folder: Path, choices: Choices, progress: Progress) -> dict[str, Any]:
     """Find the fibres of an image, save the medium and its outlines, and return what there is to say about it."""
-    from resinflow.media import estimate_fibre_diameter, fibre_sections, is_extruded
+    from resinflow.media import estimate_fibre_diameter, fibre_sections, is_extruded, painted
 
     progress.stage("finding the fibres")
-    micro = medium_of(choices)
-    fibres = _emptied(folder / FIBRES)
-    save_medium(micro, fibres / _MEDIUM)
-    if micro.displacements is not None:
-        np.save(fibres / _DISPLACEMENTS, micro.displacements)
-    write_outlines(micro, fibres)
+    micro = painted(_found_medium(folder, choices), choices.strokes)
+    _save(micro, folder / FIBRES / MEDIUM, folder / FIBRES / DISPLACEMENTS)
+    write_outlines(micro, folder / FIBRES)
     sections = fibre_sections(micro)
     how = micro.provenance.get("segmentation", {})
     pixel = float(np.sqrt(micro.spacing[1] * micro.spacing[2]))
@@ -99,6 +96,7 @@ def read(folder: Path, choices: Choices, progress: Progress) -> dict[str, Any]:
         "shape": list(micro.shape),
         "spacing": list(micro.spacing),
         "extruded": is_extruded(micro),
+        "region": micro.provenance.get("region"),
         "polarity": how.get("polarity"),
         "level": how.get("settings", {}).get("level"),
         "surface": str(micro.provenance.get("surface", "estimated from the mask")),
@@ -108,8 +106,56 @@ def read(folder: Path, choices: Choices, progress: Progress) -> dict[str, Any]:
     }
 
 
+def pick(folder: Path, choices: Choices, x: float, y: float, index: int) -> dict[str, Any]:
+    """Return what is known of the fibre at a place of the whole image: its diameter, or that there is none.
+
+    Args:
+        folder: of the session.
+        choices: by which the medium was read.
+        x: pixels from the left of the image.
+        y: pixels from its top.
+        index: of the slice, counted from 0.
+    """
+    from resinflow.media import section_map
+
+    micro = _loaded(folder / FIBRES / MEDIUM, None)
+    x0, _, y0, _ = micro.provenance.get("region", (0, 0, 0, 0))
+    row, column = int(np.floor(y - y0)), int(np.floor(x - x0))
+    _, ny, nx = micro.shape
+    if not (0 <= row < ny and 0 <= column < nx):
+        return {"line": "This place is outside of the part that is used."}
+    sections = section_map(micro, index if index < micro.shape[0] else 0)
+    label = int(sections.labels[row, column])
+    if label == 0:
+        return {"line": f"Resin at x {x:.0f}, y {y:.0f}."}
+    rows, columns = np.nonzero(sections.labels == label)
+    diameter, pixel = float(sections.diameters[label - 1]), float(np.sqrt(micro.spacing[1] * micro.spacing[2]))
+    whole = "" if sections.whole[label - 1] else ", cut by the border or not round"
+    place = [float(columns.mean() + 0.5 + x0), float(rows.mean() + 0.5 + y0), diameter / pixel / 2]
+    length = format_length(diameter).replace("um", "µm")
+    return {"line": f"This fibre is {length} thick, {diameter / pixel:.1f} pixels{whole}.", "mark": place, "slice": index}
+
+
+def _found_medium(folder: Path, choices: Choices) -> Microstructure:
+    """Return the medium of an image before any stroke; that which was found last where it was found by the same choices."""
+    key = hashlib.sha256(repr(choices.unpainted.reading_key).encode()).hexdigest()
+    note = folder / FIBRES / "found.txt"
+    if note.is_file() and note.read_text() == key:
+        return _loaded(*_found_files(folder))
+    micro = medium_of(choices)
+    _emptied(folder / FIBRES)
+    _save(micro, *_found_files(folder))
+    note.write_text(key)
+    return micro
+
+
+def _found_files(folder: Path) -> tuple[Path, Path]:
+    """The files of the medium before any stroke."""
+    return folder / FIBRES / "found.npz", folder / FIBRES / "found-displacements.npy"
+
+
 def medium_of(choices: Choices) -> Microstructure:
-    """Return the medium of an image, as the command line reads it."""
+    """Return the medium of an image without strokes, as the command line reads it."""
     from resinflow.presets.surface.reading import read_medium
 
     return read_medium(Path(choices.image), segmentation=_settings(choices), **choices.reading)
@@ -121,14 +167,25 @@ def _settings(choices: Choices) -> SegmentationSettings | None:
     return replace(SegmentationSettings(), **choices.settings) if choices.settings else None
 
 
-def saved_medium(folder: Path) -> Microstructure:
-    """Return the medium that was read last, bit for bit."""
-    micro = load_medium(folder / FIBRES / _MEDIUM)
-    extra = folder / FIBRES / _DISPLACEMENTS
-    if not extra.exists():
+def kept_medium(folder: Path, run: str) -> Microstructure:
+    """Return the medium that an answer was asked of, bit for bit."""
+    return _loaded(folder / run / f".{MEDIUM}", folder / run / f".{DISPLACEMENTS}")
+
+
+def _save(micro: Microstructure, place: Path, extra: Path) -> None:
+    """Write a medium and its displacements to new files: answers may still hold those before."""
+    save_medium(micro, place)
+    extra.unlink(missing_ok=True)
+    if micro.displacements is not None:
+        np.save(extra, micro.displacements)
+
+
+def _loaded(place: Path, extra: Path | None) -> Microstructure:
+    """Return a medium that was written, bit for bit; without its displacements where they are not asked for."""
+    micro = load_medium(place)
+    if extra is None or not extra.is_file():
         return micro
-    displacements = np.load(extra, allow_pickle=False)
-    return Microstructure(micro.fluid, micro.spacing, micro.signed_distance, micro.provenance, displacements)
+    return replace(micro, displacements=np.load(extra, allow_pickle=False))
 
 
 def _emptied(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import heading
+from resinflow.app.page_words import in_page_words
 from resinflow.app.sessions import Session
 from resinflow.flow import format_length
 
@@ -43,9 +44,10 @@ class FibreStep:
             with self._busy:
                 ui.spinner(size="sm")
                 self._stage = ui.label("Finding the fibres").classes("rf-soft").props('role="status"')
-            self._numbers = ui.html(sanitize=False).mark("fibre-numbers")
-            self._trouble = ui.label().classes("rf-trouble").props('role="alert"').mark("fibre-trouble")
-            self._picked = ui.label().classes("rf-soft").mark("picked")
+            self._numbers = ui.html(sanitize=False)
+            self._strokes = ui.label().classes("rf-soft")
+            self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
+            self._picked = ui.label().classes("rf-soft").props('role="status"')
             with ui.expansion("What was decided, and why").props("dense") as self._notes:
                 self._note_text = ui.html(sanitize=False).classes("rf-soft")
 
@@ -70,12 +72,10 @@ class FibreStep:
         self._level.value = choices.level or _LEVEL
         self._level_label.text = f"Outline at {self._level.value:.2f} of the way from the fibres' grey to the matrix's"
         self._settings.visible = choices.front_end == "classical"
+        count = len(choices.strokes)
+        self._strokes.text = f"{count} {'stroke' if count == 1 else 'strokes'} of the brush; Undo takes them back."
+        self._strokes.visible = count > 0
         self._syncing = False
-
-    def pick(self, text: str) -> None:
-        """Show what is known of a fibre that was clicked."""
-        self._picked.text = text
-        self._picked.visible = bool(text)
 
     def show(self) -> None:
         """Show what was found."""
@@ -89,12 +89,15 @@ class FibreStep:
             self._stage.text = f"Waiting for {waiting} before this one" if waiting else "Finding the fibres"
         self._trouble.visible = job is not None and job.state in ("refused", "failed")
         if job is not None and self._trouble.visible:
-            self._trouble.text = job.line
+            self._trouble.text = in_page_words(job.line)
+        picked = session.picked
+        self._picked.text = "" if picked is None else picked.result.get("line", picked.line)
+        self._picked.visible = bool(self._picked.text)
         done = job is not None and job.state == "done"
         self._numbers.visible = self._notes.visible = done
         if job is not None and done:
             self._numbers.content = _tiles(job.result)
-            self._note_text.content = "".join(f"<p>{escape(note)}.</p>" for note in job.result["notes"])
+            self._note_text.content = "".join(f"<p>{escape(in_page_words(note))}.</p>" for note in job.result["notes"])
 
 
 def _tiles(facts: dict[str, Any]) -> str:
@@ -103,9 +106,9 @@ def _tiles(facts: dict[str, Any]) -> str:
     if facts["diameters"] is not None:
         low, middle, high = (format_length(value).replace("um", "µm") for value in facts["diameters"])
         pixels = facts["diameters"][1] / facts["pixel"]
-        tiles.append((middle, f"median diameter, {pixels:.1f} pixels (p10 to p90: {low} to {high})"))
+        tiles.append((middle, f"median diameter, {pixels:.1f} pixels; most from {low} to {high}"))
     if facts["polarity"] is not None:
         tiles.append((str(facts["polarity"]), "fibres in the image"))
     body = "".join(f'<div class="rf-tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in tiles)
-    warnings = "".join(f'<div class="rf-warning" role="note">{escape(line)}</div>' for line in facts["warnings"])
+    warnings = "".join(f'<div class="rf-warning" role="note">{escape(in_page_words(line))}</div>' for line in facts["warnings"])
     return f'<div class="rf-stack" style="margin-top:10px"><div class="rf-tiles">{body}</div>{warnings}</div>'

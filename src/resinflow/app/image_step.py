@@ -19,6 +19,7 @@ class ImageStep:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._synced: dict[ui.input, str] = {}
         with ui.element("section").classes("rf-card").props('aria-label="Step 1: image and scale"'):
             heading(1, "Image and scale")
             self._facts = ui.label().classes("rf-soft")
@@ -27,11 +28,10 @@ class ImageStep:
                 self._depth = self._length("Depth of the stack", "depth", "e.g. 50um", "Thickness of all slices together")
                 self._crop = self._length("Part of the image", "crop", "all of it", "X0:X1,Y0:Y1 in pixels")
             self._hint = ui.label().classes("rf-soft")
-            self._tag = ui.button("", on_click=self._take_tag).props("flat dense no-caps").mark("take-tag")
+            self._tag = ui.button("", on_click=self._take_tag).props("flat dense no-caps")
 
     def _length(self, label: str, name: str, example: str, hint: str) -> ui.input:
         box = ui.input(label, placeholder=example).classes("grow").props(f'outlined dense stack-label hint="{hint}"')
-        box.mark(name)
 
         def commit() -> None:
             text = (box.value or "").strip()
@@ -47,8 +47,9 @@ class ImageStep:
         """Show the present choices."""
         choices = self._session.choices
         for box, value in ((self._pixel, choices.pixel_size), (self._depth, choices.depth), (self._crop, choices.crop or "")):
-            if not box.error:
-                box.value = value
+            if self._synced.get(box) != value:  # what is being typed into another box stays
+                self._synced[box] = box.value = value
+                box.error = None
 
     def show(self) -> None:
         """Show what is known of the image."""

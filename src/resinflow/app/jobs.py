@@ -19,9 +19,9 @@ from typing import IO, Any, Literal
 
 __all__ = ["Desk", "Job", "Kind", "State"]
 
-Kind = Literal["look", "read", "answer"]
+Kind = Literal["look", "read", "pick", "answer"]
 State = Literal["queued", "running", "done", "refused", "failed", "cancelled"]
-QUICK: tuple[Kind, ...] = ("look", "read")
+QUICK: tuple[Kind, ...] = ("look", "read", "pick")
 LONG: tuple[Kind, ...] = ("answer",)
 _PATIENCE = 5.0
 """Seconds that a process has to end."""
@@ -187,17 +187,19 @@ class _Lane(threading.Thread):
         self._job: Job | None = None
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
+        self._lock = threading.Lock()
 
     def run(self) -> None:
-        self._process = self._desk.open_process()
+        self._ready()
         while (job := self._desk.next_job(self._kinds)) is not None:
             self._job = job
-            if self._process is None or self._process.poll() is not None:
-                self._process = self._desk.open_process()
-            self._hand_over(job, self._process)
+            process = self._ready()
+            if process is None:
+                job.end("cancelled")
+                return
+            self._hand_over(job, process)
             self._job = None
-            if self._process.poll() is not None and not self._stopped:
-                self._process = self._desk.open_process()
+            self._ready()
 
     def drop(self, job: Job) -> None:
         """End the process if it computes a job."""
@@ -206,8 +208,18 @@ class _Lane(threading.Thread):
 
     def stop(self) -> None:
         """End the process for good."""
-        self._stopped = True
+        with self._lock:
+            self._stopped = True
         _end(self._process)
+
+    def _ready(self) -> subprocess.Popen[str] | None:
+        """Return a living process; None when the lane was stopped."""
+        with self._lock:
+            if self._stopped:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._desk.open_process()
+            return self._process
 
     def _hand_over(self, job: Job, process: subprocess.Popen[str]) -> None:
         """Have a job computed; return when it is over."""

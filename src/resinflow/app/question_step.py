@@ -14,12 +14,13 @@ from resinflow.flow import InvalidInputError
 __all__ = ["QuestionStep"]
 
 _AXES = {"x": "x, to the right", "y": "y, downwards", "z": "z, through the slices"}
-_TASKS = {"predict": "Predict", "solve": "Solve"}
+_TASKS = {"predict": "Predict", "solve": "Solve", "tensor": "Tensor"}
 _TASK_TEXT = {
     "predict": "The model corrects the solver's flow to that of a grid twice as fine, and gives an interval that holds "
     "the true K with a probability of 90 %. Across the fibres (x, y) only.",
     "solve": "The Stokes solver on the pixels of the image, with walls at the fibre surfaces: the trustworthy number for these "
     "surfaces, along any axis.",
+    "tensor": "The Stokes solver along all three axes: the permeability tensor with its principal axes and Gebart's values.",
 }
 _BOUNDARIES = {
     "symmetry": "Pressure at inlet and outlet, mirrors at the sides",
@@ -51,14 +52,16 @@ class QuestionStep:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._syncing = False
+        self._synced: dict[ui.input, float] = {}
         with ui.element("section").classes("rf-card").props('aria-label="Step 3: question"') as self._card:
             heading(3, "Question")
             with ui.element("div").classes("rf-stack"):
                 with ui.element("div").classes("rf-row"):
                     self._task = self._toggle("What is computed", _TASKS, "task")
-                    self._axis = self._toggle("Direction of the flow", _AXES, "axis")
+                    with ui.element("div") as self._way:
+                        self._axis = self._toggle("Direction of the flow", _AXES, "axis")
                 self._task_text = ui.label().classes("rf-soft")
-                with ui.element("div").classes("rf-row"):
+                with ui.element("div").classes("rf-row") as self._fluid:
                     names = {number: resin.name for number, resin in enumerate(RESINS)}
                     self._resin = ui.select(names, label="Resin", clearable=True, on_change=self._take_resin)
                     self._resin.classes("grow").props("outlined dense")
@@ -72,7 +75,7 @@ class QuestionStep:
                     self._finer = ui.checkbox("on a grid twice as fine (8 times the voxels, K to 0.01 %)")
                     self._finer.on_value_change(lambda event: self._choose(finer=bool(event.value)))
                 with ui.element("div").classes("rf-row").style("align-items:center"):
-                    self._ask = ui.button("Compute", on_click=self._submit).props("unelevated no-caps size=lg").mark("compute")
+                    self._ask = ui.button("Compute", on_click=self._submit).props("unelevated no-caps size=lg")
                     self._why = ui.label().classes("rf-soft")
 
     def _toggle(self, label: str, options: dict[str, str], name: str) -> ui.toggle:
@@ -85,7 +88,7 @@ class QuestionStep:
         return toggle
 
     def _number(self, label: str, name: str) -> ui.input:
-        box = ui.input(label).classes("grow").props("outlined dense inputmode=decimal").mark(name)
+        box = ui.input(label).classes("grow").props("outlined dense inputmode=decimal")
 
         def commit() -> None:
             try:
@@ -128,6 +131,7 @@ class QuestionStep:
     def _submit(self) -> None:
         try:
             self._session.ask()
+            ui.run_javascript("document.querySelector('.rf-answer').scrollIntoView({behavior: 'smooth'})")
         except InvalidInputError as error:
             ui.notify(str(error), type="warning")
 
@@ -138,8 +142,8 @@ class QuestionStep:
         self._task.value, self._axis.value = choices.task, choices.axis
         self._task_text.text = _TASK_TEXT[choices.task]
         for box, value in ((self._viscosity, choices.viscosity), (self._drop, choices.pressure_drop)):
-            if not box.error:
-                box.value = f"{value:g}"
+            if self._synced.get(box) != value:  # what is being typed into another box stays
+                box.value, box.error, self._synced[box] = f"{value:g}", None, value
         if self._resin.value is not None and RESINS[self._resin.value].viscosity != choices.viscosity:
             self._resin.value = None
         self._resin_text.visible = self._resin.value is not None
@@ -147,7 +151,9 @@ class QuestionStep:
         self._boundary.value = name
         self._advice.text = _ADVICE[name]
         self._finer.value = choices.finer
-        self._conditions.visible = choices.task == "solve"
+        self._conditions.visible = choices.task != "predict"
+        self._finer.visible = choices.task == "solve"
+        self._way.visible = self._fluid.visible = choices.task != "tensor"
         self._syncing = False
 
     def show(self) -> None:
@@ -156,9 +162,9 @@ class QuestionStep:
         ready = session.is_read and session.running is None
         self._ask.set_enabled(ready)
         self._card.classes(add="" if session.is_read else "waiting", remove="waiting" if session.is_read else "")
-        blocked = (
-            session.is_read and session.reading is not None and not session.reading.result["percolates"][session.choices.axis]
-        )
+        asked, reading = session.choices, session.reading
+        paths = reading.result["percolates"] if session.is_read and reading is not None else {}
+        blocked = asked.task != "tensor" and not paths.get(asked.axis, True)
         self._why.text = (
             "No path of resin leads through along this axis: K will be 0."
             if blocked

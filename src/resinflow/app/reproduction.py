@@ -6,36 +6,43 @@ import shlex
 
 from resinflow.app.user_choices import Choices
 
-__all__ = ["command_lines", "python_lines"]
+__all__ = ["EDITS", "command_lines", "python_lines"]
 
-_MEDIUM = "medium-again.npz"
+EDITS = "edits.json"
+"""File of an answer's folder that holds the strokes of its question."""
+_COMMANDS = {"predict": "predict", "solve": "solve", "tensor": "permeability"}
 
 
-def command_lines(choices: Choices, output: str) -> list[str]:
+def command_lines(choices: Choices, run: str) -> list[str]:
     """Return the commands, to be run in the session's folder, that compute an answer again.
 
     Args:
         choices: the question.
-        output: file to which the flow is written.
+        run: folder of the answer, which gets the files ``again.npz``, or ``again.csv`` for a tensor.
     """
     sizes = ["--pixel-size", choices.pixel_size, "--depth", choices.depth]
-    if choices.slices is not None:
-        sizes += ["--slices", str(choices.slices)]
+    for option, value in (("slices", choices.slices), ("crop", choices.crop)):
+        sizes += [] if value is None else [f"--{option}", str(value)]
     if choices.fibres != "auto":
         sizes += ["--fibres", choices.fibres]
-    if choices.crop is not None:
-        sizes += ["--crop", choices.crop]
+    if choices.strokes:
+        sizes += ["--edits", f"{run}/{EDITS}"]
+    command = ["resinflow", _COMMANDS[choices.task]]
+    question = [*_question(choices), "-o", f"{run}/again.{'csv' if choices.task == 'tensor' else 'npz'}"]
     if choices.settings:
         settings = [part for name, value in choices.settings.items() for part in (f"--{name.replace('_', '-')}", f"{value!r}")]
-        reading = ["resinflow", "segment", choices.image, *sizes, *settings, "--no-solve", "-o", _MEDIUM]
-        return [shlex.join(reading), shlex.join(["resinflow", choices.task, _MEDIUM, *_question(choices), "-o", output])]
+        medium = f"{run}/medium.npz"
+        reading = ["resinflow", "segment", choices.image, *sizes, *settings, "--no-solve", "-o", medium]
+        return [shlex.join(reading), shlex.join([*command, medium, *question])]
     front_end = [] if choices.front_end == "learned" else ["--front-end", choices.front_end]
-    return [shlex.join(["resinflow", choices.task, choices.image, *sizes, *front_end, *_question(choices), "-o", output])]
+    return [shlex.join([*command, choices.image, *sizes, *front_end, *question])]
 
 
 def _question(choices: Choices) -> list[str]:
     """The options that are the question."""
     drive = choices.drive
+    if choices.task == "tensor":
+        return [] if drive.boundary == "periodic" else ["--boundary", "pressure", "--lateral", drive.lateral]
     options = ["--axis", drive.axis, "--viscosity", f"{drive.viscosity!r}", "--pressure-drop", f"{drive.pressure_drop!r}"]
     if choices.task == "predict":
         return options
@@ -46,44 +53,56 @@ def _question(choices: Choices) -> list[str]:
     return [*options, "--refine", "0.0001"] if choices.finer else options
 
 
-def python_lines(choices: Choices, output: str) -> str:
+def python_lines(choices: Choices, run: str) -> str:
     """Return the Python lines, to be run in the session's folder, that compute an answer again.
 
     Args:
         choices: the question.
-        output: file to which the flow is written.
+        run: folder of the answer, which gets the file ``again.npz``, or ``again.json`` for a tensor.
     """
-    reading = [f"pixel_size={choices.pixel_size!r}", f"depth={choices.depth!r}"]
-    if choices.slices is not None:
-        reading.append(f"slices={choices.slices}")
-    if choices.fibres != "auto":
-        reading.append(f"fibres={choices.fibres!r}")
-    if choices.crop is not None:
-        reading.append(f"crop={choices.crop!r}")
-    imports = ["import resinflow as rf"]
-    if choices.settings:
-        imports.append("from resinflow.media import SegmentationSettings")
-        settings = ", ".join(f"{name}={value!r}" for name, value in choices.settings.items())
-        reading.append(f"segmentation=SegmentationSettings({settings})")
-    elif choices.front_end != "learned":
-        reading.append(f"front_end={choices.front_end!r}")
+    imports, lines = _reading(choices, run)
     drive = choices.drive
+    if choices.task == "tensor":
+        sides = "" if drive.boundary == "periodic" else f", boundary='pressure', lateral={drive.lateral!r}"
+        lines += [
+            f"tensor = rf.permeability_tensor(micro{sides})",
+            "print(tensor.values)  # m^2, rows and columns x, y, z",
+            f"Path({f'{run}/again.json'!r}).write_text(json.dumps(tensor.to_dict()))",
+        ]
+        return "\n".join(["import json", "from pathlib import Path", "", *imports, "", *lines]) + "\n"
     question = [f"axis={drive.axis!r}", f"pressure_drop={drive.pressure_drop!r}", f"viscosity={drive.viscosity!r}"]
-    if choices.task == "predict":
-        compute = 'rf.load_model("small").predict'
-    else:
-        compute = "rf.solve"
-        if (drive.boundary, drive.lateral) != ("pressure", "symmetry"):
-            question += [f"boundary={drive.boundary!r}", f"lateral={drive.lateral!r}"]
-        if choices.finer:
-            imports.append("from resinflow.stokes import solve_finer")
-            compute = "solve_finer"
-    lines = [
-        *imports,
-        "",
-        f"micro = rf.read_medium({choices.image!r}, {', '.join(reading)})",
+    compute = 'rf.load_model("small").predict' if choices.task == "predict" else "rf.solve"
+    if choices.task == "solve" and (drive.boundary, drive.lateral) != ("pressure", "symmetry"):
+        question += [f"boundary={drive.boundary!r}", f"lateral={drive.lateral!r}"]
+    if choices.task == "solve" and choices.finer:
+        imports.append("from resinflow.stokes import solve_finer")
+        compute = "solve_finer"
+    lines += [
         f"flow = {compute}(micro, {', '.join(question)})",
         "print(flow.permeability, flow.permeability_interval)  # m^2",
-        f"flow.save({output!r})",
+        f"flow.save({f'{run}/again.npz'!r})",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*imports, "", *lines]) + "\n"
+
+
+def _reading(choices: Choices, run: str) -> tuple[list[str], list[str]]:
+    """The imports and the lines that make the medium ``micro``."""
+    options = [f"pixel_size={choices.pixel_size!r}", f"depth={choices.depth!r}"]
+    for name, value in (("slices", choices.slices), ("crop", choices.crop)):
+        options += [] if value is None else [f"{name}={value!r}"]
+    if choices.fibres != "auto":
+        options.append(f"fibres={choices.fibres!r}")
+    imports, names = ["import resinflow as rf"], []
+    if choices.settings:
+        names.append("SegmentationSettings")
+        settings = ", ".join(f"{name}={value!r}" for name, value in choices.settings.items())
+        options.append(f"segmentation=SegmentationSettings({settings})")
+    elif choices.front_end != "learned":
+        options.append(f"front_end={choices.front_end!r}")
+    lines = [f"micro = rf.read_medium({choices.image!r}, {', '.join(options)})"]
+    if choices.strokes:
+        names += ["load_strokes", "painted"]
+        lines.append(f"micro = painted(micro, load_strokes({f'{run}/{EDITS}'!r}))")
+    if names:
+        imports.append(f"from resinflow.media import {', '.join(names)}")
+    return imports, lines

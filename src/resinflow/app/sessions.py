@@ -13,8 +13,9 @@ from typing import Any
 from resinflow.app.jobs import Desk, Job
 from resinflow.app.uploads import Upload, place_uploads
 from resinflow.app.user_choices import Choices
-from resinflow.app.work_folder import INPUT, WorkFolder
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.app.work_folder import INPUT, WorkFolder, keep_medium, new_image
+from resinflow.flow import InvalidInputError, read_length, replacing
+from resinflow.media import EXTRUDED_SLICES
 
 __all__ = ["Answer", "Session", "Sessions"]
 
@@ -50,7 +51,9 @@ class Session:
         choices: the present ones.
         look: the job that looks at the image; None before there is one.
         reading: the job that finds the fibres; None before there is one.
+        picked: the job that measures a fibre; None before one was clicked.
         answers: all answers, the first one first.
+        dark: whether its pages are dark; None: as the browser's system has it.
         trouble: why the last thing that was asked for cannot be, in one line; empty where there is none.
         stamp: grows with every change of the choices.
     """
@@ -61,7 +64,9 @@ class Session:
     choices: Choices = field(default_factory=Choices)
     look: Job | None = None
     reading: Job | None = None
+    picked: Job | None = None
     answers: list[Answer] = field(default_factory=list)
+    dark: bool | None = None
     trouble: str = ""
     stamp: int = 0
     _before: list[Choices] = field(default_factory=list)
@@ -89,12 +94,18 @@ class Session:
         return next((answer for answer in reversed(self.answers) if not answer.job.is_over), None)
 
     @property
+    def _is_single(self) -> bool:
+        return self.look is not None and self.look.result.get("slices") == 1
+
+    @property
     def _current(self) -> bool:
         return self._read is not None and self._read.reads_alike(self.choices)
 
     def change(self, **values: Any) -> bool:
         """Choose other values; return whether they can be. What cannot is told in ``trouble`` and leaves all as it is."""
         try:
+            if values.get("pixel_size") and not self.choices.depth and self._is_single:
+                values["depth"] = cubic_depth(values["pixel_size"])
             choices = self.choices.changed(**values)
         except InvalidInputError as error:
             self.trouble = str(error)
@@ -124,9 +135,9 @@ class Session:
 
     def take_example(self, path: Path) -> None:
         """Take the embedded example as the image, with its scale."""
-        place = self.folder / INPUT / "image.tif"
-        place.write_bytes(path.read_bytes())
-        self._begin(self.choices.started(f"{INPUT}/image.tif", EXAMPLE_NAME, **_EXAMPLE_SIZES))
+        place = f"{INPUT}/{new_image(self.folder)}{path.suffix}"
+        (self.folder / place).write_bytes(path.read_bytes())
+        self._begin(self.choices.started(place, EXAMPLE_NAME, **_EXAMPLE_SIZES))
 
     def ask(self) -> Answer:
         """Have the present question answered.
@@ -138,11 +149,19 @@ class Session:
             raise InvalidInputError("the fibres were not found yet; needed: an image with its pixel size and depth.")
         if self.running is not None:
             raise InvalidInputError("an answer is being computed; needed: wait for it, or cancel it.")
-        run = f"answer-{len(self.answers) + 1}"
+        numbers = [int(path.name.removeprefix("answer-")) for path in self.folder.glob("answer-*") if path.name[7:].isdigit()]
+        run = f"answer-{max([len(self.answers), *numbers]) + 1}"
+        keep_medium(self.folder, run)
         job = Job("answer", self.folder, {"choices": asdict(self.choices), "run": run})
         answer = Answer(run, self.choices, self.desk.submit(job))
         self.answers.append(answer)
         return answer
+
+    def pick(self, x: float, y: float, index: int) -> None:
+        """Measure the fibre at a place of the image, pixels, in a slice; without a medium nothing happens."""
+        if self.is_read:
+            values = {"choices": asdict(self.choices), "x": x, "y": y, "slice": index}
+            self.picked = self.desk.submit(Job("pick", self.folder, values))
 
     def cancel(self) -> None:
         """End the answer that is being computed."""
@@ -150,7 +169,9 @@ class Session:
             self.desk.cancel(self.running.job)
 
     def save(self) -> None:
-        """Write what was chosen and answered into the session's folder."""
+        """Write what was chosen and answered into the session's folder; without an image there is nothing to write."""
+        if not self.choices.image:
+            return
         document = {
             "key": self.key,
             "choices": asdict(self.choices),
@@ -163,6 +184,14 @@ class Session:
         with replacing(self.folder / "session.json") as temporary:
             temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
+    def restore(self, document: dict[str, Any]) -> None:
+        """Take up what :meth:`save` wrote, in the same folder."""
+        for each in document["answers"]:
+            question = Choices.of(each["choices"])
+            job = Job("answer", self.folder, {}, state="done", result=dict(each["result"]))
+            self.answers.append(Answer(str(each["run"]), question, job))
+        self._begin(Choices.of(document["choices"]))
+
     def _begin(self, choices: Choices) -> None:
         """Begin with another image; what was chosen for the one before cannot be undone to."""
         self._before.clear()
@@ -171,7 +200,7 @@ class Session:
             if job is not None:
                 self.desk.cancel(job)
         self.cancel()
-        self.reading, self._read, self.trouble, self.choices = None, None, "", choices
+        self.reading, self.picked, self._read, self.trouble, self.choices = None, None, None, "", choices
         self.look = self.desk.submit(Job("look", self.folder, {"choices": asdict(choices)}))
         self._follow()
 
@@ -187,12 +216,22 @@ class Session:
     def _follow(self) -> None:
         """Find the fibres anew where the choices ask for it."""
         self.stamp += 1
-        if not self.choices.has_sizes or self._current:
+        over = self.reading is None or self.reading.state in ("failed", "cancelled")
+        if not self.choices.has_sizes or (self._current and not over):
             return
         if self.reading is not None:
             self.desk.cancel(self.reading)
-        self._read = self.choices
+        self._read, self.picked = self.choices, None
         self.reading = self.desk.submit(Job("read", self.folder, {"choices": asdict(self.choices)}))
+
+
+def cubic_depth(pixel_size: str) -> str:
+    """Return the depth, with its unit, of a single image whose voxels are to be cubes; K does not depend on it.
+
+    Raises:
+        InvalidInputError: no length.
+    """
+    return f"{1e6 * EXTRUDED_SLICES * read_length('pixel size', pixel_size):.6g}um"
 
 
 class Sessions:
@@ -212,5 +251,24 @@ class Sessions:
         return session
 
     def find(self, key: str) -> Session | None:
-        """Return the session of a key; None where there is none."""
-        return self._sessions.get(key)
+        """Return the session of a key, or take up one that a server before left in the folder; None where there is none."""
+        with self._lock:
+            if key not in self._sessions:
+                session = self._left(key)
+                if session is not None:
+                    self._sessions[key] = session
+            return self._sessions.get(key)
+
+    def _left(self, key: str) -> Session | None:
+        """The session of a key whose folder a server before has written; what cannot be read of it is left alone."""
+        for folder in self.work.sessions():
+            try:
+                document = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+                if not isinstance(document, dict) or not secrets.compare_digest(str(document.get("key")), key):
+                    continue
+                session = Session(key, folder, self.desk)
+                session.restore(document)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            return session
+        return None

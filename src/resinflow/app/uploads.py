@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resinflow.app.work_folder import INPUT
+from resinflow.app.work_folder import INPUT, new_image
 from resinflow.flow import InvalidInputError, check_npy
 
 __all__ = ["MOST_BYTES", "MOST_VOXELS", "Upload", "check_pixels", "place_uploads", "receive"]
@@ -107,17 +106,15 @@ def place_uploads(uploads: Sequence[Upload], folder: Path) -> tuple[str, str]:
     """
     if not uploads:
         raise InvalidInputError("nothing was uploaded; needed: an image, or the slices of a stack.")
-    target = folder / INPUT
-    for older in target.glob("image*"):
-        shutil.rmtree(older) if older.is_dir() else older.unlink()
+    target, stem = folder / INPUT, new_image(folder)
     if len(uploads) == 1:
-        place = target / f"image{uploads[0].path.suffix}"
+        place = target / f"{stem}{uploads[0].path.suffix}"
         uploads[0].path.replace(place)
         return f"{INPUT}/{place.name}", uploads[0].name
     kinds = {upload.path.suffix for upload in uploads}
     if ".npy" in kinds or (len(kinds) > 1 and not kinds <= {".tif", ".tiff"} and not kinds <= {".jpg", ".jpeg"}):
         raise InvalidInputError(f"the files are of the kinds {', '.join(sorted(kinds))}; needed: slices of one kind of image.")
-    slices = target / "image-slices"
+    slices = target / stem
     slices.mkdir()
     for number, upload in enumerate(sorted(uploads, key=lambda each: _order(each.name))):
         upload.path.replace(slices / f"slice-{number:04d}{upload.path.suffix}")
@@ -135,10 +132,12 @@ def check_pixels(path: Path) -> None:
     """Refuse an image, or a folder of slices, that says it holds more than can be worked with; only headers are read.
 
     Raises:
-        InvalidInputError: too many pixels, or a file whose header cannot be read.
+        InvalidInputError: too many pixels or none, or a file whose header cannot be read.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     count = sum(_pixels(file) for file in files)
+    if count == 0:
+        raise InvalidInputError("the image holds no pixels; it is damaged: export it again.")
     if count > MOST_VOXELS:
         raise InvalidInputError(
             f"the image holds {count / 1e6:.0f} million pixels; needed: at most {MOST_VOXELS / 1e6:.0f} million. Crop it, or "

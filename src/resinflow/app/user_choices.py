@@ -8,16 +8,17 @@ from typing import Any, Literal, TypedDict
 from pydantic import TypeAdapter, ValidationError
 
 from resinflow.flow import Axis, Boundary, Drive, InvalidInputError, Lateral, check_image_sizes
+from resinflow.media import Stroke
 
 __all__ = ["Choices", "Reading", "Task"]
 
-Task = Literal["predict", "solve"]
+Task = Literal["predict", "solve", "tensor"]
 FrontEnd = Literal["learned", "classical"]
 Polarity = Literal["auto", "dark", "bright"]
 
 SETTINGS = ("level", "roundness", "smallest", "fibre_diameter")
 """Choices that are settings of the classical segmentation, by their names there."""
-_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", *SETTINGS)
+_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "strokes", *SETTINGS)
 """Choices on which the medium depends."""
 
 
@@ -49,6 +50,7 @@ class Choices:
         roundness: radius of the disc that fits everywhere inside an outline, as a share of the section's.
         smallest: radius below which an object is no fibre, as a share of the typical one.
         fibre_diameter: pixels.
+        strokes: of a brush, that add fibres or erase them.
         axis: of the flow.
         viscosity: Pa s.
         pressure_drop: Pa.
@@ -70,6 +72,7 @@ class Choices:
     roundness: float | None = None
     smallest: float | None = None
     fibre_diameter: float | None = None
+    strokes: tuple[Stroke, ...] = ()
     axis: Axis = "x"
     viscosity: float = 0.1
     pressure_drop: float = 1e5
@@ -113,9 +116,19 @@ class Choices:
         """Whether there is an image with a scale."""
         return bool(self.image and self.pixel_size and self.depth)
 
+    @property
+    def reading_key(self) -> tuple[Any, ...]:
+        """What the medium depends on."""
+        return tuple(vars(self)[name] for name in _READING)
+
     def reads_alike(self, other: Choices) -> bool:
         """Return whether the image becomes the same medium under other choices."""
-        return all(vars(self)[name] == vars(other)[name] for name in _READING)
+        return self.reading_key == other.reading_key
+
+    @property
+    def unpainted(self) -> Choices:
+        """The choices without strokes."""
+        return replace(self, strokes=())
 
     def changed(self, **values: Any) -> Choices:
         """Return the choices with other values.

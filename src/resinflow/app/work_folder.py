@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
+from itertools import count
 from pathlib import Path
 
 from resinflow.flow import InvalidInputError
@@ -12,6 +14,29 @@ __all__ = ["WorkFolder", "default_folder"]
 
 INPUT, VIEW, FIBRES = "input", "view", "fibres"
 """Folders of a session: what came in, pictures for the page, the medium."""
+MEDIUM, DISPLACEMENTS = "medium.npz", "medium-displacements.npy"
+"""Files of a medium: as the command line reads it, and the samples of where its surfaces may be, where it has some."""
+
+
+def new_image(folder: Path) -> str:
+    """Return the name, without suffix, of the next image of a session: those before stay, since answers are theirs."""
+    taken = {path.stem for path in (folder / INPUT).glob("image-*")}
+    return next(name for number in count(1) if (name := f"image-{number}") not in taken)
+
+
+def keep_medium(folder: Path, run: str) -> None:
+    """Give the folder of an answer the medium that was read last, whatever is read after it."""
+    target = folder / run
+    target.mkdir(exist_ok=True)
+    for name in (MEDIUM, DISPLACEMENTS):
+        source, place = folder / FIBRES / name, target / f".{name}"
+        place.unlink(missing_ok=True)
+        if not source.is_file():
+            continue
+        try:
+            place.hardlink_to(source)  # a medium is never written in place
+        except OSError:
+            shutil.copyfile(source, place)
 
 
 def default_folder() -> Path:

@@ -94,22 +94,24 @@ def compute(kind: str, folder: Path, values: dict[str, Any], channel: Channel) -
     """Return the result of a task as plain values; its files lie in the session's folder.
 
     Args:
-        kind: ``look``, ``read`` or ``answer``.
+        kind: ``look``, ``read``, ``pick`` or ``answer``.
         folder: of the session; also the current folder, so that files are named as the reproducing command names them.
-        values: ``choices``, and for an answer ``run``, the name of its folder.
+        values: ``choices``; for an answer ``run``, the name of its folder; to pick a fibre ``x``, ``y`` and ``slice``.
         channel: where it says how far it is.
 
     Raises:
         ResinflowError: what cannot be done, in one line.
     """
     from resinflow.app.answer import answer
-    from resinflow.app.computing import look, read
+    from resinflow.app.computing import look, pick, read
 
     choices = Choices.of(values["choices"])
     if kind == "look":
         return look(folder, choices)
     if kind == "read":
         return read(folder, choices, channel)
+    if kind == "pick":
+        return pick(folder, choices, values["x"], values["y"], values["slice"])
     return answer(folder, choices, values["run"], channel)
 
 

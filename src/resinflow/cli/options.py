@@ -56,10 +56,15 @@ class MediumOptions:
     front_end: Literal["learned", "classical"] = "learned"
     """What finds the fibre surfaces: the shipped network in greys and masks, or thresholds in greys and nothing in masks."""
 
+    edits: Path | None = None
+    """Strokes of a brush that add fibres or erase them, as the app saves them (.json)."""
+
     def check(self, path: Path) -> None:
         """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded where nothing is wrong."""
         if not path.exists():
             raise InvalidInputError(f"{path} does not exist; needed: an image, a stack or a saved flow field.")
+        if self.edits is not None and not self.edits.is_file():
+            raise InvalidInputError(f"{self.edits} does not exist; needed: a file of strokes (.json), as the app saves it.")
         if path.suffix.lower() not in FLOW_SUFFIXES:
             self._check_sizes(path)
 
@@ -85,9 +90,11 @@ class MediumOptions:
 
     def read(self, path: Path, segmentation: SegmentationSettings | None = None) -> Microstructure:
         """Return the medium in ``path``; ``segmentation`` says how greys are segmented, its polarity apart."""
+        from resinflow.media import load_strokes, painted
         from resinflow.presets.surface.reading import read_medium
 
-        return read_medium(
+        strokes = () if self.edits is None else load_strokes(self.edits)
+        micro = read_medium(
             path,
             front_end="classical" if segmentation is not None else self.front_end,
             pixel_size=self.pixel_size,
@@ -99,6 +106,7 @@ class MediumOptions:
             crop=self.crop,
             roi=self.roi,
         )
+        return painted(micro, strokes)
 
 
 @dataclass(frozen=True)

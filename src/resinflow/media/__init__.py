@@ -12,17 +12,19 @@ from resinflow.media.cases import (
 )
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.front_end import FibreSurfaces, FrontEnd
-from resinflow.media.images import ImageOptions, from_image, read_stack
+from resinflow.media.images import EXTRUDED_SLICES, ImageOptions, from_image, read_stack
 from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
 from resinflow.media.scale import checked_sizes, scale_tag
-from resinflow.media.sections import Sections, estimate_fibre_diameter, fibre_sections
+from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diameter, fibre_sections, section_map
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
+from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
 
 __all__ = [
+    "EXTRUDED_SLICES",
     "STACK_SUFFIXES",
     "Arrangement",
     "BoxBoundary",
@@ -33,11 +35,13 @@ __all__ = [
     "FrontEnd",
     "ImageOptions",
     "ReferenceCase",
+    "SectionMap",
     "Sections",
     "Segmentation",
     "SegmentationSettings",
     "Specimen",
     "SpecimenRanges",
+    "Stroke",
     "Wave",
     "checked_sizes",
     "draw_fibres",
@@ -53,14 +57,18 @@ __all__ = [
     "gebart_permeability",
     "gebart_warning",
     "is_extruded",
+    "load_strokes",
     "normalised_greys",
+    "painted",
     "plane_channel",
     "provenance_of",
     "read_medium",
     "read_stack",
     "rectangular_duct",
     "save_stack",
+    "save_strokes",
     "scale_tag",
+    "section_map",
     "segment",
     "table_fractions",
 ]

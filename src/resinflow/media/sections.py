@@ -129,10 +129,44 @@ def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
     return float(np.median(diameters)) if diameters.size else None
 
 
+@dataclass(frozen=True, eq=False)
+class SectionMap:
+    """The sections of fibres in one slice.
+
+    Attributes:
+        labels: (ny, nx), from 1 up in the sections, 0 in the resin.
+        diameters: (sections,), m, of the circle of the same area.
+        whole: (sections,), whether a section stays clear of the slice's border and is about round.
+    """
+
+    labels: NDArray[np.integer]
+    diameters: NDArray[np.float64]
+    whole: NDArray[np.bool_]
+
+
+def section_map(microstructure: Microstructure, index: int) -> SectionMap:
+    """Return the sections of slice ``index``, counted from 0, as :func:`fibre_sections` parts and measures them.
+
+    Raises:
+        InvalidInputError: no such slice.
+    """
+    page = microstructure.slice_at(index)
+    _, dy, dx = microstructure.spacing
+    return _mapped(~page.fluid[0], dy, dx)
+
+
 def _page_sections(solid: NDArray[np.bool_], dy: float, dx: float) -> tuple[int, NDArray[np.float64]]:
     """Number of sections in a slice, and the diameters of the whole ones, m."""
+    sections = _mapped(solid, dy, dx)
+    return len(sections.diameters), sections.diameters[sections.whole]
+
+
+def _mapped(solid: NDArray[np.bool_], dy: float, dx: float) -> SectionMap:
+    """The sections of a slice; one that is not whole where all is solid."""
     if not solid.any() or solid.all():
-        return int(solid.any()), np.empty(0)
+        count = int(solid.any())
+        sides = np.full(count, 2.0 * np.sqrt(solid.size * dy * dx / pi))
+        return SectionMap(solid.astype(np.int32), sides, np.zeros(count, dtype=bool))
     depth = np.asarray(ndimage.distance_transform_edt(solid, sampling=(dy, dx)), dtype=np.float64)
     # Maxima closer than half the largest radius belong to one fibre: a voxelised circle may have several.
     peaks = _peaks(depth, solid, int(0.5 * depth.max() / max(dy, dx)))
@@ -142,4 +176,4 @@ def _page_sections(solid: NDArray[np.bool_], dy: float, dx: float) -> tuple[int,
     inscribed = np.asarray(ndimage.maximum(depth, labels, number), dtype=np.float64)
     by_area = np.sqrt(area / pi)
     whole = ~np.isin(number, on_border(labels)) & (by_area >= _ROUND[0] * inscribed) & (by_area <= _ROUND[1] * inscribed)
-    return len(peaks), 2.0 * by_area[whole]
+    return SectionMap(labels, 2.0 * by_area, whole)

@@ -1,0 +1,29 @@
+"""Lines of the library in the words of the page: what the command line calls by an option has a name on the page, too."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["in_page_words"]
+
+_NAMES = {
+    "--pixel-size tag": "the file's own pixel size",
+    "--pixel-size": "the pixel size",
+    "--depth": "the depth",
+    "--crop": "the part of the image",
+    "--fibres dark": "dark fibres",
+    "--fibres bright": "bright fibres",
+    "--fibres": "which phase the fibres are",
+    "--front-end classical": "thresholds",
+    "--front-end learned": "the learned network",
+    "--refine 1e-4": "solving on a grid twice as fine",
+    "--lateral": "the boundary condition",
+    "--axis": "the direction of the flow",
+}
+"""Options of the commands, longer ones first where one begins another."""
+_OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _NAMES))
+
+
+def in_page_words(line: str) -> str:
+    """Return a line of the library with the page's names in the place of the options of the command line."""
+    return _OPTIONS.sub(lambda match: _NAMES[match.group()], line)

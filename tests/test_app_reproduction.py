@@ -1,0 +1,113 @@
+"""Claims about the reproducing lines: the commands and the Python lines of an answer give it again, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resinflow.app.answer import answer
+from resinflow.app.computing import look, read
+from resinflow.app.user_choices import Choices
+from resinflow.app.work_folder import WorkFolder, keep_medium
+from resinflow.cli.app import main
+from resinflow.flow import FlowField
+from resinflow.media import Stroke, save_stack
+from tests.drawn_images import drawn_greys
+
+
+class Silent:
+    """Progress that nobody follows."""
+
+    def stage(self, text: str) -> None:
+        assert text
+
+    def watch(self, iteration: int, residual: float) -> None:
+        assert residual >= 0
+
+    def part(self, **values: object) -> None:
+        json.dumps(values)  # what goes through a pipe is plain
+
+
+QUESTIONS = {
+    "solve": {"task": "solve", "axis": "y", "viscosity": 0.033, "pressure_drop": 2e5},
+    "thresholds, crop and brush": {
+        "task": "solve",
+        "front_end": "classical",
+        "level": 0.5,
+        "fibres": "dark",
+        "crop": "4:60,2:58",
+        "strokes": [{"points": [[30, 30], [33, 31]], "radius": 4, "adds": True}],
+        "lateral": "no-slip",
+    },
+    "periodic": {"task": "solve", "front_end": "classical", "boundary": "periodic", "lateral": "periodic", "axis": "z"},
+    "predict with a brush": {"strokes": [{"points": [[20, 40]], "radius": 3, "adds": False, "first": 1, "last": 2}]},
+    "finer": {"task": "solve", "finer": True, "crop": "0:32,0:32"},
+    "tensor": {"task": "tensor", "crop": "0:40,0:40"},
+}
+QUICK = ("solve",)
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in QUESTIONS])
+def test_commands_and_python_lines_give_the_answer_again_bit_for_bit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    folder = WorkFolder(tmp_path / "work").new_session()
+    monkeypatch.chdir(folder)
+    save_stack(folder / "input" / "image.tif", drawn_greys())
+    sizes = {"image": "input/image.tif", "name": "drawn.tif", "pixel_size": "0.78125um", "depth": "50um"}
+    choices = Choices.of({**sizes, **QUESTIONS[name]})
+    look(folder, choices)
+    read(folder, choices, Silent())
+    keep_medium(folder, "answer-1")
+    files = answer(folder, choices, "answer-1", Silent())["files"]
+    assert {"reproduce.sh", "reproduce.py", "numbers.csv"} <= set(files)
+    run = folder / "answer-1"
+    for line in (run / "reproduce.sh").read_text().splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "resinflow"
+        main(arguments)
+    capsys.readouterr()
+    if choices.task == "tensor":
+        check_tensor(run)
+        return
+    told, again = (FlowField.load(run / file) for file in ("flow.npz", "again.npz"))
+    check_alike(told, again)
+    (run / "again.npz").unlink()
+    run_python(run / "reproduce.py", folder)
+    check_alike(told, FlowField.load(run / "again.npz"))
+
+
+def run_python(script: Path, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=folder, capture_output=True, text=True, timeout=250, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def check_alike(told: FlowField, again: FlowField) -> None:
+    assert again.permeability == told.permeability
+    assert again.permeability_interval == told.permeability_interval
+    assert np.array_equal(again.velocity, told.velocity)
+    assert np.array_equal(again.pressure, told.pressure)
+
+
+def check_tensor(run: Path) -> None:
+    told = json.loads((run / "tensor.json").read_text())
+    with (run / "again.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["K_m2"]) for row in rows] == [told["values_m2"][k][k] for k in range(3)]
+    run_python(run / "reproduce.py", run.parent)
+    assert json.loads((run / "again.json").read_text())["values_m2"] == told["values_m2"]
+
+
+def test_a_stroke_in_the_question_is_a_file_of_the_answer():
+    choices = Choices.of({"strokes": [{"points": [[1, 2]], "radius": 3, "adds": True}]})
+    assert choices.strokes == (Stroke(((1.0, 2.0),), 3.0, adds=True),)

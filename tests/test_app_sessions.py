@@ -1,0 +1,165 @@
+"""Claims about sessions: every step can be taken back, what cannot be is said, and nothing is shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from resinflow.app.jobs import Desk, Job
+from resinflow.app.sessions import Session, Sessions
+from resinflow.app.user_choices import Choices
+from resinflow.app.work_folder import WorkFolder
+from resinflow.flow import InvalidInputError
+from resinflow.media import Stroke, example_path
+
+
+class FakeDesk:
+    """A desk that takes jobs and computes nothing."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job) -> Job:
+        self.jobs.append(job)
+        return job
+
+    def cancel(self, job: Job) -> None:
+        if not job.is_over:
+            job.end("cancelled")
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Sessions:
+    return Sessions(WorkFolder(tmp_path / "work"), cast(Desk, FakeDesk()))
+
+
+@pytest.fixture
+def session(sessions: Sessions) -> Session:
+    """One with the embedded example, as if it had been looked at and read."""
+    session = sessions.new()
+    session.take_example(example_path())
+    for job in (session.look, session.reading):
+        assert job is not None
+        job.end("done")
+    return session
+
+
+def test_every_step_can_be_undone_and_done_again(session: Session):
+    steps = [
+        {"pixel_size": "0.5um"},
+        {"crop": "0:32,0:32"},
+        {"front_end": "classical"},
+        {"level": 0.6},
+        {"strokes": (Stroke(((5.0, 5.0),), 2.0, adds=True),)},
+        {"viscosity": 0.2},
+        {"task": "solve"},
+    ]
+    trail = [session.choices]
+    for step in steps:
+        assert session.change(**step)
+        trail.append(session.choices)
+    for choices in reversed(trail[:-1]):
+        session.undo()
+        assert session.choices == choices
+    assert not session.can_undo
+    for choices in trail[1:]:
+        session.redo()
+        assert session.choices == choices
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"pixel_size": "5"},
+        {"pixel_size": "abc"},
+        {"depth": "-1um"},
+        {"viscosity": 0.0},
+        {"viscosity": float("nan")},
+        {"pressure_drop": -1.0},
+        {"axis": "w"},
+        {"fibres": "blue"},
+        {"slices": "many"},
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_and_changes_nothing(session: Session, step: dict[str, object]):
+    before = session.choices
+    assert not session.change(**step)
+    assert session.choices == before
+    assert "needed" in session.trouble
+    assert "\n" not in session.trouble
+
+
+def test_fibres_are_found_anew_only_where_the_choices_ask_for_it(session: Session):
+    reading = session.reading
+    session.change(viscosity=3.0)
+    session.change(axis="y")
+    assert session.reading is reading
+    session.change(pixel_size="0.5um")
+    assert session.reading is not reading
+
+
+def test_a_reading_that_is_out_of_date_is_cancelled(session: Session):
+    session.change(pixel_size="0.5um")
+    first = session.reading
+    session.change(pixel_size="0.6um")
+    assert first is not None
+    assert first.state == "cancelled"
+
+
+def test_a_question_needs_fibres_and_its_turn(sessions: Sessions, session: Session):
+    with pytest.raises(InvalidInputError, match="fibres were not found"):
+        sessions.new().ask()
+    session.ask()
+    assert (session.folder / "answer-1").is_dir()
+    with pytest.raises(InvalidInputError, match="being computed"):
+        session.ask()
+    session.cancel()
+    assert session.answers[0].job.state == "cancelled"
+    assert session.ask().run == "answer-2"
+
+
+def test_sessions_share_neither_choices_nor_folders(sessions: Sessions):
+    first, second = sessions.new(), sessions.new()
+    first.change(viscosity=9.0)
+    assert second.choices == Choices()
+    assert first.folder != second.folder
+    assert first.key != second.key
+    assert sessions.find(first.key) is first
+    assert sessions.find("guess") is None
+
+
+def test_a_single_image_gets_the_depth_of_cubic_voxels(sessions: Sessions):
+    session = sessions.new()
+    session.take_example(example_path())
+    assert session.look is not None
+    session.look.result = {"slices": 1}
+    session.change(depth="")
+    session.change(pixel_size="0.5um")
+    assert session.choices.depth == "5.5um"
+
+
+def test_what_was_chosen_is_written_into_the_folder(session: Session):
+    session.change(viscosity=0.25)
+    session.save()
+    text = (session.folder / "session.json").read_text()
+    assert '"viscosity": 0.25' in text
+
+
+def test_a_server_that_is_started_again_takes_up_the_sessions_of_its_folder(session: Session, sessions: Sessions):
+    session.change(viscosity=0.25, strokes=(Stroke(((5.0, 5.0),), 2.0, adds=True),))
+    assert session.reading is not None
+    session.reading.end("done")
+    answer = session.ask()
+    answer.job.result = {"permeability": 1e-12}
+    answer.job.end("done")
+    session.save()
+    (sessions.work.new_session() / "session.json").write_text("[broken")
+    again = Sessions(sessions.work, cast(Desk, FakeDesk())).find(session.key)
+    assert again is not None
+    assert again.choices == session.choices
+    assert [(each.run, each.choices, each.job.result) for each in again.answers] == [
+        ("answer-1", answer.choices, {"permeability": 1e-12})
+    ]
+    assert Sessions(sessions.work, cast(Desk, FakeDesk())).find("") is None
