@@ -51,6 +51,7 @@ QUESTIONS = {
     "predict with a brush": {"strokes": [{"points": [[20, 40]], "radius": 3, "adds": False, "first": 1, "last": 2}]},
     "finer": {"task": "solve", "finer": True, "crop": "0:32,0:32"},
     "tensor": {"task": "tensor", "crop": "0:40,0:40"},
+    "periodic tensor": {"task": "tensor", "crop": "0:32,0:32", "boundary": "periodic", "lateral": "periodic"},
 }
 QUICK = ("solve",)
 

@@ -42,7 +42,7 @@ def _question(choices: Choices) -> list[str]:
     """The options that are the question."""
     drive = choices.drive
     if choices.task == "tensor":
-        return [] if drive.boundary == "periodic" else ["--boundary", "pressure", "--lateral", drive.lateral]
+        return ["--boundary", *(["periodic"] if drive.boundary == "periodic" else ["pressure", "--lateral", drive.lateral])]
     options = ["--axis", drive.axis, "--viscosity", f"{drive.viscosity!r}", "--pressure-drop", f"{drive.pressure_drop!r}"]
     if choices.task == "predict":
         return options
@@ -63,7 +63,7 @@ def python_lines(choices: Choices, run: str) -> str:
     imports, lines = _reading(choices, run)
     drive = choices.drive
     if choices.task == "tensor":
-        sides = "" if drive.boundary == "periodic" else f", boundary='pressure', lateral={drive.lateral!r}"
+        sides = ", boundary='periodic'" if drive.boundary == "periodic" else f", boundary='pressure', lateral={drive.lateral!r}"
         lines += [
             f"tensor = rf.permeability_tensor(micro{sides})",
             "print(tensor.values)  # m^2, rows and columns x, y, z",
