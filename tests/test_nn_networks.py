@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from resinflow.nn.blocks import ChannelNorm, Trunk, fold, unfold
+from resinflow.nn.blocks import ChannelNorm, Trunk, convolve_folded, fold, unfold
 from resinflow.nn.denoiser import Denoiser
 from resinflow.nn.vae import DualBranchVAE
 
@@ -42,6 +42,15 @@ def test_folding_keeps_each_block_of_pixels_together() -> None:
     x = torch.zeros(1, 1, 1, 8, 8)
     x[0, 0, 0, 4:, :4] = 1
     assert fold(x)[0, :, 0].sum(0).tolist() == [[0.0, 0.0], [16.0, 0.0]]
+
+
+@pytest.mark.parametrize("latent_channels", [0, 2])
+def test_a_convolution_over_blocks_is_that_of_the_folded_fields(latent_channels: int) -> None:
+    conv = torch.nn.Conv3d(latent_channels + 3 * 16, 5, 1)
+    fields, latent = torch.randn(2, 3, 2, 8, 12), torch.randn(2, latent_channels, 2, 2, 3) if latent_channels else None
+    folded = convolve_folded(conv, 4, fields, latent)
+    with torch.no_grad():
+        assert torch.allclose(convolve_folded(conv, 4, fields, latent), folded, atol=1e-5)
 
 
 def test_channel_norm_gives_each_voxel_unit_mean_square() -> None:

@@ -13,7 +13,7 @@ from resinflow.models.calibration import (
     weights_fingerprint,
 )
 from resinflow.models.correction import conditions_of, dimensional
-from resinflow.models.device import Device, arithmetic, resolve_device
+from resinflow.models.device import Device, arithmetic, product_type, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
     CONFIG,
@@ -127,6 +127,7 @@ __all__ = [
     "padded",
     "permeability_features",
     "physics_losses",
+    "product_type",
     "read_document",
     "read_log",
     "read_weights",

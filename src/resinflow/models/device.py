@@ -34,9 +34,16 @@ def resolve_device(device: Device = "auto") -> torch.device:
 
 def arithmetic(device: torch.device, precision: Arithmetic = "auto") -> AbstractContextManager[object]:
     """Return the context in which networks on ``device`` compute their products in ``precision``."""
-    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+    if product_type(device, precision) == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def product_type(device: torch.device, precision: Arithmetic = "auto") -> torch.dtype:
+    """Return the type in which networks on ``device`` multiply: that of their input saves converting it again and again."""
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+        return torch.float32
+    return torch.bfloat16
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -211,7 +211,9 @@ def mirror_fields(fields: Tensor, names: tuple[str, ...], *mirrors: Mirror) -> T
         order[up], order[down] = down, up
     signs = fields.new_tensor([(-1.0) ** sum(_changes_sign(name, mirror) for mirror in mirrors) for name in names])
     flipped = fields.flip([_ARRAY_AXIS[mirror] for mirror in mirrors])
-    return flipped[..., order, :, :, :].mul_(signs[:, None, None, None])
+    if order != sorted(order):
+        flipped = flipped[..., order, :, :, :]
+    return flipped.mul_(signs[:, None, None, None])
 
 
 def mirror_pair(conditions: Tensor, target: Tensor, mirror: Mirror) -> tuple[Tensor, Tensor]:

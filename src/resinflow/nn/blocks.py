@@ -19,7 +19,33 @@ def fold(x: Tensor, edge: int = FOLD) -> Tensor:
 
 def unfold(x: Tensor, edge: int = FOLD) -> Tensor:
     """Undo :func:`fold`: (B, e^2 C, D, h, w) -> (B, C, D, e h, e w)."""
-    return nn.functional.pixel_shuffle(x.transpose(1, 2), edge).transpose(1, 2)
+    batch, channels, depth, height, width = x.shape
+    blocks = x.reshape(batch, channels // edge**2, edge, edge, depth, height, width)
+    return blocks.permute(0, 1, 4, 5, 2, 6, 3).reshape(batch, -1, depth, height * edge, width * edge)
+
+
+def convolve_folded(conv: nn.Conv3d, edge: int, fields: Tensor | None, latent: Tensor | None = None) -> Tensor:
+    """Return the 1 x 1 x 1 convolution ``conv`` of a latent and of the folded fields behind it, without folding them.
+
+    A convolution of folded fields is one of the fields themselves over their blocks, many times as quick as moving them. Its
+    gradient is not, so that they are folded where one is wanted.
+
+    Args:
+        conv: from the channels of both to (B, width, D, h, w).
+        edge: of the blocks.
+        fields: (B, C, D, H, W), H and W multiples of ``edge``; None: the latent alone.
+        latent: (B, L, D, H / edge, W / edge), the first channels that ``conv`` sees; None: the fields alone.
+    """
+    if fields is None or not fields.shape[1]:
+        return conv(latent)
+    if torch.is_grad_enabled():
+        folded = fold(fields, edge)
+        return conv(folded if latent is None else torch.cat([latent.to(fields.dtype), folded], dim=1))
+    count = fields.shape[1]
+    first = conv.weight.shape[1] - count * edge**2
+    blocks = conv.weight[:, first:, :, 0, 0].reshape(-1, count, edge, edge, 1).permute(0, 1, 4, 2, 3)
+    h = nn.functional.conv3d(fields, blocks, conv.bias, stride=(1, edge, edge))
+    return h if latent is None else h + nn.functional.conv3d(latent.to(fields.dtype), conv.weight[:, :first])
 
 
 class ChannelNorm(nn.Module):
@@ -34,7 +60,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (B, C, D, H, W) with unit mean square over C, times the learned weight of each channel."""
-        scale = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-6)
+        length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32)
+        scale = torch.rsqrt(length.square() / x.shape[1] + 1e-6)
         return x * scale.to(x.dtype) * self.weight.to(x.dtype).view(1, -1, 1, 1, 1)
 
 
@@ -68,7 +95,10 @@ class ResidualBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """1 x 1 x 1 convolution in, residual blocks, norm and 1 x 1 x 1 convolution out; fully convolutional, any size."""
+    """1 x 1 x 1 convolution in, residual blocks, norm and 1 x 1 x 1 convolution out; fully convolutional, any size.
+
+    It sees a latent on the grid that it works on, and fields at full resolution as if they were folded into channels.
+    """
 
     def __init__(
         self,
@@ -86,9 +116,9 @@ class Trunk(nn.Module):
         self.norm_out = ChannelNorm(width)
         self.conv_out = nn.Conv3d(width, channels_out, 1)
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """Map (B, channels_in, D, H, W) to (B, channels_out, D, H, W)."""
-        h = self.conv_in(x)
+    def forward(self, latent: Tensor | None = None, fields: Tensor | None = None, embedding: Tensor | None = None) -> Tensor:
+        """Map a latent (B, L, D, h, w) and fields (B, C, D, 4 h, 4 w), L + 16 C channels, to (B, channels_out, D, h, w)."""
+        h = convolve_folded(self.conv_in, FOLD, fields, latent)
         for block in self.blocks:
             h = block(h, embedding)
         return self.conv_out(nn.functional.silu(self.norm_out(h)))

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from resinflow.nn.blocks import FOLD, Trunk, fold
+from resinflow.nn.blocks import FOLD, Trunk
 
 _EMBEDDING = 64
 
@@ -33,8 +33,7 @@ class Denoiser(nn.Module):
 
     def forward(self, noisy: Tensor, start: Tensor, conditions: Tensor, level: Tensor) -> Tensor:
         """Return a field like ``noisy`` (B, latent, D, h, w); ``level`` (B,) runs from 0 (clean) to 1."""
-        x = torch.cat([noisy.to(conditions.dtype), start.to(conditions.dtype), fold(conditions)], dim=1)
-        return self.trunk(x, self.embed(_sinusoid(level))).float()
+        return self.trunk(torch.cat([noisy, start], dim=1), conditions, self.embed(_sinusoid(level))).float()
 
 
 def _sinusoid(level: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from resinflow.nn.blocks import ChannelNorm, ResidualBlock, fold, unfold
+from resinflow.nn.blocks import ChannelNorm, ResidualBlock, convolve_folded, unfold
 
 _HALVED = (1, 2, 2)
 
@@ -56,7 +56,7 @@ class UNet3d(nn.Module):
 
         ``latent``: (B, latent_channels, D, h, w), h and w those of the second level.
         """
-        h = self.conv_in(fold(x, self.block))
+        h = convolve_folded(self.conv_in, self.block, x)
         skips = []
         for depth, (level, coarsen) in enumerate(zip(self.down, self.coarsen, strict=True)):
             h = level(h)

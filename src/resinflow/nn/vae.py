@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from resinflow.nn.blocks import FOLD, Trunk, fold, unfold
+from resinflow.nn.blocks import FOLD, Trunk, unfold
 from resinflow.nn.unet3d import UNet3d
 
 _LOG_VARIANCE_RANGE = (-10.0, 10.0)
@@ -91,21 +91,21 @@ class DualBranchVAE(nn.Module):
 
     def encode_3d(self, target: Tensor, conditions: Tensor) -> Posterior:
         """Return the posterior of the latent for a target (B, T, D, H, W) under its conditions (B, C, D, H, W)."""
-        mean, log_variance = self.encoder_3d(torch.cat([fold(target), fold(conditions)], dim=1)).float().chunk(2, dim=1)
+        mean, log_variance = self.encoder_3d(fields=torch.cat([target, conditions], dim=1)).float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*_LOG_VARIANCE_RANGE))
 
     def decode_3d(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Return the target (B, T, D, H, W) of a latent under the conditions."""
-        first, latent = conditions[:, : self.decoder_sees], latent.to(conditions.dtype)
+        first = conditions[:, : self.decoder_sees]
         if isinstance(self.decoder_3d, UNet3d):
-            return self.decoder_3d(first, latent).float()
-        return unfold(self.decoder_3d(torch.cat([latent, fold(first)], dim=1))).float()
+            return self.decoder_3d(first, latent.to(conditions.dtype)).float()
+        return unfold(self.decoder_3d(latent, first)).float()
 
     def encode_2d(self, conditions: Tensor) -> Tensor:
         """Return the latent (B, latent, D, H/4, W/4) of the conditions (B, C, D, H, W) alone; it is deterministic."""
-        return self.encoder_2d(fold(conditions)).float()
+        return self.encoder_2d(fields=conditions).float()
 
     def decode_2d(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Return the planar fields (B, P, D, H, W) of a latent under the geometry, the first channels of the conditions."""
         geometry = conditions[:, : self.geometry_channels]
-        return unfold(self.decoder_2d(torch.cat([latent.to(conditions.dtype), fold(geometry)], dim=1))).float()
+        return unfold(self.decoder_2d(latent, geometry)).float()

@@ -35,6 +35,7 @@ from resinflow.models import (
     dimensional,
     mirror_fields,
     padded,
+    product_type,
     read_document,
     restored_networks,
     sample_seed,
@@ -92,11 +93,13 @@ class LatentPredictor(
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
         """Return corrections (samples, 4, nz, ny, nx): latents drawn along the process, and decoded."""
         conditions = conditions_of(start, self.architecture)
+        fields = self._fields(conditions)
         # an odd last member is drawn with a companion that is dropped: two are as quick as one where the latter is slow
         size = min(sampling.samples, _AT_ONCE)
         groups = [range(first, first + size) for first in range(0, sampling.samples, size)]
-        members = [self._group(conditions, group, sampling) for group in groups]
-        return dimensional(start, conditions, np.concatenate(members)[: sampling.samples])
+        members = [self._group(fields, group, sampling) for group in groups]
+        outputs = cropped(torch.cat(members)[: sampling.samples], conditions.shape)
+        return dimensional(start, conditions, outputs)
 
     def decoded_planar_latent(self, start: StartFlows) -> Array:
         """Return D3D(E2D) as a correction (1, 4, nz, ny, nx)."""
@@ -161,19 +164,18 @@ class LatentPredictor(
         """Return the outputs (B, 4, nz, h, w), dimensionless, of latents under conditions (B, channels, nz, h, w)."""
         return self.networks.unscaled(self.networks.decode(latent, fields))
 
-    def _group(self, conditions: Conditions, group: range, sampling: ResolvedSampling) -> Array:
-        """Some of the members (members, 4, nz, ny, nx), drawn and decoded at once, dimensionless."""
+    def _group(self, fields: Tensor, group: range, sampling: ResolvedSampling) -> Tensor:
+        """Some of the members (members, 4, nz, h, w), drawn and decoded at once, dimensionless, from the :meth:`_fields`."""
         images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.architecture.mirror_images else () for i in group]
-        fields = torch.cat([self._tensor(_mirrored(conditions.fields, CHANNELS, image)) for image in images])
         with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
-            outputs = self.sampled(fields, [sample_seed(sampling.seed, index) for index in group], sampling.steps)
-        members = cropped(outputs, conditions.shape)
-        return np.stack([_mirrored(member, TARGETS, image) for member, image in zip(members, images, strict=True)])
+            mirrored = torch.cat([mirror_fields(fields, CHANNELS, *image) for image in images])
+            outputs = self.sampled(mirrored, [sample_seed(sampling.seed, index) for index in group], sampling.steps)
+            return torch.cat([mirror_fields(outputs[i : i + 1], TARGETS, *image) for i, image in enumerate(images)])
+
+    def _fields(self, conditions: Conditions) -> Tensor:
+        """The conditions (1, channels, nz, h, w) in the type that the networks multiply and their quickest layout."""
+        kind = product_type(self.device, self.architecture.precision)
+        return self._tensor(conditions.fields).to(kind, memory_format=torch.channels_last_3d)
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:
         return padded(fields, self.stride).to(self.device)
-
-
-def _mirrored(fields: Array, names: tuple[str, ...], image: tuple[Mirror, ...]) -> Array:
-    """Fields (..., channels, nz, ny, nx) of the medium mirrored by each of ``image``; its own inverse."""
-    return mirror_fields(torch.from_numpy(fields), names, *image).numpy()
