@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Literal
 
 import torch
 
 from resinflow.flow import InvalidInputError
+from resinflow.nn import has_integers, integer_convolutions
 
 Device = Literal["auto", "cpu", "cuda"]
 """``auto``: the GPU where PyTorch sees one, else the CPU."""
-Arithmetic = Literal["auto", "bfloat16", "float32"]
-"""Precision of the networks' products; ``auto``: bfloat16 on devices that multiply in it, float32 elsewhere."""
+Arithmetic = Literal["auto", "int8", "bfloat16", "float32"]
+"""Precision of the networks' products; ``auto``: the first of these that the device multiplies in by itself. ``int8`` concerns
+the large convolutions alone, beside bfloat16."""
 
 
 def resolve_device(device: Device = "auto") -> torch.device:
@@ -33,14 +35,17 @@ def resolve_device(device: Device = "auto") -> torch.device:
 
 
 def arithmetic(device: torch.device, precision: Arithmetic = "auto") -> AbstractContextManager[object]:
-    """Return the context in which networks on ``device`` compute their products in ``precision``."""
-    if product_type(device, precision) == torch.float32:
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    """Return the context in which networks on ``device`` compute their products in ``precision``, without gradients."""
+    context = ExitStack()
+    if product_type(device, precision) != torch.float32:
+        context.enter_context(torch.autocast(device.type, torch.bfloat16))
+    if device.type == "cpu" and has_integers() and precision in ("auto", "int8"):
+        context.enter_context(integer_convolutions())
+    return context
 
 
 def product_type(device: torch.device, precision: Arithmetic = "auto") -> torch.dtype:
-    """Return the type in which networks on ``device`` multiply: that of their input saves converting it again and again."""
+    """Return the type in which networks on ``device`` take their input: it saves converting that again and again."""
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return torch.float32
     return torch.bfloat16

@@ -2,6 +2,7 @@
 
 from resinflow.nn.blocks import ResidualBlock
 from resinflow.nn.denoiser import Denoiser
+from resinflow.nn.integers import has_integers, integer_convolutions
 from resinflow.nn.scaling import ScaledTargets
 from resinflow.nn.staggered import as_staggered
 from resinflow.nn.surface_network import SurfaceEstimate, SurfaceNetwork
@@ -18,4 +19,6 @@ __all__ = [
     "SurfaceNetwork",
     "UNet3d",
     "as_staggered",
+    "has_integers",
+    "integer_convolutions",
 ]

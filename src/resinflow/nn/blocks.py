@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from resinflow.nn.integers import activated_convolution
+
 FOLD = 4
 """In-plane block of voxels that becomes one place of the latent grid; depth is kept."""
 
@@ -90,8 +92,7 @@ class ResidualBlock(nn.Module):
         if self.modulate is not None and embedding is not None:
             scale, shift = self.modulate(embedding)[:, :, None, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        h = self.conv1(nn.functional.silu(h))
-        return x + self.conv2(nn.functional.silu(h))
+        return x + activated_convolution(self.conv2, activated_convolution(self.conv1, h))
 
 
 class Trunk(nn.Module):
