@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resinflow.flow import Drive, DriveOptions, FlowField, InvalidInputError, Microstructure, SolverReport, check_medium
 from resinflow.stokes.estimate import warn_of_narrow_gaps
-from resinflow.stokes.solve import DEFAULT_TOLERANCE, solve_discrete
+from resinflow.stokes.layers import slices_at_once, solve_slices
+from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, check_solver_options
 
 
 def planar_flow(
@@ -48,33 +50,47 @@ def planar_flow(
     drive = Drive.of(drive, **conditions)
     _check_planar(drive)
     started_at = time.perf_counter()
-    solved: dict[str, FlowField] = {}
-    slices: list[FlowField] = []
-    for index in range(micro.shape[0]):
-        layer = micro.slice_at(index)
-        if layer.fluid.all():
+    check_solver_options(tolerance, MAX_ITERATIONS)
+    _check_slices(micro)
+    first, places = _different(micro)
+    count = slices_at_once(micro)
+    groups = [solve_slices(_picked(micro, first[k : k + count]), drive, tolerance) for k in range(0, len(first), count)]
+    u, v = (np.concatenate([flow.face_velocity[k] for flow in groups if flow.face_velocity])[places] for k in range(2))
+    velocity = np.concatenate([flow.velocity for flow in groups], axis=1)[:, places]
+    nz, ny, nx = micro.shape
+    flow = FlowField(
+        microstructure=micro,
+        velocity=velocity,
+        pressure=np.concatenate([flow.pressure for flow in groups])[places],
+        **asdict(drive),
+        face_velocity=(u, v, np.zeros((nz + 1, ny, nx))),
+        report=_merged(groups, velocity, time.perf_counter() - started_at),
+    )
+    return warn_of_narrow_gaps(flow, planar=True)
+
+
+def _check_slices(micro: Microstructure) -> None:
+    porosity = micro.fluid.mean(axis=(1, 2))
+    for index in np.flatnonzero((porosity == 0) | (porosity == 1))[:1]:
+        if porosity[index] == 1:
             raise InvalidInputError(
                 f"slice {index} holds no fibre, so its planar flow is unbounded; needed: some fibre in every slice. "
                 "Crop the stack."
             )
-        if not layer.fluid.any():
-            raise InvalidInputError(f"slice {index} is all fibre; needed: some fluid in every slice. Crop the stack.")
-        if layer.fingerprint not in solved:
-            solved[layer.fingerprint] = solve_discrete(layer, drive, tolerance)
-        slices.append(solved[layer.fingerprint])
-    velocity = np.concatenate([flow.velocity for flow in slices], axis=1)
-    reports = [flow.report for flow in solved.values() if isinstance(flow.report, SolverReport)]
-    nz, ny, nx = micro.shape
-    faces = [np.concatenate([flow.face_velocity[k] for flow in slices if flow.face_velocity], axis=0) for k in range(2)]
-    flow = FlowField(
-        microstructure=micro,
-        velocity=velocity,
-        pressure=np.concatenate([flow.pressure for flow in slices], axis=0),
-        **asdict(drive),
-        face_velocity=(faces[0], faces[1], np.zeros((nz + 1, ny, nx))),
-        report=_merged(reports, slices, time.perf_counter() - started_at),
-    )
-    return warn_of_narrow_gaps(flow, planar=True)
+        raise InvalidInputError(f"slice {index} is all fibre; needed: some fluid in every slice. Crop the stack.")
+
+
+def _different(micro: Microstructure) -> tuple[list[int], NDArray[np.intp]]:
+    """The slices that are like none before them, and for every slice its place among those."""
+    masks = np.packbits(micro.fluid.reshape(micro.shape[0], -1), axis=1)
+    place_of: dict[bytes, int] = {}
+    places = np.array([place_of.setdefault(mask.tobytes(), len(place_of)) for mask in masks])
+    return [int(np.flatnonzero(places == place)[0]) for place in range(len(place_of))], places
+
+
+def _picked(micro: Microstructure, slices: list[int]) -> Microstructure:
+    """Some slices one upon another; of them the mask is all that counts."""
+    return Microstructure(micro.fluid[slices], micro.spacing)
 
 
 def _check_planar(drive: Drive) -> None:
@@ -87,10 +103,11 @@ def _check_planar(drive: Drive) -> None:
         )
 
 
-def _merged(reports: list[SolverReport], slices: list[FlowField], seconds: float) -> SolverReport:
+def _merged(groups: list[FlowField], velocity: NDArray[np.floating], seconds: float) -> SolverReport:
     """One report for all slices: the worst of each number."""
+    reports = [flow.report for flow in groups if isinstance(flow.report, SolverReport)]
     worst = max(reports, key=lambda report: report.iterations)
-    resting = [str(index) for index, flow in enumerate(slices) if flow.permeability == 0]
+    resting = [str(index) for index in np.flatnonzero(~velocity.any(axis=(0, 2, 3)))]
     warnings = (f"slices that do not percolate: {', '.join(resting)}",) if resting else ()
     return SolverReport(
         status="converged",

@@ -45,6 +45,7 @@ class Grid:
         boundary: ``pressure`` or ``periodic`` along the flow.
         lateral: condition on the four other sides.
         faces: one entry per velocity component, ordered by array axis (z, y, x).
+        apart: whether every slice is a flow by itself: nothing passes between slices, nor drags across them.
     """
 
     fluid: NDArray[np.bool_]
@@ -52,6 +53,7 @@ class Grid:
     boundary: Boundary
     lateral: Lateral
     faces: tuple[FaceLayer, FaceLayer, FaceLayer]
+    apart: bool = False
 
     @property
     def wraps(self) -> tuple[bool, bool, bool]:

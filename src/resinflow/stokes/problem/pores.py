@@ -30,13 +30,18 @@ class Pores:
     outlet: NDArray[np.bool_]
 
 
-def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool]) -> Pores:
+_IN_SLICE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3])
+"""Neighbours of a voxel in its own slice."""
+
+
+def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool], *, apart: bool = False) -> Pores:
     """Label the pores of ``fluid`` (nz, ny, nx); ``periodic`` tells per array axis whether opposite faces are joined.
 
-    In a box that is periodic along the flow those pores lead through that wind round it.
+    In a box that is periodic along the flow those pores lead through that wind round it. ``apart``: no pore goes on from one
+    slice to the next.
     """
     labels = np.empty(fluid.shape, dtype=np.int32)
-    ndimage.label(fluid, output=labels)
+    ndimage.label(fluid, structure=_IN_SLICE if apart else None, output=labels)
     labels, count = _joined(labels, int(labels.max()), (periodic[0], periodic[1], False))
     inlet, outlet = np.zeros((2, count + 1), dtype=bool)
     first, last = labels[..., 0], labels[..., -1]

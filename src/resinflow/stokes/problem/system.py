@@ -136,11 +136,17 @@ class StokesSystem:
 
     def apply(self, pool: Pool, state: NDArray, out: NDArray, *, scale: float = 1.0, keep: float = 0.0) -> float:
         """``out = scale (system state) + keep out`` in place; return ``state . system state``."""
+        return float(self.apply_rows(pool, state, out, scale=scale, keep=keep).sum())
+
+    def apply_rows(
+        self, pool: Pool, state: NDArray, out: NDArray, *, scale: float = 1.0, keep: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Do what :meth:`apply` does; return ``state . system state`` of every row."""
         rows, kind = self.rows, state.dtype.type
         partial = np.empty(rows.count)
         arguments = (self.saddle(kind), state, out, kind(scale), kind(keep), partial)
         pool.run(saddle.apply_saddle, rows.count, 4 * rows.points, *arguments)
-        return float(partial.sum())
+        return partial
 
 
 def build_system(grid: Grid, labels: NDArray[np.integer], rule: WallRule) -> StokesSystem:
@@ -189,10 +195,13 @@ def _excess(grid: Grid, faces: FaceLayer, spacing: tuple[float, float, float], r
 
 
 def _flat_axes(grid: Grid) -> tuple[bool, bool, bool]:
-    """Axes along which nothing changes: one voxel between symmetry planes, or in a period (a face is its own neighbour)."""
+    """Axes along which nothing changes: one voxel between symmetry planes, or in a period (a face is its own neighbour).
+
+    Nor does anything that slices apart see of one another.
+    """
     free = grid.lateral == "symmetry"
     z, y, x = (
-        count == 1 and (wraps or (free and k != FLOW))
+        (k == 0 and grid.apart) or (count == 1 and (wraps or (free and k != FLOW)))
         for k, (count, wraps) in enumerate(zip(grid.fluid.shape, grid.wraps, strict=True))
     )
     return z, y, x
