@@ -12,7 +12,7 @@ BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid
 """What the base flows are called in tables."""
 PLANAR_TOLERANCE = 0.1
 """Relative error of K of the planar flow beside a base flow, which the networks merely look at: from 1e-4 on their flow changes
-by 1e-3 of itself and K by 3e-4, and neither's error grows. The base flow has the tolerance of its own solver, and so has a planar
+by 1e-3 of itself and K by 3e-4, and neither error grows. The base flow has the tolerance of its own solver, and so has a planar
 flow that is all a model sees."""
 
 _BASE_TOLERANCE = 1e-4
