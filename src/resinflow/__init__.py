@@ -7,7 +7,9 @@ that train and evaluate are called ``train_model`` and ``evaluate_model`` here, 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,6 +75,49 @@ __all__ = [
     "solve",
     "train_model",
 ]
+
+
+def _place_for_kernels(package: Path) -> Path | None:
+    """Return the temporary folder for compiled kernels, made if need be; None where numba has a place of its own to write.
+
+    Its own places are the folder of the sources and the user's cache; without either, numba refuses to compile for a cache.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if "NUMBA_CACHE_DIR" in os.environ or any(_can_write(place) for place in (package / "stokes" / "__pycache__", Path(cache))):
+        return None
+    import tempfile
+
+    # kernels are loaded as they lie: only a folder that nobody else can write to will do
+    folder = Path(tempfile.gettempdir()) / f"resinflow-kernels-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = folder.lstat()
+        if folder.is_symlink() or state.st_mode & 0o022 or (hasattr(os, "getuid") and state.st_uid != os.getuid()):
+            return Path(tempfile.mkdtemp(prefix="resinflow-kernels-"))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="resinflow-kernels-"))
+    return folder
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether a folder can be written to, or be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _find_kernels() -> None:
+    folder = _place_for_kernels(Path(__file__).parent)
+    if folder is not None:
+        import logging
+
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)  # worker processes take it over, and say nothing
+        logging.getLogger(__name__).warning(
+            "Compiled kernels are kept in %s: neither the package nor HOME can be written.", folder
+        )
+
+
+_find_kernels()
 
 
 def __getattr__(name: str) -> Any:

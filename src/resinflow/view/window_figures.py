@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resinflow.flow import COMPONENTS, Microstructure
-from resinflow.tow import Representativity, WindowMap
 from resinflow.view.output import checked_target, save_figure
 from resinflow.view.panels import add_grid, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from resinflow.tow import Representativity, WindowMap  # which would load the solver
 
 _MICROMETRES = 1e6
 _SQUARE_MICROMETRES = 1e12
