@@ -93,7 +93,7 @@ class _Slices:
         self.preconditioner = TwoScale(self.pool, self.system)
         self.krylov = BramblePasciak(self.pool, self.preconditioner)
         carrying = self.problem.grid.fluid
-        self.moving = carrying.any(axis=(1, 2))
+        self.moving = np.asarray(carrying.any(axis=(1, 2)))
         self.faces = np.maximum(carrying.sum(axis=(1, 2)) / carrying.shape[FLOW], 1.0)
         self.residual = self.system.new_state()
         self.inflation = INFLATION
