@@ -40,14 +40,15 @@ demo: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m resinflow.cli.reference
 
+# A process a core, of one thread each: threads that wait for each other's cores are ten times slower.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not browser"
 
 test-app: $(STAMP)
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser $(PYTEST_OPTIONS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
