@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ from resinflow.stokes.problem.system import pack_excess
 
 Array = NDArray[np.float64]
 
+_THINNEST = 0.125
+"""Pixels: thickness of a slice below which it is made thicker."""
 _RUN_TOLERANCE = 1e-4
 """Relative residual at which a run in single precision ends; the next one starts from the residual in double precision."""
 
@@ -95,13 +97,29 @@ def longitudinal_flow(
         ConvergenceError: the tolerance was not met.
     """
     started_at = time.perf_counter()
-    problem = pose(layer, drive, wall_rule)
+    slab, load = _thick_enough(layer, drive)
+    problem = pose(slab, load, wall_rule)
     if problem is None:
         return still(layer, drive, started_at)
     with Pool(threads) as pool:
         plane = _plane(problem)
         values, report = _solved(pool, plane, tolerance, max_iterations, started_at, watch)
-    return _flow(problem, values * plane.openness, report)
+    flow = _flow(problem, values * plane.openness, report)
+    share = drive.pressure_drop / load.pressure_drop
+    return replace(flow, microstructure=layer, pressure=flow.pressure * share, pressure_drop=drive.pressure_drop)
+
+
+def _thick_enough(layer: Microstructure, drive: Drive) -> tuple[Microstructure, Drive]:
+    """A slice that is much thinner than its pixels made as thick as they are, at the same pressure gradient.
+
+    The flow is the same, but its conductances would be lost in the rounding of the one along z.
+    """
+    dz, dy, dx = layer.spacing
+    thickness = max(dy, dx)
+    if dz > _THINNEST * thickness:
+        return layer, drive
+    slab = Microstructure(layer.fluid, (thickness, dy, dx), layer.signed_distance, layer.provenance)
+    return slab, replace(drive, pressure_drop=drive.pressure_drop * thickness / dz)
 
 
 def _plane(problem: Problem) -> _Plane:
