@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from resinflow.evaluate import compare
     from resinflow.evaluate.evaluation import evaluate_model
     from resinflow.flow import Drive, FlowField, Microstructure, PermeabilityTensor, ResinflowError
-    from resinflow.media import fibre_bundle
+    from resinflow.media import fibre_bundle, plain_weave
     from resinflow.models import Sampling
     from resinflow.presets import load_model, load_recipe
     from resinflow.presets.surface.reading import from_image, read_medium
@@ -43,6 +43,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "load_recipe": "resinflow.presets",
     "open_flows": "resinflow.data",
     "permeability_tensor": "resinflow.stokes",
+    "plain_weave": "resinflow.media",
     "planar_flow": "resinflow.stokes",
     "read_medium": "resinflow.presets.surface.reading",
     "refine_flow": "resinflow.stokes",
@@ -68,6 +69,7 @@ __all__ = [
     "load_recipe",
     "open_flows",
     "permeability_tensor",
+    "plain_weave",
     "planar_flow",
     "read_medium",
     "refine_flow",

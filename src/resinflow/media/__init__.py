@@ -22,6 +22,7 @@ from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diamet
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
+from resinflow.media.weaves import WeaveSettings, plain_weave
 
 __all__ = [
     "EXTRUDED_SLICES",
@@ -43,6 +44,7 @@ __all__ = [
     "SpecimenRanges",
     "Stroke",
     "Wave",
+    "WeaveSettings",
     "checked_sizes",
     "draw_fibres",
     "draw_micrograph",
@@ -60,6 +62,7 @@ __all__ = [
     "load_strokes",
     "normalised_greys",
     "painted",
+    "plain_weave",
     "plane_channel",
     "provenance_of",
     "read_medium",

@@ -8,6 +8,7 @@ deep voxels are no harder than cubes. Smoothing is Jacobi's with the damping fac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -208,7 +209,7 @@ def _close(pool: Pool, full: Stencil, slack: Field, points: int) -> None:
 
 
 def _coarsened(pool: Pool, fine: Stencil, fine_slack: Field, tuning: Tuning) -> tuple[Stencil, Field, Pairing]:
-    paired = _strong_axes(fine)
+    paired = strong_axes(fine.rows.shape, typical_conductance(fine))
     pairing = pair_up(fine.rows, paired)
     rows = pairing.coarse
     # a periodic axis that is down to one aggregate would join it to itself
@@ -222,17 +223,20 @@ def _coarsened(pool: Pool, fine: Stencil, fine_slack: Field, tuning: Tuning) -> 
     return coarse, slack, pairing
 
 
-def _strong_axes(fine: Stencil) -> tuple[bool, bool, bool]:
-    """Axes worth pairing: more than one point, and a typical conductance near the strongest."""
-    typical = []
-    for count, values in zip(fine.rows.shape, (fine.cz, fine.cy, fine.cx), strict=True):
+def typical_conductance(fine: Stencil) -> list[float]:
+    """Mean conductance of a stencil along every array axis."""
+    means = []
+    for values in (fine.cz, fine.cy, fine.cx):
         joined = int(np.count_nonzero(values[:-1]))
-        typical.append(float(values[:-1].sum(dtype=np.float64)) / max(joined, 1) if count > 1 else -1.0)
-    strongest = max(typical)
-    if strongest <= 0:  # nothing is joined: pair whatever can be
-        z, y, x = (count > 1 for count in fine.rows.shape)
-        return z, y, x
-    z, y, x = (value >= _STRONG * strongest for value in typical)
+        means.append(float(values[:-1].sum(dtype=np.float64)) / max(joined, 1))
+    return means
+
+
+def strong_axes(shape: tuple[int, int, int], typical: Sequence[float]) -> tuple[bool, bool, bool]:
+    """Return the axes worth pairing: more than one point, and a typical conductance near the strongest."""
+    strongest = max(value for value, count in zip(typical, shape, strict=True) if count > 1)
+    least = _STRONG * strongest if strongest > 0 else -1.0  # nothing is joined: pair whatever can be
+    z, y, x = (count > 1 and value >= least for value, count in zip(typical, shape, strict=True))
     return z, y, x
 
 

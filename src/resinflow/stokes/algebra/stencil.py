@@ -39,7 +39,7 @@ def first_sweep(lo, hi, level, right, out, omega):
 
 
 @kernel
-def _pull(r, u, level, out):
+def pull_row(r, u, level, out):
     """``out = sum of conductance * neighbour`` over row r: what the operator takes from ``diagonal u``.
 
     In three loops: with more arrays in one, the compiler gives up checking for overlaps and leaves it scalar.
@@ -63,7 +63,7 @@ def sweep(lo, hi, level, u, right, out, omega):
     diagonal, points, wrap = level.diagonal, level.layout.points, level.layout.wrap
     pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        _pull(r, u, level, pull)
+        pull_row(r, u, level, pull)
         here, b, d, o = u[r], right[r], diagonal[r], out[r]
         for j in range(1, points + 1):
             o[j] = here[j] + omega * ((b[j] + pull[j]) / d[j] - here[j]) if d[j] < LIMIT else np.float32(0)
@@ -87,7 +87,7 @@ def restrict(lo, hi, level, transfer, u, right, out):
             r = children[coarse, k]
             if r < 0:
                 continue
-            _pull(r, u, level, pull)
+            pull_row(r, u, level, pull)
             here, b, d = u[r], right[r], diagonal[r]
             for j in range(1, points + 1):
                 total[j] += b[j] + pull[j] - d[j] * here[j] if d[j] < LIMIT else np.float32(0)
@@ -183,7 +183,7 @@ def apply_stencil(lo, hi, level, u, out, partial):
     diagonal, points, wrap = level.diagonal, level.layout.points, level.layout.wrap
     pull = np.empty(u.shape[1], dtype=np.float32)
     for r in range(lo, hi):
-        _pull(r, u, level, pull)
+        pull_row(r, u, level, pull)
         here, d, o = u[r], diagonal[r], out[r]
         total = 0.0
         for j in range(1, points + 1):
@@ -209,8 +209,19 @@ def invert(level, slack, inverse):
     with a free pressure level: it is held at 0, since any solution will do and its mean is removed later.
     """
     size = inverse.shape[0]
-    joined, own, pivot = np.zeros((size, size)), np.zeros(size), np.zeros(size)
+    joined, own = np.zeros((size, size)), np.zeros(size)
     _gather(level, slack, joined, own)
+    eliminate(joined, own, inverse)
+
+
+@kernel
+def eliminate(joined, own, inverse):
+    """Write the inverse of the operator with conductances ``joined`` (n, n) and slack ``own`` (n,), as :func:`invert`.
+
+    Both are overwritten.
+    """
+    size = inverse.shape[0]
+    pivot = np.zeros(size)
     for k in range(size):
         total = own[k]
         for j in range(k + 1, size):

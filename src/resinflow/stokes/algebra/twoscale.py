@@ -17,6 +17,7 @@ from resinflow.stokes.algebra import saddle
 from resinflow.stokes.algebra.level import ABOVE, NORTH, Field
 from resinflow.stokes.algebra.multigrid import Multigrid, Operator, Tuning, closed_stencil
 from resinflow.stokes.algebra.pool import Pool, kernel
+from resinflow.stokes.algebra.poregrid import PoreGrid
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.algebra.vectors import combine, dot
 from resinflow.stokes.problem.mask import FLOW
@@ -71,7 +72,8 @@ class TwoScale:
         self.darcy = closed_stencil(pool, rows, joined[2], joined[1], joined[0], system.voxels)
         self.darcy.diagonal[system.labels == 0] = BLOCKED
         self._conductance = response
-        self._pressure = Multigrid(pool, self.darcy, darcy, buffers)
+        spare = buffers.setdefault((*rows.shape, 0), [rows.zeros()])[0]
+        self._pressure = PoreGrid(pool, self.darcy, darcy, spare)
         self._small_scale = pressure_scale(system) if system.partly_open else None
 
     def apply_velocity(self, residual: NDArray[np.float32], out: NDArray[np.float32], factor: float) -> None:
@@ -184,8 +186,9 @@ def _remove_means(pressure, labels, count, points):
                 pressure[r, j] -= total[labels[r, j]]
 
 
-_SMALLEST = 1e-4
-"""Of the value amid the fluid: voxels with next to no open face are not amplified beyond its inverse."""
+_SMALLEST = 1e-6
+"""Of the value amid the fluid: voxels with next to no open face are not amplified beyond its inverse. Voxels that a single face
+open by 2 % joins to the flow have 1e-5 and less: held at 1e-4, each was a slow mode of its own."""
 
 
 def pressure_scale(system: StokesSystem) -> NDArray[np.float32]:
@@ -194,7 +197,7 @@ def pressure_scale(system: StokesSystem) -> NDArray[np.float32]:
     1 amid the fluid. At the smallest scale the Schur complement is like ``G^T diag(A)^-1 G``; in a voxel with little open
     face it is smaller than amid the fluid, by the factor that this returns the inverse of (0 in voxels without flow):
 
-        scale_v = D / max(D_v, 1e-4 D),    D_v = sum over the six faces f of v of (area o_f)^2 / diag(A)_f,    D: amid the fluid
+        scale_v = D / max(D_v, 1e-6 D),    D_v = sum over the six faces f of v of (area o_f)^2 / diag(A)_f,    D: amid the fluid
     """
     rows, voxels = system.rows, system.voxels
     conductance = system.conductance(np.float64)
