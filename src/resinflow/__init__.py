@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resinflow.presets.surface.reading import from_image, read_medium
     from resinflow.presets.training import train as train_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
+    from resinflow.tow import assess_tow
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "PermeabilityTensor": "resinflow.flow",
     "ResinflowError": "resinflow.flow",
     "Sampling": "resinflow.models",
+    "assess_tow": "resinflow.tow",
     "certify": "resinflow.stokes",
     "compare": "resinflow.evaluate",
     "evaluate_model": "resinflow.evaluate.evaluation",
@@ -59,6 +61,7 @@ __all__ = [
     "PermeabilityTensor",
     "ResinflowError",
     "Sampling",
+    "assess_tow",
     "certify",
     "compare",
     "evaluate_model",

@@ -32,6 +32,7 @@ from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
 
 _COUNTS = (3, 2)
 """Windows along the shorter edge of an image that tell how much its K scatters; the first of them is the map."""
+_WINDOW_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class TowOptions:
     Attributes:
         condition: on the sides of the image and of its windows.
         window: edge of the windows of the map, m; None: a third of the image's shorter edge.
-        tolerance: relative error of K by the iteration.
+        tolerance: relative error of K of the whole by the iteration; windows and parts, of which statistics are made, are
+            solved to 1e-3 at best.
         wall_rule: as :func:`resinflow.solve`.
         pixel_deviation: standard deviation of the pixel size, relative.
         misalignment: standard deviation of the fibres' tilt about either axis of a single section, degrees; None: unknown.
@@ -123,7 +125,7 @@ def assess_tow(
     tensor = permeability_tensor(
         micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule
     )
-    how = WindowOptions(boundary, lateral, max(options.tolerance, 1e-4), options.wall_rule)
+    how = WindowOptions(boundary, lateral, max(options.tolerance, _WINDOW_TOLERANCE), options.wall_rule)
     maps = []
     for count in counts:
 
