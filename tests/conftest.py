@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,26 @@ TINY_RECIPE = {
     "diameter": (8e-6, 10e-6),
     "misalignment": (0.0, 12.0),
 }
+
+
+_FIRST_SOLVES = """
+import itertools
+import resinflow as rf
+from resinflow.stokes import solve
+bundles = [rf.fibre_bundle((count, 24, 24), (12e-6, 25e-6, 25e-6), seed=1, volume_fraction=0.4) for count in (1, 6)]
+for micro, axis, rule, sides in itertools.product(bundles, "xz", ("plain", "surface"), ("pressure", "periodic")):
+    solve(micro, axis=axis, wall_rule=rule, boundary=sides)
+rf.planar_flow(bundles[1])
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the kernels once, before the processes that share the tests would do it side by side.
+
+    A kernel that was just compiled may differ in a last bit from the same one out of the cache: what it calls is inlined then.
+    """
+    if config.getoption("numprocesses", None):  # the process that starts the others
+        subprocess.run([sys.executable, "-c", _FIRST_SOLVES], check=True)
 
 
 @pytest.fixture(scope="session")

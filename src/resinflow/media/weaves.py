@@ -96,7 +96,7 @@ def plain_weave(
         >>> micro.percolates("x"), micro.percolates("z")
         (True, True)
         >>> round(micro.fibre_fraction, 2)
-        0.5
+        0.55
     """
     settings = settings or WeaveSettings()
     if len(shape) != 3 or min(shape) < 1:

@@ -39,7 +39,7 @@ def arithmetic(device: torch.device, precision: Arithmetic = "auto") -> Abstract
     context = ExitStack()
     if product_type(device, precision) != torch.float32:
         context.enter_context(torch.autocast(device.type, torch.bfloat16))
-    if device.type == "cpu" and has_integers() and precision in ("auto", "int8"):
+    if device.type == "cpu" and has_integers() and precision == "int8":
         context.enter_context(integer_convolutions())
     return context
 

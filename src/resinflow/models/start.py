@@ -10,13 +10,9 @@ from resinflow.stokes import grid_flow, planar_flow, response_flow
 
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the base flows are called in tables."""
-PLANAR_TOLERANCE = 0.1
-"""Relative error of K of the planar flow beside a base flow, which the networks merely look at: from 1e-4 on their flow changes
-by 1e-3 of itself and K by 3e-4, and neither error grows. The base flow has the tolerance of its own solver, and so has a planar
-flow that is all a model sees."""
-
-_BASE_TOLERANCE = 1e-4
-"""The same where the planar flow is the base flow, as in the standard data set."""
+PLANAR_TOLERANCE = 1e-4
+"""Relative error of K of the planar flow beside a base flow, or as the base flow. The base flow has the tolerance of its own
+solver, and so has a planar flow that is all a model sees."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,7 @@ def start_flows(
     if base is None:
         planar = planar_flow(micro, drive)
         return StartFlows(planar, planar)
-    if base == "planar":
-        planar = planar_flow(micro, drive, tolerance=_BASE_TOLERANCE)
-        return StartFlows(planar, planar)
     planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
+    if base == "planar":
+        return StartFlows(planar, planar)
     return StartFlows(planar, (response_flow if base == "response" else grid_flow)(micro, drive))

@@ -117,6 +117,13 @@ def assess_tow(
     Raises:
         InvalidInputError: an image narrower than two windows, options out of range, or as :func:`resinflow.solve`.
         ConvergenceError: the tolerance was not met.
+
+    Example:
+        >>> import resinflow as rf
+        >>> micro = rf.fibre_bundle((1, 66, 66), (1e-6, 66e-6, 66e-6), seed=8, volume_fraction=0.4)
+        >>> answer = rf.assess_tow(micro)
+        >>> len(answer.budget.intervals)
+        3
     """
     check_medium(micro)
     _check(options)
