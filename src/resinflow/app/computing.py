@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resinflow.app.outlines import write_outlines
 from resinflow.app.uploads import check_pixels
 from resinflow.app.user_choices import Choices
-from resinflow.app.work_folder import DISPLACEMENTS, FIBRES, MEDIUM, VIEW
+from resinflow.app.work_folder import FIBRES, MEDIUM, VIEW
 from resinflow.flow import (
     BlockedMediumError,
     FlowField,
@@ -80,7 +80,7 @@ def read(folder: Path, choices: Choices, progress: Progress) -> dict[str, Any]:
 
     progress.stage("finding the fibres")
     micro = painted(_found_medium(folder, choices), choices.strokes)
-    _save(micro, folder / FIBRES / MEDIUM, folder / FIBRES / DISPLACEMENTS)
+    save_medium(micro, folder / FIBRES / MEDIUM)
     write_outlines(micro, folder / FIBRES)
     sections = fibre_sections(micro)
     how = micro.provenance.get("segmentation", {})
@@ -118,7 +118,7 @@ def pick(folder: Path, choices: Choices, x: float, y: float, index: int) -> dict
     """
     from resinflow.media import section_map
 
-    micro = _loaded(folder / FIBRES / MEDIUM, None)
+    micro = load_medium(folder / FIBRES / MEDIUM)
     x0, _, y0, _ = micro.provenance.get("region", (0, 0, 0, 0))
     row, column = int(np.floor(y - y0)), int(np.floor(x - x0))
     _, ny, nx = micro.shape
@@ -139,19 +139,14 @@ def pick(folder: Path, choices: Choices, x: float, y: float, index: int) -> dict
 def _found_medium(folder: Path, choices: Choices) -> Microstructure:
     """Return the medium of an image before any stroke; that which was found last where it was found by the same choices."""
     key = hashlib.sha256(repr(choices.unpainted.reading_key).encode()).hexdigest()
-    note = folder / FIBRES / "found.txt"
+    note, place = folder / FIBRES / "found.txt", folder / FIBRES / "found.npz"
     if note.is_file() and note.read_text() == key:
-        return _loaded(*_found_files(folder))
+        return load_medium(place)
     micro = medium_of(choices)
     _emptied(folder / FIBRES)
-    _save(micro, *_found_files(folder))
+    save_medium(micro, place)
     note.write_text(key)
     return micro
-
-
-def _found_files(folder: Path) -> tuple[Path, Path]:
-    """The files of the medium before any stroke."""
-    return folder / FIBRES / "found.npz", folder / FIBRES / "found-displacements.npy"
 
 
 def medium_of(choices: Choices) -> Microstructure:
@@ -169,23 +164,7 @@ def _settings(choices: Choices) -> SegmentationSettings | None:
 
 def kept_medium(folder: Path, run: str) -> Microstructure:
     """Return the medium that an answer was asked of, bit for bit."""
-    return _loaded(folder / run / f".{MEDIUM}", folder / run / f".{DISPLACEMENTS}")
-
-
-def _save(micro: Microstructure, place: Path, extra: Path) -> None:
-    """Write a medium and its displacements to new files: answers may still hold those before."""
-    save_medium(micro, place)
-    extra.unlink(missing_ok=True)
-    if micro.displacements is not None:
-        np.save(extra, micro.displacements)
-
-
-def _loaded(place: Path, extra: Path | None) -> Microstructure:
-    """Return a medium that was written, bit for bit; without its displacements where they are not asked for."""
-    micro = load_medium(place)
-    if extra is None or not extra.is_file():
-        return micro
-    return replace(micro, displacements=np.load(extra, allow_pickle=False))
+    return load_medium(folder / run / f".{MEDIUM}")
 
 
 def _emptied(folder: Path) -> Path:

@@ -14,8 +14,8 @@ __all__ = ["WorkFolder", "default_folder"]
 
 INPUT, VIEW, FIBRES = "input", "view", "fibres"
 """Folders of a session: what came in, pictures for the page, the medium."""
-MEDIUM, DISPLACEMENTS = "medium.npz", "medium-displacements.npy"
-"""Files of a medium: as the command line reads it, and the samples of where its surfaces may be, where it has some."""
+MEDIUM = "medium.npz"
+"""The medium, as the command line reads it."""
 
 
 def new_image(folder: Path) -> str:
@@ -28,15 +28,14 @@ def keep_medium(folder: Path, run: str) -> None:
     """Give the folder of an answer the medium that was read last, whatever is read after it."""
     target = folder / run
     target.mkdir(exist_ok=True)
-    for name in (MEDIUM, DISPLACEMENTS):
-        source, place = folder / FIBRES / name, target / f".{name}"
-        place.unlink(missing_ok=True)
-        if not source.is_file():
-            continue
-        try:
-            place.hardlink_to(source)  # a medium is never written in place
-        except OSError:
-            shutil.copyfile(source, place)
+    source, place = folder / FIBRES / MEDIUM, target / f".{MEDIUM}"
+    place.unlink(missing_ok=True)
+    if not source.is_file():
+        return
+    try:
+        place.hardlink_to(source)  # a medium is never written in place
+    except OSError:
+        shutil.copyfile(source, place)
 
 
 def default_folder() -> Path:

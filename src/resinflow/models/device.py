@@ -13,8 +13,8 @@ from resinflow.nn import has_integers, integer_convolutions
 Device = Literal["auto", "cpu", "cuda"]
 """``auto``: the GPU where PyTorch sees one, else the CPU."""
 Arithmetic = Literal["auto", "int8", "bfloat16", "float32"]
-"""Precision of the networks' products; ``auto``: the first of these that the device multiplies in by itself. ``int8`` concerns
-the large convolutions alone, beside bfloat16."""
+"""Precision of the networks' products; ``auto``: bfloat16 where the device multiplies in it by itself, else float32. ``int8``
+concerns the large convolutions alone, beside bfloat16."""
 
 
 def resolve_device(device: Device = "auto") -> torch.device:

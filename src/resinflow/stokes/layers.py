@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from resinflow.flow import ConvergenceError, Drive, FlowField, Microstructure, SolverReport
 from resinflow.stokes.algebra.krylov import BramblePasciak
-from resinflow.stokes.algebra.outer import INFLATION, momentum_residual
+from resinflow.stokes.algebra.outer import (
+    DEEPEST,
+    DOUBLE,
+    FLUX_TOLERANCE,
+    GROWTH,
+    INFLATION,
+    LARGEST_INFLATION,
+    LOCAL,
+    PROJECTIONS,
+    momentum_residual,
+)
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.twoscale import TwoScale
 from resinflow.stokes.problem.mask import FLOW, MASK_RULE, build_grid, wrapping
@@ -29,14 +39,8 @@ _AT_ONCE = 16
 _VOXELS_AT_ONCE = 1 << 17
 """Voxels from which on more slices at once leave the processor's cache, and take longer."""
 _STEPS = 300
-_EAGERNESS = 0.3
-_DEEPEST = 1e-5
-_START_TOLERANCE, _FLUX_TOLERANCE = 3e-2, 1e-5
-_LOCAL = 100.0
-_PROJECTIONS = 6
+_EAGERNESS, _START_TOLERANCE = 0.3, 3e-2
 """As in :mod:`resinflow.stokes.algebra.outer`, for each slice."""
-_ROUNDING = 1e-12
-_GROWTH, _LARGEST_INFLATION = 1.4, 10.0
 
 Array = NDArray[np.float64]
 
@@ -112,7 +116,7 @@ class _Slices:
             latest = self._descend(state, errors > tolerance, goal, _STEPS - steps)
             steps += max(len(latest) - 1, 1)
             sizes += [size / latest[0] * sizes[-1] for size in latest[1:]]
-            divergence = self._remove_divergence(state, max(min(_FLUX_TOLERANCE, 0.1 * tolerance), 0.01 * tolerance))
+            divergence = self._remove_divergence(state, max(min(FLUX_TOLERANCE, 0.1 * tolerance), 0.01 * tolerance))
             errors = self._scale_to_best(state)
             goal *= max(0.05, min(0.35, tolerance / max(float(errors.max()), 1e-300)))
             if not np.isfinite(errors).all():
@@ -136,11 +140,11 @@ class _Slices:
 
         def stop(size: float) -> bool:
             first.append(size)
-            return size <= _DEEPEST * first[0] or size**2 <= goal * np.count_nonzero(active)
+            return size <= DEEPEST * first[0] or size**2 <= goal * np.count_nonzero(active)
 
         run = self.krylov.run(self.residual, change, inflation=self.inflation, stop=stop, max_iterations=limit)
-        if run.end == "indefinite" and self.inflation < _LARGEST_INFLATION:
-            self.inflation *= _GROWTH
+        if run.end == "indefinite" and self.inflation < LARGEST_INFLATION:
+            self.inflation *= GROWTH
         self._multiply(change, np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0))
         state += change
         return run.residuals if run.residuals[0] > 0 else (1.0, 0.0)
@@ -150,11 +154,11 @@ class _Slices:
         system, parts = self.system, self.preconditioner
         image, vectors, steps = self.krylov.vectors[:3]
         step, previous, local = steps[0], np.full(len(self.moving), np.inf), np.zeros(1)
-        for _ in range(_PROJECTIONS):
+        for _ in range(PROJECTIONS):
             system.apply(self.pool, state, image)
             rate = np.abs(self._work(state))
             spread, local = self._outflow(image[PRESSURE], rate)
-            amount = np.maximum(spread, local / _LOCAL)
+            amount = np.maximum(spread, local / LOCAL)
             gained = amount * rate
             open_slices = (amount > tolerance) & (gained <= 0.5 * previous)
             if not open_slices.any():
@@ -189,7 +193,7 @@ class _Slices:
         residual[:PRESSURE] -= image[:PRESSURE]
         self.preconditioner.apply_velocity(residual, image, self.inflation)
         gained = self._dot(residual[:PRESSURE], image[:PRESSURE]) / (np.where(sound, amplitude, 1.0) * safe)
-        errors = gained + np.where(leak > _ROUNDING, leak, 0.0)
+        errors = gained + np.where(leak > DOUBLE, leak, 0.0)
         return np.where(self.moving, np.where(sound, errors, np.inf), 0.0)
 
     def _outflow(self, outflow: NDArray, rate: Array) -> tuple[Array, Array]:

@@ -23,31 +23,31 @@ from resinflow.stokes.problem.system import PRESSURE, StokesSystem
 INFLATION = 1.8
 """One over the smallest eigenvalue of the velocity cycle times ``A``, with some room (measured: 0.58 and more)."""
 
-_GROWTH = 1.4
-_LARGEST_INFLATION = 10.0
+GROWTH = 1.4
+LARGEST_INFLATION = 10.0
 """What the inflation is multiplied by should it prove too small, and where that ends."""
 
-_FLUX_TOLERANCE = 1e-5
+FLUX_TOLERANCE = 1e-5
 """Largest difference of the flow rate between two planes, relative."""
 
-_LOCAL = 100.0
+LOCAL = 100.0
 """Largest net outflow of a voxel, relative to the mean flow through a face, over the former."""
 
 _START_TOLERANCE = 1e-2
 """The same for the field the iteration starts from."""
 
-_PROJECTIONS = 6
+PROJECTIONS = 6
 _EAGERNESS = 0.5
 """The Krylov run ends when the square of its residual falls below this part of the tolerance times the dissipated power."""
 
-_DEEPEST = 1e-5
+DEEPEST = 1e-5
 """How far one run may lower its residual: beyond it single precision tells no more, and a new run on the residual formed in
 double precision does."""
 
 _RUNS = 3
 """Krylov runs that lower the error by less than half together: the iteration has come to a halt."""
 
-_DOUBLE = 1e-12
+DOUBLE = 1e-12
 """Relative error of K that is not counted: that of sums of doubles over a field."""
 
 Watch = Callable[[int, float], None]
@@ -111,17 +111,17 @@ def outer_iteration(
         residuals.append(size)
         if watch is not None:
             watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
-        return size <= _DEEPEST * residuals[start] or met(size)
+        return size <= DEEPEST * residuals[start] or met(size)
 
     while error > tolerance and iterations < max_iterations:
         momentum_residual(pool, system, state, residual)
         start = len(residuals)
         run = krylov.run(residual, state, inflation=inflation, stop=stop, max_iterations=max_iterations - iterations)
         iterations += run.iterations
-        if run.end == "indefinite" and inflation < _LARGEST_INFLATION and iterations < max_iterations:
-            inflation *= _GROWTH
+        if run.end == "indefinite" and inflation < LARGEST_INFLATION and iterations < max_iterations:
+            inflation *= GROWTH
             continue
-        flux_tolerance = min(_FLUX_TOLERANCE, 0.1 * tolerance)
+        flux_tolerance = min(FLUX_TOLERANCE, 0.1 * tolerance)
         divergence, _ = remove_divergence(pool, preconditioner, state, flux_tolerance, work=krylov.vectors)
         error = energy_error(pool, preconditioner, state, residual, krylov.vectors[0], inflation)
         errors.append(error)
@@ -188,7 +188,7 @@ def remove_divergence(
     pool: Pool,
     preconditioner: TwoScale,
     state: NDArray[np.float64],
-    tolerance: float = _FLUX_TOLERANCE,
+    tolerance: float = FLUX_TOLERANCE,
     potential: NDArray[np.float64] | None = None,
     work: Sequence[NDArray[np.float32]] = (),
 ) -> tuple[float, int]:
@@ -211,13 +211,13 @@ def remove_divergence(
     image, vectors, steps = (*work[:3], *(system.new_state() for _ in range(3 - len(work[:3]))))
     step = steps[0]
     iterations, outflow_ratio, previous = 0, np.inf, np.inf
-    for _ in range(_PROJECTIONS):
+    for _ in range(PROJECTIONS):
         system.apply(pool, state, image)
         outflow = image[PRESSURE]
         work_done = system.work(state)
         spread, outflow_ratio = flux_spread(system, outflow, work_done)
         # planes may pass the same flow though voxels gain and lose: those count as well
-        amount = max(spread, outflow_ratio / _LOCAL)
+        amount = max(spread, outflow_ratio / LOCAL)
         # in absolute terms: the flow rate that the amount is relative to may fall by orders of magnitude at first
         gained = amount * abs(work_done)
         if amount <= tolerance or gained > 0.5 * previous:
@@ -280,4 +280,4 @@ def energy_error(
 
 def _beyond_double(error: float) -> float:
     """A part of the error of K, 0 where it is no more than that of any sum of doubles."""
-    return error if error > _DOUBLE else 0.0
+    return error if error > DOUBLE else 0.0
