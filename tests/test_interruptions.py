@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from resinflow.data import FlowStore
+from resinflow.search.trials import _starting
 from tests.conftest import TINY_RECIPE, TINY_TRAINING
 
 COMMAND = (sys.executable, "-c", "from resinflow.cli.app import main; main()")
@@ -85,6 +86,21 @@ def test_a_signal_to_all_processes_of_a_search_ends_it_in_one_line(number, begun
     process = start("search", search, "--data", tiny_store.path, "--run", run, "--jobs", 2, "--device", "cpu")
     wait_for(process, lambda: any(run.glob(begun)))
     assert_one_line(end_group(process, number), number)
+
+
+def test_a_signal_that_comes_while_processes_are_started_waits_until_they_are_whole():
+    steps: list[str] = []
+
+    def interrupted_start() -> None:
+        with _starting():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # as if another thread took it
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            steps.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_start()
+    assert steps == ["whole"]
 
 
 @pytest.mark.slow

@@ -201,7 +201,7 @@ def remembering_interruption() -> Iterator[list[type[KeyboardInterrupt]]]:
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM) if main}
     if main and os.name == "posix":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _held_back
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _starting
     try:
         yield interruptions
     finally:
@@ -310,7 +310,7 @@ def _run_processes(search: Search, shared: SharedStudy, jobs: int, trials: int |
         for place, limit in enumerate(limits)
     ]
     try:
-        with _held_back(signal.SIGINT):
+        with _starting():
             for process in processes:
                 process.start()
         while any(process.is_alive() for process in processes):
@@ -334,19 +334,31 @@ def _run_processes(search: Search, shared: SharedStudy, jobs: int, trials: int |
 
 
 @contextmanager
-def _held_back(number: signal.Signals) -> Iterator[None]:
-    """Hold a signal back in the block, and in the processes that it starts until they are ready for it.
+def _starting() -> Iterator[None]:
+    """Put signals off until the processes that the block starts are whole, and keep Ctrl-C from them until they are ready.
 
-    A process that still imports its libraries would answer Ctrl-C with a traceback.
+    A process that still imports its libraries would answer Ctrl-C with a traceback, so it inherits a mask. The mask alone
+    does not shield the block: it is one thread's, and a signal that another thread takes would raise here between the start
+    of a process and what that process waits to be told.
     """
-    if os.name != "posix":
+    if threading.current_thread() is not threading.main_thread() or os.name != "posix":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    late: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        late.append(number)
+
+    handlers = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in late[:1]:
+            signal.raise_signal(number)
 
 
 def _run_process(search: Search, trials: int | None, gpu: str | None, jobs: int, errors: SimpleQueue[str]) -> None:
