@@ -17,14 +17,17 @@ from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
 from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
+from resinflow.media.prior_draws import PriorEngine
 from resinflow.media.scale import checked_sizes, scale_tag
 from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diameter, fibre_sections, section_map
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
+from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceEngine, SliceView, provenance_of_draw, view_slices
 from resinflow.media.weaves import WeaveSettings, plain_weave
 
 __all__ = [
+    "BROAD_MISALIGNMENT",
     "EXTRUDED_SLICES",
     "STACK_SUFFIXES",
     "Arrangement",
@@ -35,11 +38,14 @@ __all__ = [
     "Fibres",
     "FrontEnd",
     "ImageOptions",
+    "PriorEngine",
     "ReferenceCase",
     "SectionMap",
     "Sections",
     "Segmentation",
     "SegmentationSettings",
+    "SliceEngine",
+    "SliceView",
     "Specimen",
     "SpecimenRanges",
     "Stroke",
@@ -65,6 +71,7 @@ __all__ = [
     "plain_weave",
     "plane_channel",
     "provenance_of",
+    "provenance_of_draw",
     "read_medium",
     "read_stack",
     "rectangular_duct",
@@ -74,4 +81,5 @@ __all__ = [
     "section_map",
     "segment",
     "table_fractions",
+    "view_slices",
 ]

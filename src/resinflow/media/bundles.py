@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from resinflow.flow import InvalidInputError, Microstructure
 from resinflow.media.fibres import STRAIGHT, BoxBoundary, Fibres, Wave, medium_of
+from resinflow.media.tilts import draw_slopes
 
 _LARGEST_GROWTH = 0.01  # of the diameter: the gaps keep their minimum, since the relaxation leaves room for it
 _LARGEST_SHRINKAGE = 0.15  # of the diameter
@@ -220,7 +221,7 @@ def _relaxed_fibres(
         room = _room(radius, cell, settings)
     reach = radius + settings.minimum_gap / 2 + room
     centre = rng.uniform(0, 1, (count, 2)) * cell
-    shift = depth * _random_tilt(settings, count, rng)
+    shift = depth * draw_slopes(settings.misalignment, count, rng)
     wave = _random_wave(settings, rng) if settings.waviness > 0 else STRAIGHT
     if periodic:
         _check_period(cell, reach, settings)
@@ -266,15 +267,6 @@ def _check_period(cell: NDArray[np.float64], reach: NDArray[np.float64], setting
             f"the periodic box is {cell[0]:g} x {cell[1]:g} m wide; needed: at least {needed:.3g} m for fibres of "
             f"{settings.diameter:g} m and their gaps."
         )
-
-
-def _random_tilt(settings: BundleSettings, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Slopes dx/dz and dy/dz, (count, 2): one direction of the bundle, and a third of its limit as scatter."""
-    limit = np.tan(np.radians(settings.misalignment))
-    azimuth = rng.uniform(0, 2 * np.pi)
-    bundle = limit * np.sqrt(rng.uniform()) * np.array([np.cos(azimuth), np.sin(azimuth)])
-    single = np.clip(rng.standard_normal((count, 2)), -2, 2) * limit / 6
-    return bundle + single
 
 
 def _random_wave(settings: BundleSettings, rng: np.random.Generator) -> Wave:
