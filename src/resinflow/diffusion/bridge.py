@@ -48,10 +48,17 @@ class Bridge:
 
     noise: float
 
-    def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0) -> BridgeDraw:
-        """Draw a level in [0, 1] and noise for every pair of the batch; a share of the levels is 1, the noisy start."""
+    def draw(self, start: Tensor, target: Tensor, start_share: float = 0.0, *, normal: Tensor | None = None) -> BridgeDraw:
+        """Draw a level in [0, 1] and noise for every pair of the batch; a share of the levels is 1, the noisy start.
+
+        Args:
+            start: (B, ...).
+            target: (B, ...).
+            start_share: of the levels.
+            normal: the noise, shaped like the start; None: standard normal noise of every element by itself.
+        """
         level = with_share_at(1.0, torch.rand(start.shape[0], device=start.device), start_share)
-        begin = start + self.noise * torch.randn_like(start)
+        begin = start + self.noise * (torch.randn_like(start) if normal is None else normal)
         wide = _wide(level, start)
         return BridgeDraw(level, (1 - wide) * target + wide * begin, begin - target)
 
@@ -64,9 +71,13 @@ class Bridge:
             steps: number of calls of ``velocity``.
             generators: one per sample, of the CPU.
         """
-        latent = start + self.noise * standard_normal(start, generators)
+        return self.walk(velocity, start + self.noise * standard_normal(start, generators), steps=steps)
+
+    def walk(self, velocity: Velocity, begin: Tensor, *, steps: int) -> Tensor:
+        """Return target latents by Euler steps from the noisy start ``begin`` (B, ...)."""
+        latent = begin
         for step in range(steps, 0, -1):
-            level = torch.full((start.shape[0],), step / steps, device=start.device)
+            level = torch.full((begin.shape[0],), step / steps, device=begin.device)
             latent = latent - velocity(latent, level) / steps
         return latent
 

@@ -8,16 +8,21 @@ from resinflow.nn.staggered import as_staggered
 from resinflow.nn.surface_network import SurfaceEstimate, SurfaceNetwork
 from resinflow.nn.unet3d import UNet3d
 from resinflow.nn.vae import DualBranchVAE, Posterior
+from resinflow.nn.volumes import SECTION_CHANNELS, VOLUME_CHANNELS, Question, VolumeNetworks
 
 __all__ = [
+    "SECTION_CHANNELS",
+    "VOLUME_CHANNELS",
     "Denoiser",
     "DualBranchVAE",
     "Posterior",
+    "Question",
     "ResidualBlock",
     "ScaledTargets",
     "SurfaceEstimate",
     "SurfaceNetwork",
     "UNet3d",
+    "VolumeNetworks",
     "as_staggered",
     "has_integers",
     "integer_convolutions",

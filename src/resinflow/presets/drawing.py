@@ -18,7 +18,12 @@ def slice_engine_named(name: str) -> SliceEngine:
     """
     if name == "prior":
         return PriorEngine()
-    raise InvalidInputError(f"the engine is {name!r}; needed: prior.")
+    if name in ("oneslice", "regression"):
+        from resinflow.presets.oneslice.engine import OneSliceEngine
+        from resinflow.presets.oneslice.model import load_slice_model
+
+        return OneSliceEngine(load_slice_model(), expected=name == "regression")
+    raise InvalidInputError(f"the engine is {name!r}; needed: prior, oneslice or regression.")
 
 
 def draw_media(
@@ -45,8 +50,8 @@ def draw_media(
         seed: of the draws.
         heights: of the slices over the bottom, m; by default the middle for one, evenly spread for several.
         slices: of each medium, 11 by default.
-        engine: ``prior``: Monte Carlo by the law of :func:`resinflow.fibre_bundle`; or any
-            :class:`resinflow.media.SliceEngine`.
+        engine: ``prior``: Monte Carlo by the law of :func:`resinflow.fibre_bundle`; ``oneslice``: the trained model of one
+            slice; ``regression``: the medium that it expects, over and over; or any :class:`resinflow.media.SliceEngine`.
 
     Raises:
         InvalidInputError: slices that do not fit together, a number out of range, or an unknown engine.

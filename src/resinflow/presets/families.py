@@ -14,6 +14,7 @@ from resinflow.presets.direct.predictor import DirectPredictor
 from resinflow.presets.direct.recipe import EARLIER, DirectRecipe
 from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.latent.recipe import LatentRecipe
+from resinflow.presets.oneslice.recipe import SliceRecipe
 from resinflow.presets.paper.predictor import PaperPredictor
 from resinflow.presets.paper.recipe import PaperRecipe
 from resinflow.train import MACHINE_OPTIONS, BaseRecipe
@@ -26,13 +27,13 @@ class Family:
 
     Attributes:
         recipe: type of its recipes.
-        predictor: type of its models.
+        predictor: type of its models; None: they draw media about sections, and predict no flow of a medium.
         stages: name of the module whose ``PRESET`` trains it. Training alone imports it, since it loads Lightning.
         earlier: value of the key ``preset`` in recipes of earlier versions.
     """
 
     recipe: type[BaseRecipe]
-    predictor: type[Predictor[Any, Any]]
+    predictor: type[Predictor[Any, Any]] | None
     stages: str
     earlier: str | None = None
 
@@ -40,6 +41,7 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "latent": Family(LatentRecipe, LatentPredictor, "resinflow.presets.latent.stages"),
     "direct": Family(DirectRecipe, DirectPredictor, "resinflow.presets.direct.stages", earlier=EARLIER),
+    "oneslice": Family(SliceRecipe, None, "resinflow.presets.oneslice.stages"),
     "paper": Family(PaperRecipe, PaperPredictor, "resinflow.presets.paper.stages"),
 }
 """Every family by the key ``preset`` of its recipes; a recipe without that key is of the family latent."""
@@ -86,9 +88,9 @@ def load_model(name_or_directory: str | Path = "small", device: Device = "auto")
         (2,)
     """
     directory = model_directory(name_or_directory)
-    schemas = {family.predictor.schema: family for family in FAMILIES.values()}
-    family = schemas.get(schema_of(directory) or "", FAMILIES[_DEFAULT])  # the default one refuses what is no model
-    return family.predictor.load(directory, device)
+    predictors = {family.predictor.schema: family.predictor for family in FAMILIES.values() if family.predictor is not None}
+    # the default one refuses what is no model, or one that predicts nothing
+    return predictors.get(schema_of(directory) or "", LatentPredictor).load(directory, device)
 
 
 def model_directory(name_or_directory: str | Path) -> Path:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,15 +14,23 @@ from torch import Tensor, nn
 
 from resinflow.data import FlowSource
 from resinflow.flow import InvalidInputError
-from resinflow.models import MIRRORS, Mirror, Predictor, load_weights
+from resinflow.models import MIRRORS, Mirror, load_weights
 from resinflow.train.stage import Stage
 from resinflow.train.stage_options import BaseRecipe
 
-__all__ = ["Preset", "Start", "Visit"]
+__all__ = ["Model", "Preset", "Start", "Visit"]
 
 Networks = TypeVar("Networks", bound=nn.Module)
 Recipe = TypeVar("Recipe", bound=BaseRecipe)
 Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
+
+
+class Model(Protocol):
+    """What the last stage ends in."""
+
+    def save(self, directory: str | Path) -> Path:
+        """Write it to ``directory``, whole or not at all, and return that."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ class Preset(ABC, Generic[Networks, Recipe, Batch]):
         return {}
 
     @abstractmethod
-    def predictor(self, recipe: Recipe, networks: Networks, log: dict[str, Any]) -> Predictor[Any, Any]:
+    def predictor(self, recipe: Recipe, networks: Networks, log: dict[str, Any]) -> Model:
         """Return the model that the last stage ends in."""
 
     def start(self, directory: Path, recipe: Recipe) -> Start:
