@@ -66,7 +66,7 @@ from resinflow.models.predictor import (
     branched,
     sample_seed,
 )
-from resinflow.models.start import BASE_NAMES, PLANAR_TOLERANCE, StartFlows, start_flows
+from resinflow.models.start import BASE_NAMES, PLANAR_TOLERANCE, StartFlows, section_flow, start_flows
 
 __all__ = [
     "BASE_NAMES",
@@ -138,6 +138,7 @@ __all__ = [
     "save_calibration",
     "save_weights",
     "schema_of",
+    "section_flow",
     "start_flows",
     "target_mask",
     "weights_fingerprint",

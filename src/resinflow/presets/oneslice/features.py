@@ -7,10 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from resinflow.flow import Drive, FlowField, Microstructure, refined_medium, surface_distance
-from resinflow.stokes import coarse_grain, solve
+from resinflow.flow import FlowField, surface_distance
 
-__all__ = ["DISTANCE_RANGE", "in_units", "section_fields", "section_flow", "section_speed", "speed_unit", "volume_fields"]
+__all__ = ["DISTANCE_RANGE", "in_units", "section_fields", "section_speed", "speed_unit", "volume_fields"]
 
 DISTANCE_RANGE = 16.0
 """Pixels beyond which distances are all the same to the networks."""
@@ -18,8 +17,6 @@ _PRESSURE_GAIN = 10.0
 _SLOWEST = 1e-3
 """The least unit of velocity of a section, in :func:`speed_unit`: nothing may pass a section that a volume lets pass."""
 _PLANAR_SPEED = slice(1, 3)
-_FINER = (1, 2, 2)
-_TOLERANCE = 1e-3
 
 
 def speed_unit(flow: FlowField) -> float:
@@ -31,12 +28,6 @@ def speed_unit(flow: FlowField) -> float:
 def volume_fields(truth: FlowField) -> NDArray[np.float32]:
     """Return the fields :data:`resinflow.nn.VOLUME_CHANNELS` of a medium and its flow, (5, nz, ny, nx)."""
     return _fields(truth, truth.velocity)
-
-
-def section_flow(section: Microstructure, drive: Drive) -> FlowField:
-    """Return the flow through a medium of one slice that goes straight on, solved on pixels half as wide, on its own pixels."""
-    fine = solve(refined_medium(section, _FINER), drive, tolerance=_TOLERANCE, wall_rule="surface")
-    return coarse_grain(fine, _FINER, section)
 
 
 def section_fields(flow: FlowField) -> NDArray[np.float32]:

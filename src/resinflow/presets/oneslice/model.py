@@ -22,11 +22,12 @@ from resinflow.models import (
     resolve_device,
     restored_networks,
     sample_seed,
+    section_flow,
     write_model,
 )
 from resinflow.nn import Question, VolumeNetworks
 from resinflow.presets.families import model_directory
-from resinflow.presets.oneslice.features import in_units, section_fields, section_flow, section_speed, speed_unit
+from resinflow.presets.oneslice.features import in_units, section_fields, section_speed, speed_unit
 from resinflow.presets.oneslice.recipe import NAME, SCHEMA, SliceArchitecture
 
 __all__ = ["DrawnVolume", "SliceModel", "load_slice_model", "network_of"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from resinflow.train import BaseRecipe, Size, StageOptions, Weight
 
@@ -27,7 +27,7 @@ class SliceArchitecture(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         latent_channels: channels of the planar latent (strides of 4).
-        common_channels: those that are one number for the whole section.
+        common_channels: those that are one number for the whole section, two at least.
         width: channels inside all networks.
         blocks: residual blocks of encoder_3d, carrier, decoder_3d, encoder_2d and denoiser.
         bridge_noise: noise at the start of the bridge, in standard deviations of the latent.
@@ -36,12 +36,21 @@ class SliceArchitecture(BaseModel, frozen=True, extra="forbid"):
     """
 
     latent_channels: Size = 8
-    common_channels: Annotated[int, Field(ge=0, le=4096)] = 4
+    common_channels: Annotated[int, Field(ge=2, le=4096)] = 4
     width: Size = 64
     blocks: tuple[Size, Size, Size, Size, Size] = (3, 3, 4, 4, 6)
     bridge_noise: Annotated[float, Field(gt=0)] = 1.0
     sampler_steps: Size = 8
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+
+    @model_validator(mode="after")
+    def _slopes_have_channels(self) -> Self:
+        if self.latent_channels < self.common_channels + 2:
+            raise ValueError(
+                f"latent_channels is {self.latent_channels}; needed: at least {self.common_channels + 2}, two more than "
+                "common_channels"
+            )
+        return self
 
 
 class SliceStageOptions(StageOptions, frozen=True, extra="forbid"):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from resinflow.data import FlowSource
 from resinflow.diffusion import Bridge
-from resinflow.models import Mirror, mirror_fields
+from resinflow.models import Mirror, mirror_fields, section_flow
 from resinflow.nn import SECTION_CHANNELS, VOLUME_CHANNELS, Question, ResidualBlock, VolumeNetworks
-from resinflow.presets.oneslice.features import in_units, section_fields, section_flow, section_speed, volume_fields
+from resinflow.presets.oneslice.features import in_units, section_fields, section_speed, volume_fields
 from resinflow.presets.oneslice.model import SliceModel, network_of
 from resinflow.presets.oneslice.recipe import (
     SliceDiffusionOptions,
