@@ -39,6 +39,7 @@ TORCH_FREE = {"flow", "media", "stokes"}
 """Rooms without torch."""
 TORCH_FREE_FILES = {
     *("metrics", "conservation", "ensemble", "spread", "spread_scores", "collapse", "roc", "tables", "records", "scores"),
+    "drawn_flows",
 }
 """Files of evaluate/ without torch: neither they nor what they import."""
 TORCH_LIBRARIES = {"torch", "lightning", "diffusers", "pytorch_lightning", "torchmetrics"}

@@ -169,7 +169,7 @@ class PredictionOptions:
     """A shipped model by name, a model directory, or a run."""
 
     samples: int | None = None
-    """Samples of the latent; by default the model's own number."""
+    """Samples of the latent; by default the model's own number. With --misalignment: drawn media, 16 by default."""
 
     steps: int | None = None
     """Denoiser calls a sample; by default the model's own number."""

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
-from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
+from resinflow.cli.console import (
+    make_console,
+    print_medium,
+    print_medium_line,
+    print_plausibility,
+    print_warnings,
+    save_all,
+    working,
+)
+from resinflow.cli.drawn import DrawingOptions, predict_drawn
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import (
@@ -78,14 +87,16 @@ def predict(
     *,
     image: Annotated[MediumOptions, FLAT] = MediumOptions(),
     options: Annotated[PredictionOptions, FLAT] = PredictionOptions(),
+    drawing: Annotated[DrawingOptions, FLAT] = DrawingOptions(),
     output: Outputs = None,
     figure: Path | None = None,
 ) -> None:
     """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
 
-    --certify says what is certain of the prediction; --refine hands it to the solver until K is as accurate as asked.
+    --certify says what is certain of the prediction; --refine hands it to the solver until K is as accurate as asked. A single
+    image does not show how its fibres lean: with --misalignment many media are drawn round it, and the flow through each.
 
-    Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --compare
+    Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --misalignment 5 --samples 32
 
     Parameters
     ----------
@@ -97,7 +108,9 @@ def predict(
     figure = figure or Path(f"{medium.stem}_flow.png")
     check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
     image.check(medium)
+    drawing.check(options)
 
+    from resinflow.media import is_extruded
     from resinflow.stokes import check_refinement
 
     if options.refine is not None:
@@ -105,7 +118,15 @@ def predict(
     console = make_console()
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
+    if drawing.misalignment is not None:
+        print_medium_line(console, micro, medium.name)
+        predict_drawn(micro, options, drawing, console, output or [], figure, medium.name)
+        return
     print_medium(console, micro, medium.name, options.drive)
+    if is_extruded(micro) and not drawing.extrude:
+        console.print(
+            "--misalignment DEGREES draws media round a single image and says what it leaves open; see docs/one-slice.md"
+        )
     try:
         prediction = predict_flows(micro, options, console)
     except BlockedMediumError:

@@ -2,6 +2,7 @@
 
 from resinflow.evaluate.collapse import Diagnosis, diagnose, mean_spectrum
 from resinflow.evaluate.conservation import check_physics
+from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, mix_flows, permeability_range
 from resinflow.evaluate.ensemble import coverage, crps, interval_coverage, mean_ranks, score_ensemble
 from resinflow.evaluate.metrics import Comparison, check_comparable, compare
 from resinflow.evaluate.records import SUFFIXES, evaluation_rows, evaluation_summary, save_scores, write_csv, write_json
@@ -25,6 +26,7 @@ __all__ = [
     "LEVELS",
     "PLANAR",
     "SUFFIXES",
+    "THIRD_DIMENSION",
     "Comparison",
     "Diagnosis",
     "Evaluation",
@@ -49,6 +51,8 @@ __all__ = [
     "interval_coverage",
     "mean_ranks",
     "mean_spectrum",
+    "mix_flows",
+    "permeability_range",
     "result_rows",
     "roc_area",
     "roc_curve",

@@ -180,7 +180,7 @@ def _random_fibres(
     rng = np.random.default_rng(seed)
     room = None
     for extra in range(_ATTEMPTS):  # the cut-out box may hold less than its share of fibres: then draw a denser cell
-        fibres, room = _relaxed_fibres(extent, settings, extra, room, rng)
+        fibres, room = relaxed_fibres(extent, settings, extra, room, rng)
         if fibres is None:
             continue
         distance = fibres.signed_distance(shape)
@@ -193,17 +193,17 @@ def _random_fibres(
     )
 
 
-def _relaxed_fibres(
+def relaxed_fibres(
     extent: tuple[float, float, float],
     settings: BundleSettings,
     extra: int,
     room: float | None,
     rng: np.random.Generator,
 ) -> tuple[Fibres | None, float]:
-    """Fibres placed at random in a periodic cell and pushed apart until no two overlap; None where some still do.
+    """Return fibres placed at random in a periodic cell and pushed apart until no two overlap; None where some still do.
 
     The cell is the box, or a wider one whose edges do not show in the box. Also returns by how much (m) the radii may grow
-    later; ``room`` is what the first attempt returned.
+    later; ``room`` is what the first attempt returned, ``extra`` the number of the attempt.
     """
     from resinflow.media.relaxation import relax
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from resinflow.flow import Microstructure
+from resinflow.flow import InvalidInputError, Microstructure
+from resinflow.media.bundles import BundleSettings, relaxed_fibres
 from resinflow.media.neighbourhood import Discs, surroundings
 from resinflow.media.section_fields import Section, sections_of
 from resinflow.media.sweep import Course, swept_distance
@@ -16,7 +18,10 @@ from resinflow.media.unseen import SliceView, provenance_of_draw
 
 Floats = NDArray[np.float64]
 
-_GAP_QUANTILE = 0.02
+_FILLED = 0.97
+"""Of the largest fraction that can be packed, at most."""
+_PACKED_DIAMETERS = 10.0
+"""Edge, in diameters, of the bundle that is packed for the slopes of its fibres, at most."""
 _LARGEST_GAP = 0.1
 """Of a usual diameter: fibres need not keep more."""
 
@@ -67,7 +72,8 @@ class PriorEngine:
         fibres = [*sections, *(donors[kind] for kind in kinds)]
         centres = np.concatenate([seen.centres, places])
         support = np.array([fibre.support for fibre in fibres])
-        slopes = draw_slopes(misalignment, len(fibres), rng)
+        settings = self._settings(view, radii, misalignment, gap)
+        slopes = bundle_slopes(settings, view.extent, len(fibres), rng)
         slopes = part_slopes(centres, support, slopes, height, gap)
         course = _straight(centres, slopes, height)
         fields, corners = [fibre.field for fibre in fibres], [fibre.corner for fibre in fibres]
@@ -76,8 +82,47 @@ class PriorEngine:
         bundle = slopes.mean(axis=0)
         details = {"drawn_misalignment": misalignment, "slope": bundle.tolist(), "fibres": len(fibres)}
         provenance = provenance_of_draw(view, self.name, seed, index, **details)
-        drawn = Microstructure(distance > 0, view.spacing, distance.astype(np.float32), provenance)
+        displacements = carried_displacements(view.slices[0], bundle, height)
+        drawn = Microstructure(distance > 0, view.spacing, distance.astype(np.float32), provenance, displacements)
         return view.with_slices(drawn)
+
+    def _settings(self, view: SliceView, radii: Floats, misalignment: float, gap: float) -> BundleSettings:
+        """The settings of bundles like the one that the slice shows."""
+        mean = float(radii.mean())
+        scatter = min(float(radii.std()) / mean, 0.3)
+        settings = BundleSettings(0.5, 2 * mean, scatter, misalignment, min(gap, 2 * mean))
+        fraction = float(np.clip(view.slices[0].fibre_fraction, 0.02, min(0.7, _FILLED * settings.largest_fraction)))
+        return replace(settings, volume_fraction=fraction)
+
+
+def bundle_slopes(settings: BundleSettings, extent: tuple[float, float, float], count: int, rng: np.random.Generator) -> Floats:
+    """Return slopes dx/dz and dy/dz (count, 2) of fibres of a bundle that is packed as :func:`fibre_bundle` packs it.
+
+    Fibres that are pushed apart turn: their slopes scatter more than they were drawn, by one or two degrees in boxes that are
+    some diameters deep. Each slope is that of a fibre of one bundle, which is packed for it, or as drawn where that fails.
+    """
+    edge = _PACKED_DIAMETERS * settings.diameter
+    box = (extent[0], min(max(extent[1], settings.diameter), edge), min(max(extent[2], settings.diameter), edge))
+    try:
+        fibres, _ = relaxed_fibres(box, settings, 0, None, rng)
+    except InvalidInputError:  # too dense for its gaps
+        fibres = None
+    if fibres is None:
+        return draw_slopes(settings.misalignment, count, rng)
+    return fibres.slopes[rng.integers(0, len(fibres), count)]
+
+
+def carried_displacements(page: Microstructure, slope: Floats, height: Floats) -> NDArray[np.floating] | None:
+    """Return the samples of where else the surfaces of a slice may be (samples, nz, ny, nx), m, moved along with its bundle.
+
+    None where the slice has none.
+    """
+    if page.displacements is None:
+        return None
+    _, dy, dx = page.spacing
+    samples = np.asarray(page.displacements[:, 0], dtype=np.float64)
+    moved = [ndimage.shift(samples, (0.0, slope[1] * z / dy, slope[0] * z / dx), order=1, mode="nearest") for z in height]
+    return np.stack(moved, axis=1).astype(np.float32)
 
 
 def _straight(centres: Floats, slopes: Floats, height: Floats) -> Course:

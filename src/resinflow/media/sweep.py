@@ -94,7 +94,7 @@ def _fill_far(layer: Floats, pixel: tuple[float, float], margin: float) -> None:
         layer[far] = math.hypot(layer.shape[0] * pixel[0], layer.shape[1] * pixel[1])
         return
     to_fibre = np.asarray(ndimage.distance_transform_edt(fluid, sampling=pixel))[far] - 0.5 * min(pixel)
-    layer[far] = np.maximum(to_fibre, margin)
+    layer[far] = np.minimum(layer[far], np.maximum(to_fibre, margin))  # what the page does not show may be nearer
 
 
 # no fastmath: a medium must be the same on every machine

@@ -136,7 +136,7 @@ def _pages(media: Microstructure | Sequence[Microstructure]) -> list[Microstruct
     pages: list[Microstructure] = []
     for stack in stacks:
         alike = bool((stack.fluid == stack.fluid[:1]).all())
-        pages += [stack.slice_at(index) for index in range(1 if alike else stack.shape[0])]
+        pages += [_page_of(stack, index) for index in range(1 if alike else stack.shape[0])]
     for page in pages:
         if page.shape != pages[0].shape or not np.allclose(page.spacing[1:], pages[0].spacing[1:], rtol=1e-6):
             raise InvalidInputError(
@@ -147,6 +147,12 @@ def _pages(media: Microstructure | Sequence[Microstructure]) -> list[Microstruct
                 f"a slice is {'all fluid' if page.fluid.all() else 'all solid'}; needed: fibres and resin in every slice."
             )
     return pages
+
+
+def _page_of(stack: Microstructure, index: int) -> Microstructure:
+    """One slice with the samples of its surfaces."""
+    page = stack.slice_at(index)
+    return page if stack.displacements is None else replace(page, displacements=stack.displacements[:, index : index + 1])
 
 
 def _places(known: int, depth: float, count: int, heights: Sequence[float] | None) -> list[int]:

@@ -10,6 +10,7 @@ from resinflow.models.calibration import (
     load_calibration,
     permeability_features,
     save_calibration,
+    surface_spread,
     weights_fingerprint,
 )
 from resinflow.models.correction import conditions_of, dimensional
@@ -140,6 +141,7 @@ __all__ = [
     "schema_of",
     "section_flow",
     "start_flows",
+    "surface_spread",
     "target_mask",
     "weights_fingerprint",
     "with_novelty",

@@ -1,6 +1,7 @@
 """Figures, 3-D scenes, pages."""
 
 from resinflow.view.draw import draw_flow, picture_kind
+from resinflow.view.drawn_media import drawn_media_figure
 from resinflow.view.figures import comparison_figure, flow_figure
 from resinflow.view.flow_report import write_flow_report
 from resinflow.view.histograms import Histogram, histogram_figure
@@ -28,6 +29,7 @@ __all__ = [
     "comparison_figure",
     "compose_novelty",
     "draw_flow",
+    "drawn_media_figure",
     "field_maps",
     "flow_figure",
     "histogram_figure",

@@ -61,8 +61,8 @@ def render_flow(
     target = checked_target(path, SCENE_SUFFIXES)
     if kind not in get_args(Scene):
         raise InvalidInputError(f"the kind of view is {kind!r}; needed: one of {', '.join(get_args(Scene))}.")
-    pyvista = _pyvista()
-    with _plotter(pyvista, window) as plotter:
+    pyvista = load_pyvista()
+    with open_plotter(pyvista, window) as plotter:
         if kind == "speed":
             _add_cuts(plotter, pyvista, flow)
         else:
@@ -81,7 +81,12 @@ def render_flow(
     return target
 
 
-def _pyvista() -> Any:
+def load_pyvista() -> Any:
+    """Return the module pyvista.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
     try:
         return importlib.import_module("pyvista")
     except ImportError:
@@ -91,7 +96,8 @@ def _pyvista() -> Any:
 
 
 @contextmanager
-def _plotter(pyvista: Any, window: tuple[int, int]) -> Iterator[Any]:
+def open_plotter(pyvista: Any, window: tuple[int, int]) -> Iterator[Any]:
+    """Yield a plotter that draws off screen, of a window (width, height) in pixels, on white."""
     # Without a display VTK tries X first and tells of it on stderr before it renders off screen.
     with pyvista.vtk_verbosity("off"):
         plotter = pyvista.Plotter(off_screen=True, window_size=list(window))

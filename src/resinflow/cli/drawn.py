@@ -1,0 +1,165 @@
+"""`resinflow predict` on one slice: media drawn round it, the flow through each, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+from resinflow.cli.console import counting, print_plausibility, print_warnings, save_all
+from resinflow.cli.options import PredictionOptions
+from resinflow.flow import FlowField, InvalidInputError, Microstructure, ModelReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_DRAWS = 16
+_SHOWN = 4
+"""Draws in the figure."""
+_TOLERANCE = 1e-4
+"""Of K by the iteration: draws differ by per cents."""
+
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """What is done about the third dimension, which a single image does not show."""
+
+    misalignment: float | Literal["unknown"] | None = None
+    """Of a single image: largest tilt of its bundle from z, degrees, or unknown (0 to 15); draws --samples media round it."""
+
+    extrude: bool = False
+    """Of a single image: extrude it along z; what is done where --misalignment is not given, too."""
+
+    exact: bool = False
+    """Solve the flow through each drawn medium in the place of predicting it."""
+
+    draws: Path | None = None
+    """Folder that gets the flow through each drawn medium, for ParaView (draw-00.vti, ...)."""
+
+    def check(self, options: PredictionOptions) -> None:
+        """Refuse options that do not go together; what the medium is takes its reader to know."""
+        if self.misalignment is None:
+            for name, value in (("--exact", self.exact), ("--draws", self.draws is not None)):
+                if value:
+                    raise InvalidInputError(f"{name} is about drawn media; give --misalignment DEGREES (or unknown), too.")
+            return
+        if self.extrude:
+            raise InvalidInputError("--extrude takes the fibres as straight; leave out --misalignment, or --extrude.")
+        for name, value in (
+            ("--compare", options.compare),
+            ("--certify", options.certify),
+            ("--refine", options.refine is not None),
+        ):
+            if value:
+                raise InvalidInputError(f"{name} is about one medium, not about many that are drawn; leave out --misalignment.")
+        if options.samples is not None and options.samples < 2:
+            raise InvalidInputError(f"--samples is {options.samples}; needed: at least 2 drawn media, whose K can scatter.")
+
+
+def predict_drawn(
+    micro: Microstructure,
+    options: PredictionOptions,
+    drawing: DrawingOptions,
+    console: Console,
+    outputs: list[Path],
+    figure: Path,
+    name: str,
+) -> None:
+    """Draw media round the slice of an extruded medium, find the flow through each, print and save what they say together.
+
+    Raises:
+        InvalidInputError: a medium that is no single slice, or a number out of range.
+    """
+    from resinflow.evaluate import mix_flows
+    from resinflow.media import is_extruded
+    from resinflow.presets.drawing import draw_media
+    from resinflow.view import drawn_media_figure
+
+    if not is_extruded(micro):
+        raise InvalidInputError(
+            f"{name} has {micro.shape[0]} slices, which show the tilts; leave out --misalignment, which is for single images."
+        )
+    degrees = None if drawing.misalignment in (None, "unknown") else float(drawing.misalignment)
+    count = DEFAULT_DRAWS if options.samples is None else options.samples
+    media = draw_media(
+        micro, depth=micro.extent[0], misalignment=degrees, samples=count, seed=options.seed, slices=micro.shape[0]
+    )
+    shown: list[FlowField] = []
+    flow_of = _solver(options) if drawing.exact else _model(options)
+
+    def flows() -> Iterator[FlowField]:
+        with counting(console, "drawn media") as show:
+            for number, medium in enumerate(media):
+                flow = flow_of(medium)
+                if drawing.draws is not None:
+                    flow.save(drawing.draws / f"draw-{number:02d}.vti")
+                if number < _SHOWN:
+                    shown.append(flow)
+                show(number + 1, count)
+                yield flow
+
+    if drawing.draws is not None:
+        drawing.draws.mkdir(parents=True, exist_ok=True)
+    mixture = mix_flows(flows(), seed=options.seed, surfaces=_surface_deviation(micro, options) if drawing.exact else None)
+    print_mixture(replace(mixture, microstructure=micro), console, degrees)
+    save_all(console, mixture, outputs)
+    if drawing.draws is not None:
+        console.print(f"wrote {count} flows to {drawing.draws}")
+    console.print(f"wrote {drawn_media_figure(shown, figure, mixture=mixture)}")
+
+
+def _solver(options: PredictionOptions) -> Callable[[Microstructure], FlowField]:
+    """What solves the flow through a drawn medium; at rest where nothing flows."""
+    from resinflow.stokes import solve
+
+    return lambda medium: solve(medium, options.drive, tolerance=_TOLERANCE)
+
+
+def _surface_deviation(micro: Microstructure, options: PredictionOptions) -> float | None:
+    """Standard deviation of ln K that the fibre surfaces of the extruded slice leave; None where no samples of them tell."""
+    from resinflow.models import surface_spread
+    from resinflow.stokes import solve
+
+    if micro.displacements is None or len(micro.displacements) < 2:
+        return None
+    flow = solve(micro, options.drive, tolerance=_TOLERANCE, wall_rule="surface")
+    return surface_spread(flow) if flow.permeability > 0 else None
+
+
+def _model(options: PredictionOptions) -> Callable[[Microstructure], FlowField]:
+    """What predicts the flow through a drawn medium: the model with its own number of samples; at rest where nothing flows."""
+    from resinflow.models import Sampling, start_flows
+    from resinflow.presets import load_model
+    from resinflow.stokes import rest_flow
+
+    sampling = Sampling(None, options.steps, options.seed, options.sampler, options.eta)
+    predictor = load_model(options.model, options.device)
+    predictor.resolve(sampling)  # what the model refuses, it refuses before any flow is solved
+
+    def flow_of(medium: Microstructure) -> FlowField:
+        start = start_flows(medium, options.drive, predictor.base)
+        if start.base.permeability == 0:
+            return rest_flow(medium, options.drive)
+        return predictor.predict(medium, options.drive, sampling, start=start)
+
+    return flow_of
+
+
+def print_mixture(flow: FlowField, console: Console, degrees: float | None) -> None:
+    """Print K of drawn media with its interval and what that is made of."""
+    report = flow.report
+    if not isinstance(report, ModelReport) or report.permeability_interval is None:
+        return
+    law = "unknown, drawn from 0 to 15 degrees" if degrees is None else f"up to {degrees:g} degrees"
+    console.print(
+        f"{report.samples} media drawn round the slice, misalignment {law}; flows by "
+        f"{'the solver' if report.model == 'solver' else f'the model {report.model}'}, {report.wall_time:.1f} s"
+    )
+    print_plausibility(console, flow)
+    low, high = report.permeability_interval
+    parts = ", ".join(f"{name} {100 * part:.2g} %" for name, part in (report.permeability_parts or {}).items())
+    console.print(f"90 % interval of K: {low:.4g} to {high:.4g} m^2 (standard deviations: {parts})")
+    print_warnings(console, {"drawn media": flow})
