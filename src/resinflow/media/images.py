@@ -116,12 +116,16 @@ def from_image(
             f"{picture.name} is {'all fluid' if fluid.all() else 'all solid'}; needed: fibres and fluid. "
             "Check the image, or say whether fibres are dark or bright."
         )
+    distance, displacements = (
+        None if each is None else each.astype(np.float32) * np.float32(pixel) for each in (distance, displacements)
+    )
     extruded = len(fluid) == 1
     if extruded:
         copies = slices or EXTRUDED_SLICES
         fluid = np.repeat(fluid, copies, axis=0)
         distance = None if distance is None else np.repeat(distance, copies, axis=0)
-        displacements = None if displacements is None else np.repeat(displacements, copies, axis=1)
+        if displacements is not None:  # many large fields, which are looked at alone: slices that are alike share one
+            displacements = np.broadcast_to(displacements, (len(displacements), *fluid.shape))
     provenance: dict[str, Any] = {
         "source": "image",
         "file": picture.name,
@@ -135,9 +139,6 @@ def from_image(
     if region is not None:
         provenance["region"] = list(region.bounds)
     provenance |= phases.surface
-    distance, displacements = (
-        None if each is None else each.astype(np.float32) * np.float32(pixel) for each in (distance, displacements)
-    )
     medium = Microstructure(fluid, (thickness / len(fluid), pixel, pixel), distance, provenance, displacements)
     warnings = scale_warnings(medium, extruded=extruded)
     return replace(medium, provenance={**provenance, "warnings": warnings}) if warnings else medium

@@ -8,6 +8,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from resinflow.flow import Microstructure
 
@@ -39,10 +40,21 @@ def split_objects(page: Mask, radius: float) -> tuple[NDArray[np.integer], Float
 
 
 def _peaks(depth: Floats, page: Mask, reach: int) -> NDArray[np.int64]:
-    """Row and column of the deepest points of a page, (peaks, 2), no two of them nearer than ``reach`` pixels."""
-    from skimage.feature import peak_local_max
+    """Row and column of the deepest points of a page, (peaks, 2), the deepest first, no two of them within ``reach`` pixels.
 
-    return peak_local_max(depth, min_distance=max(1, reach), labels=page.astype(np.int32), exclude_border=False)
+    These are the peaks of ``skimage.feature.peak_local_max``, which compares every peak with all others, several times: of two
+    maxima within their reach of one another both are as deep, so that few pairs are left to compare.
+    """
+    reach = max(1, reach)
+    inside = np.where(page, depth, -np.inf)
+    highest = ndimage.maximum_filter(inside, size=2 * reach + 1, mode="nearest")
+    places = np.argwhere((inside == highest) & (depth > depth.min()) & page)
+    places = places[np.argsort(-depth[tuple(places.T)], kind="stable")]
+    near = cKDTree(places).query_pairs(reach - 0.5, p=np.inf, output_type="ndarray") if len(places) else np.empty((0, 2), int)
+    surplus = np.zeros(len(places), dtype=bool)
+    for first, second in near[np.lexsort(near.T[::-1])]:
+        surplus[second] |= not surplus[first]
+    return places[~surplus]
 
 
 def _parted(depth: Floats, page: Mask, seeds: NDArray[np.int64]) -> NDArray[np.integer]:
@@ -102,7 +114,8 @@ class Sections:
     """The sections of fibres that slices across them show.
 
     Attributes:
-        counts: (slices,), sections in each slice that was looked at, those cut by its border included.
+        counts: (slices,), sections in each slice that was looked at, those cut by its border included; slices that are alike
+            are looked at once.
         diameters: (n,), m, of the sections that lie whole in their slice and are about round: of the circle of the same area.
     """
 
@@ -119,8 +132,18 @@ def fibre_sections(microstructure: Microstructure) -> Sections:
     """
     slices = np.unique(np.linspace(0, microstructure.shape[0] - 1, _SECTIONS).round().astype(int))
     _, dy, dx = microstructure.spacing
-    pages = [_page_sections(~microstructure.fluid[index], dy, dx) for index in slices]
+    pages = [_page_sections(~microstructure.fluid[index], dy, dx) for index in _unlike(microstructure.fluid, slices)]
     return Sections(np.array([count for count, _ in pages]), np.concatenate([diameters for _, diameters in pages]))
+
+
+def _unlike(fluid: Mask, slices: NDArray[np.integer]) -> list[int]:
+    """The slices without those that are like the one before: an extruded medium has one."""
+    first, *others = (int(index) for index in slices)
+    chosen = [first]
+    for index in others:
+        if not np.array_equal(fluid[index], fluid[chosen[-1]]):
+            chosen.append(index)
+    return chosen
 
 
 def estimate_fibre_diameter(microstructure: Microstructure) -> float | None:
