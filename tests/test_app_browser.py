@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ pytest.importorskip("nicegui")
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 from resinflow.flow import FlowField  # noqa: E402
+from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
 from tests.app_server import Server, running_app  # noqa: E402
 from tests.drawn_images import drawn_greys  # noqa: E402
 
@@ -237,6 +239,39 @@ def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
     expect(page.get_by_text("Principal axes")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("link", name="Tensor")).to_be_visible(timeout=PATIENCE)
     shoot(page, "10-tensor")
+
+
+def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Server) -> None:
+    settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
+    section = fibre_bundle((1, 66, 66), (1e-6, 66e-6, 66e-6), seed=8, settings=settings)
+    drop(page, ("section.png", image_bytes(draw_micrograph(section, seed=1)[0])))
+    expect(page.get_by_text("section.png: 66 x 66 pixels")).to_be_visible(timeout=PATIENCE)
+    type_into(page, "Pixel size", "1um")
+    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Tow", exact=True).click()
+    type_into(page, "Misalignment of the fibres in degrees", "95")
+    expect(page.get_by_text("misalignment is 95 degrees")).to_be_visible()
+    type_into(page, "Misalignment of the fibres in degrees", "2")
+    type_into(page, "Error of the pixel size in %", "1.5")
+    shoot(page, "12-tow-question")
+    compute(page)
+    expect(page.get_by_text("Measuring axes of the whole image").or_(page.get_by_text("Measuring windows"))).to_be_visible()
+    expect(page.get_by_text("What to do first")).to_be_visible(timeout=3 * PATIENCE)
+    expect(page.get_by_role("link", name="Map of local K CSV")).to_be_visible(timeout=PATIENCE)
+    saved = json.loads((folder_of(server) / "answer-1" / "tow.json").read_text())
+    low, high = (1e12 * end for end in saved["budget"]["axes"]["x"]["interval_m2"])
+    expect(page.get_by_text(f"{low:.4g} to {high:.4g}", exact=True)).to_be_visible()
+    for source in saved["budget"]["sources"]:
+        expect(page.get_by_role("rowheader", name=source["name"])).to_be_visible()
+    for figure in page.locator("img.rf-figure").all():
+        figure.scroll_into_view_if_needed()
+        assert figure.evaluate("image => image.naturalWidth") > 300
+    for width in (1280, 820):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shoot(page, f"13-tow-{width}")
+    page.emulate_media(color_scheme="dark")
+    shoot(page, "14-tow-dark")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 800), (820, 1180)])

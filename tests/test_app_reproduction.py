@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from resinflow.app.answer import answer
 from resinflow.app.computing import look, read
@@ -19,7 +20,7 @@ from resinflow.app.user_choices import Choices
 from resinflow.app.work_folder import WorkFolder, keep_medium
 from resinflow.cli.app import main
 from resinflow.flow import FlowField
-from resinflow.media import Stroke, save_stack
+from resinflow.media import BundleSettings, Stroke, draw_micrograph, fibre_bundle, save_stack
 from tests.drawn_images import drawn_greys
 
 
@@ -28,6 +29,9 @@ class Silent:
 
     def stage(self, text: str) -> None:
         assert text
+
+    def count(self, text: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
 
     def watch(self, iteration: int, residual: float) -> None:
         assert residual >= 0
@@ -52,6 +56,8 @@ QUESTIONS = {
     "finer": {"task": "solve", "finer": True, "crop": "0:32,0:32"},
     "tensor": {"task": "tensor", "crop": "0:40,0:40"},
     "periodic tensor": {"task": "tensor", "crop": "0:32,0:32", "boundary": "periodic", "lateral": "periodic"},
+    "tow": {"task": "tow", "lateral": "periodic"},
+    "tow of one image": {"task": "tow", "misalignment": 2.0, "pixel_error": 1.5, "front_end": "classical", "level": 0.5},
 }
 QUICK = ("solve",)
 
@@ -62,7 +68,7 @@ def test_commands_and_python_lines_give_the_answer_again_bit_for_bit(
 ):
     folder = WorkFolder(tmp_path / "work").new_session()
     monkeypatch.chdir(folder)
-    save_stack(folder / "input" / "image.tif", drawn_greys())
+    save_stack(folder / "input" / "image.tif", tow_greys(1 if "one image" in name else 3) if "tow" in name else drawn_greys())
     sizes = {"image": "input/image.tif", "name": "drawn.tif", "pixel_size": "0.78125um", "depth": "50um"}
     choices = Choices.of({**sizes, **QUESTIONS[name]})
     look(folder, choices)
@@ -79,11 +85,21 @@ def test_commands_and_python_lines_give_the_answer_again_bit_for_bit(
     if choices.task == "tensor":
         check_tensor(run)
         return
+    if choices.task == "tow":
+        check_tow(run)
+        return
     told, again = (FlowField.load(run / file) for file in ("flow.npz", "again.npz"))
     check_alike(told, again)
     (run / "again.npz").unlink()
     run_python(run / "reproduce.py", folder)
     check_alike(told, FlowField.load(run / "again.npz"))
+
+
+def tow_greys(slices: int) -> NDArray[np.uint8]:
+    """A micrograph of enough fibres for two windows along either edge."""
+    settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
+    extent = (slices * 1e-6, 66e-6, 66e-6)
+    return draw_micrograph(fibre_bundle((slices, 66, 66), extent, seed=8, settings=settings), seed=1)
 
 
 def run_python(script: Path, folder: Path) -> None:
@@ -107,6 +123,18 @@ def check_tensor(run: Path) -> None:
     assert [float(row["K_m2"]) for row in rows] == [told["values_m2"][k][k] for k in range(3)]
     run_python(run / "reproduce.py", run.parent)
     assert json.loads((run / "again.json").read_text())["values_m2"] == told["values_m2"]
+
+
+def check_tow(run: Path) -> None:
+    told, again = (json.loads((run / name).read_text()) for name in ("tow.json", "again.json"))
+    assert again["budget"] == told["budget"]
+    assert again["tensor"]["values_m2"] == told["tensor"]["values_m2"]
+    assert len((run / "map.csv").read_text().splitlines()) >= 5
+    assert not list(run.glob(".windows*"))
+    run_python(run / "reproduce.py", run.parent)
+    once_more = json.loads((run / "again.json").read_text())
+    assert once_more["budget"] == told["budget"]
+    assert once_more["upscaled_m2"] == told["upscaled_m2"]
 
 
 def test_a_stroke_in_the_question_is_a_file_of_the_answer():

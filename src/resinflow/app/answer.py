@@ -44,6 +44,10 @@ def answer(folder: Path, choices: Choices, run: str, progress: Progress) -> dict
     micro = kept_medium(folder, run)
     if choices.task == "tensor":
         _write_tensor(target, micro, choices, progress)
+    elif choices.task == "tow":
+        from resinflow.app.tow_answer import write_tow
+
+        write_tow(target, micro, choices, progress)
     else:
         _write_flow(target, micro, choices, progress)
     return {"files": sorted(path.name for path in target.iterdir() if path.is_file() and not path.name.startswith("."))}

@@ -13,6 +13,7 @@ from resinflow.app.canvas import heading
 from resinflow.app.page_words import in_page_words
 from resinflow.app.reproduction import command_lines, python_lines
 from resinflow.app.sessions import Answer, Session
+from resinflow.app.tow_markup import tow_figures, tow_page
 
 __all__ = ["AnswerStep"]
 
@@ -21,6 +22,11 @@ _FILES = {
     "report.html": ("Report", "one HTML page"),
     "numbers.csv": ("Numbers", "CSV"),
     "tensor.json": ("Tensor", "JSON"),
+    "tow.json": ("Tow", "JSON"),
+    "map.png": ("Map of local K", "PNG"),
+    "map.csv": ("Map of local K", "CSV"),
+    "map.vti": ("Map of local K", "ParaView .vti"),
+    "curve.png": ("K against the window", "PNG"),
     "flow.vti": ("Field", "ParaView .vti"),
     "flow.npz": ("Field", "NumPy .npz"),
     "scene.html": ("3-D page", "HTML"),
@@ -106,7 +112,7 @@ class AnswerStep:
         present = self._answer
         with self._list:
             for each in answers:
-                text = f"{each.choices.task}, {each.choices.axis}: {each.job.result['permeability']:.4g} m²"
+                text = f"{each.choices.task}, {each.job.result['axis']}: {each.job.result['permeability']:.4g} m²"
                 button = ui.button(text, on_click=partial(self._choose, each.run)).props("no-caps dense outline")
                 if present is each:
                     button.props("unelevated").props(remove="outline").props('aria-current="true"')
@@ -117,8 +123,10 @@ class AnswerStep:
 
     def _draw(self, answer: Answer) -> None:
         numbers = answer.job.result
-        if "tensor" in numbers:
-            ui.html(tensor_page(numbers), sanitize=False)
+        if "tensor" in numbers or "tow" in numbers:
+            ui.html(tensor_page(numbers) if "tensor" in numbers else tow_page(numbers), sanitize=False)
+            if "curve.png" in numbers.get("files", ()):
+                ui.html(tow_figures(f"{self._base}{answer.run}/"), sanitize=False)
             if "files" in numbers:
                 self._draw_files(answer)
             return

@@ -38,6 +38,10 @@ class Progress(Protocol):
         """Say what is being done now."""
         ...
 
+    def count(self, text: str, done: int, total: int) -> None:
+        """Say what is being done now, and how much of it is done."""
+        ...
+
     def watch(self, iteration: int, residual: float) -> None:
         """Report an iteration of the solver."""
         ...

@@ -17,6 +17,12 @@ _NAMES = {
     "--front-end classical": "thresholds",
     "--front-end learned": "the learned network",
     "--refine 1e-4": "solving on a grid twice as fine",
+    "give --pixel-size 0.47um+-1%": "give its error in the question",
+    "give --misalignment DEGREES": "give the fibres' misalignment in the question",
+    "(resinflow solve --refine 1e-4)": "(Solve has it)",
+    "resinflow segment shows the surfaces": "step 2 shows the surfaces",
+    "resinflow permeability": "Tensor",
+    "A tighter --tolerance": "A tighter tolerance (the command has it)",
     "--lateral": "the boundary condition",
     "--axis": "the direction of the flow",
 }

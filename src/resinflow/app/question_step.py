@@ -14,14 +14,21 @@ from resinflow.flow import InvalidInputError
 __all__ = ["QuestionStep"]
 
 _AXES = {"x": "x, to the right", "y": "y, downwards", "z": "z, through the slices"}
-_TASKS = {"predict": "Predict", "solve": "Solve", "tensor": "Tensor"}
+_TASKS = {"predict": "Predict", "solve": "Solve", "tensor": "Tensor", "tow": "Tow"}
 _TASK_TEXT = {
     "predict": "The model corrects the solver's flow to that of a grid twice as fine, and gives an interval that holds "
     "the true K with a probability of 90 %. Across the fibres (x, y) only.",
     "solve": "The Stokes solver on the pixels of the image, with walls at the fibre surfaces: the trustworthy number for these "
     "surfaces, along any axis.",
     "tensor": "The Stokes solver along all three axes: the permeability tensor with its principal axes and Gebart's values.",
+    "tow": "K of the tow that the image was taken from: the tensor with 90 % intervals, a budget of what makes K uncertain and "
+    "what to do first, and a map of local K. The image must hold six fibres or more along its shorter edge. It takes minutes.",
 }
+_ALONG_ONE_AXIS = ("predict", "solve")
+_DOUBTS = (
+    "Standard deviations: of the pixel size, as its calibration has it; of the fibres' tilt about either axis of a single "
+    "image, which does not show it."
+)
 _BOUNDARIES = {
     "symmetry": "Pressure at inlet and outlet, mirrors at the sides",
     "periodic sides": "Pressure at inlet and outlet, periodic sides",
@@ -52,7 +59,7 @@ class QuestionStep:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._syncing = False
-        self._synced: dict[ui.input, float] = {}
+        self._synced: dict[ui.input, float | None] = {}
         with ui.element("section").classes("rf-card").props('aria-label="Step 3: question"') as self._card:
             heading(3, "Question")
             with ui.element("div").classes("rf-stack"):
@@ -68,6 +75,10 @@ class QuestionStep:
                     self._viscosity = self._number("Viscosity in Pa s", "viscosity")
                     self._drop = self._number("Pressure drop in Pa", "pressure_drop")
                 self._resin_text = ui.label().classes("rf-soft")
+                with ui.element("div").classes("rf-row") as self._doubts:
+                    self._error = self._number("Error of the pixel size in %", "pixel_error")
+                    self._tilt = self._number("Misalignment of the fibres in degrees", "misalignment", "unknown")
+                self._doubts_text = ui.label(_DOUBTS).classes("rf-soft")
                 with ui.element("div") as self._conditions:
                     self._boundary = ui.select(_BOUNDARIES, label="Boundary condition", on_change=self._take_boundary)
                     self._boundary.classes("grow").props("outlined dense")
@@ -87,10 +98,14 @@ class QuestionStep:
             toggle.on_value_change(lambda event: self._choose(**{name: event.value}))
         return toggle
 
-    def _number(self, label: str, name: str) -> ui.input:
-        box = ui.input(label).classes("grow").props("outlined dense inputmode=decimal")
+    def _number(self, label: str, name: str, nothing: str = "") -> ui.input:
+        """A field of a number; where ``nothing`` says what an empty one means, it may be empty."""
+        box = ui.input(label, placeholder=nothing).classes("grow").props("outlined dense inputmode=decimal")
 
         def commit() -> None:
+            if nothing and not (box.value or "").strip():
+                box.error = None if self._session.change(**{name: None}) else self._session.trouble
+                return
             try:
                 value = float((box.value or "").replace(",", "."))
             except ValueError:
@@ -141,9 +156,15 @@ class QuestionStep:
         choices = self._session.choices
         self._task.value, self._axis.value = choices.task, choices.axis
         self._task_text.text = _TASK_TEXT[choices.task]
-        for box, value in ((self._viscosity, choices.viscosity), (self._drop, choices.pressure_drop)):
-            if self._synced.get(box) != value:  # what is being typed into another box stays
-                box.value, box.error, self._synced[box] = f"{value:g}", None, value
+        numbers = {
+            self._viscosity: choices.viscosity,
+            self._drop: choices.pressure_drop,
+            self._error: choices.pixel_error,
+            self._tilt: choices.misalignment,
+        }
+        for box, value in numbers.items():
+            if box not in self._synced or self._synced[box] != value:  # what is being typed into another box stays
+                box.value, box.error, self._synced[box] = "" if value is None else f"{value:g}", None, value
         if self._resin.value is not None and RESINS[self._resin.value].viscosity != choices.viscosity:
             self._resin.value = None
         self._resin_text.visible = self._resin.value is not None
@@ -153,7 +174,8 @@ class QuestionStep:
         self._finer.value = choices.finer
         self._conditions.visible = choices.task != "predict"
         self._finer.visible = choices.task == "solve"
-        self._way.visible = self._fluid.visible = choices.task != "tensor"
+        self._way.visible = self._fluid.visible = choices.task in _ALONG_ONE_AXIS
+        self._doubts.visible = self._doubts_text.visible = choices.task == "tow"
         self._syncing = False
 
     def show(self) -> None:
@@ -164,13 +186,22 @@ class QuestionStep:
         self._card.classes(add="" if session.is_read else "waiting", remove="waiting" if session.is_read else "")
         asked, reading = session.choices, session.reading
         paths = reading.result["percolates"] if session.is_read and reading is not None else {}
-        blocked = asked.task != "tensor" and not paths.get(asked.axis, True)
+        narrow = asked.task == "tow" and reading is not None and session.is_read and _is_narrow(reading.result)
+        blocked = asked.task in _ALONG_ONE_AXIS and not paths.get(asked.axis, True)
         self._why.text = (
             "No path of resin leads through along this axis: K will be 0."
             if blocked
+            else "This image is narrower than six fibre diameters, which a tow needs: take a larger one."
+            if narrow
             else ""
             if ready
             else "The answer before is being computed."
             if session.running is not None
             else "First an image with its fibres is needed."
         )
+
+
+def _is_narrow(medium: dict[str, Any]) -> bool:
+    """Whether the slices of a medium are too narrow for the windows of a tow."""
+    edge = min(count * size for count, size in zip(medium["shape"][1:], medium["spacing"][1:], strict=True))
+    return medium["diameter"] is not None and edge < 6 * medium["diameter"]

@@ -10,7 +10,8 @@ __all__ = ["EDITS", "command_lines", "python_lines"]
 
 EDITS = "edits.json"
 """File of an answer's folder that holds the strokes of its question."""
-_COMMANDS = {"predict": "predict", "solve": "solve", "tensor": "permeability"}
+_COMMANDS = {"predict": "predict", "solve": "solve", "tensor": "permeability", "tow": "tow"}
+_AGAIN = {"predict": "again.npz", "solve": "again.npz", "tensor": "again.csv", "tow": "again.json"}
 
 
 def command_lines(choices: Choices, run: str) -> list[str]:
@@ -18,9 +19,10 @@ def command_lines(choices: Choices, run: str) -> list[str]:
 
     Args:
         choices: the question.
-        run: folder of the answer, which gets the files ``again.npz``, or ``again.csv`` for a tensor.
+        run: folder of the answer, which gets the file ``again.npz``; ``again.csv`` for a tensor, ``again.json`` for a tow.
     """
-    sizes = ["--pixel-size", choices.pixel_size, "--depth", choices.depth]
+    error = f"+-{_plain(choices.pixel_error)}%" if choices.task == "tow" and choices.pixel_error else ""
+    sizes = ["--pixel-size", choices.pixel_size + ("" if choices.settings else error), "--depth", choices.depth]
     for option, value in (("slices", choices.slices), ("crop", choices.crop)):
         sizes += [] if value is None else [f"--{option}", str(value)]
     if choices.fibres != "auto":
@@ -28,12 +30,13 @@ def command_lines(choices: Choices, run: str) -> list[str]:
     if choices.strokes:
         sizes += ["--edits", f"{run}/{EDITS}"]
     command = ["resinflow", _COMMANDS[choices.task]]
-    question = [*_question(choices), "-o", f"{run}/again.{'csv' if choices.task == 'tensor' else 'npz'}"]
+    question = [*_question(choices), "-o", f"{run}/{_AGAIN[choices.task]}"]
     if choices.settings:
         settings = [part for name, value in choices.settings.items() for part in (f"--{name.replace('_', '-')}", f"{value!r}")]
         medium = f"{run}/medium.npz"
         reading = ["resinflow", "segment", choices.image, *sizes, *settings, "--no-solve", "-o", medium]
-        return [shlex.join(reading), shlex.join([*command, medium, *question])]
+        known = ["--pixel-size", error] if error else []
+        return [shlex.join(reading), shlex.join([*command, medium, *known, *question])]
     front_end = [] if choices.front_end == "learned" else ["--front-end", choices.front_end]
     return [shlex.join([*command, choices.image, *sizes, *front_end, *question])]
 
@@ -43,6 +46,9 @@ def _question(choices: Choices) -> list[str]:
     drive = choices.drive
     if choices.task == "tensor":
         return ["--boundary", *(["periodic"] if drive.boundary == "periodic" else ["pressure", "--lateral", drive.lateral])]
+    if choices.task == "tow":
+        tilt = [] if choices.misalignment is None else ["--misalignment", f"{choices.misalignment!r}"]
+        return ["--condition", choices.condition, *tilt]
     options = ["--axis", drive.axis, "--viscosity", f"{drive.viscosity!r}", "--pressure-drop", f"{drive.pressure_drop!r}"]
     if choices.task == "predict":
         return options
@@ -53,12 +59,17 @@ def _question(choices: Choices) -> list[str]:
     return [*options, "--refine", "0.0001"] if choices.finer else options
 
 
+def _plain(value: float) -> str:
+    """A number without a power of ten, which the command's per cent do not know."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
 def python_lines(choices: Choices, run: str) -> str:
     """Return the Python lines, to be run in the session's folder, that compute an answer again.
 
     Args:
         choices: the question.
-        run: folder of the answer, which gets the file ``again.npz``, or ``again.json`` for a tensor.
+        run: folder of the answer, which gets the file ``again.npz``; ``again.json`` for a tensor or a tow.
     """
     imports, lines = _reading(choices, run)
     drive = choices.drive
@@ -68,6 +79,18 @@ def python_lines(choices: Choices, run: str) -> str:
             f"tensor = rf.permeability_tensor(micro{sides})",
             "print(tensor.values)  # m^2, rows and columns x, y, z",
             f"Path({f'{run}/again.json'!r}).write_text(json.dumps(tensor.to_dict()))",
+        ]
+        return "\n".join(["import json", "from pathlib import Path", "", *imports, "", *lines]) + "\n"
+    if choices.task == "tow":
+        tow = [f"condition={choices.condition!r}"]
+        tow += [f"pixel_deviation={_plain(choices.pixel_error)} / 100"] if choices.pixel_error else []
+        tow += [] if choices.misalignment is None else [f"misalignment={choices.misalignment!r}"]
+        imports.append("from resinflow.tow import TowOptions")
+        lines += [
+            f"answer = rf.assess_tow(micro, TowOptions({', '.join(tow)}))",
+            "print(answer.budget.intervals)  # m^2, of Kxx, Kyy and Kzz",
+            "print(answer.budget.advice)",
+            f"Path({f'{run}/again.json'!r}).write_text(json.dumps(answer.to_dict()))",
         ]
         return "\n".join(["import json", "from pathlib import Path", "", *imports, "", *lines]) + "\n"
     question = [f"axis={drive.axis!r}", f"pressure_drop={drive.pressure_drop!r}", f"viscosity={drive.viscosity!r}"]

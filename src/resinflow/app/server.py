@@ -26,7 +26,7 @@ __all__ = ["AppSettings", "free_port", "serve"]
 
 _FILES = re.compile(
     r"view/slice-\d{4}\.png|fibres/outline-\d{4}\.json|answer-\d{1,4}/(maps/[a-z|]{1,10}-\d{4}\.png|flow\.npz|flow\.vti|figure\.png|"
-    r"scene\.html|report\.html|numbers\.csv|tensor\.json|reproduce\.sh|reproduce\.py)"
+    r"scene\.html|report\.html|numbers\.csv|tensor\.json|tow\.json|map\.(png|csv|vti)|curve\.png|reproduce\.sh|reproduce\.py)"
 )
 """Files of a session that its page may ask for."""
 _FIRST_PORT, _PORTS = 8550, 50

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter, ValidationError
 
 from resinflow.flow import Axis, Boundary, Drive, InvalidInputError, Lateral, check_image_sizes
 from resinflow.media import Stroke
 
+if TYPE_CHECKING:
+    from resinflow.tow import Condition  # which would load the solver
+
 __all__ = ["Choices", "Reading", "Task"]
 
-Task = Literal["predict", "solve", "tensor"]
+Task = Literal["predict", "solve", "tensor", "tow"]
 FrontEnd = Literal["learned", "classical"]
 Polarity = Literal["auto", "dark", "bright"]
 
 SETTINGS = ("level", "roundness", "smallest", "fibre_diameter")
 """Choices that are settings of the classical segmentation, by their names there."""
+_CONDITIONS: dict[tuple[Boundary, Lateral], Condition] = {
+    ("periodic", "periodic"): "periodic",
+    ("pressure", "symmetry"): "symmetric sides",
+    ("pressure", "periodic"): "periodic sides",
+    ("pressure", "no-slip"): "no-slip sides",
+}
+"""Names of the conditions of a tow."""
+_MOST_PIXEL_ERROR, _MOST_MISALIGNMENT = 49.0, 30.0
 _READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "strokes", *SETTINGS)
 """Choices on which the medium depends."""
 
@@ -58,6 +69,8 @@ class Choices:
         lateral: condition on the other faces.
         task: what is computed.
         finer: whether the solver works on a grid twice as fine.
+        pixel_error: standard deviation of the pixel size, per cent, for the budget of a tow.
+        misalignment: standard deviation of the fibres' tilt, degrees, for the budget of a tow; None: not known.
     """
 
     image: str = ""
@@ -80,6 +93,8 @@ class Choices:
     lateral: Lateral = "symmetry"
     task: Task = "predict"
     finer: bool = False
+    pixel_error: float = 0.0
+    misalignment: float | None = None
 
     @property
     def drive(self) -> Drive:
@@ -92,6 +107,16 @@ class Choices:
             return Drive(self.axis, self.pressure_drop, self.viscosity)
         lateral = "periodic" if self.boundary == "periodic" else self.lateral
         return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, lateral)
+
+    @property
+    def condition(self) -> Condition:
+        """The condition on the sides, as a tow names it."""
+        return _CONDITIONS[self.drive.boundary, self.drive.lateral]
+
+    @property
+    def pixel_deviation(self) -> float:
+        """The relative standard deviation of the pixel size, with the digits that the commands show."""
+        return round(self.pixel_error, 6) / 100
 
     @property
     def reading(self) -> Reading:
@@ -142,7 +167,16 @@ class Choices:
         if "depth" in values and candidate.depth:
             check_image_sizes("1um", candidate.depth)
         _ = candidate.drive  # refuses what is not positive
+        candidate._check_tow()
         return candidate
+
+    def _check_tow(self) -> None:
+        if not 0 <= self.pixel_error <= _MOST_PIXEL_ERROR:
+            raise InvalidInputError(
+                f"the pixel size is known to ±{self.pixel_error:g} %; needed: 0 to {_MOST_PIXEL_ERROR:g} %, e.g. 1."
+            )
+        if self.misalignment is not None and not 0 <= self.misalignment <= _MOST_MISALIGNMENT:
+            raise InvalidInputError(f"the misalignment is {self.misalignment:g} degrees; needed: 0 to {_MOST_MISALIGNMENT:g}.")
 
     def started(self, image: str, name: str, **values: Any) -> Choices:
         """Return the choices for another image: the question stays, all that belongs to the image before goes."""

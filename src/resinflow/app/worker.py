@@ -32,10 +32,11 @@ class Channel:
         self._stream = stream
         self._job = ""
         self._told_at = 0.0
+        self._words = ""
 
     def begin(self, job: str) -> None:
         """Send what follows as messages of a job."""
-        self._job, self._told_at = job, 0.0
+        self._job, self._told_at, self._words = job, 0.0, ""
 
     def send(self, event: str, **values: Any) -> None:
         """Send a message."""
@@ -45,6 +46,13 @@ class Channel:
     def stage(self, text: str) -> None:
         """Say what is being done now."""
         self.send("progress", stage=text, iteration=None, residual=None)
+
+    def count(self, text: str, done: int, total: int) -> None:
+        """Say what is being done now, and how much of it is done; what was said before is not said again."""
+        words = f"{text}: {done} of {total}"
+        if words != self._words:
+            self._words = words
+            self.stage(words)
 
     def watch(self, iteration: int, residual: float) -> None:
         """Report an iteration of the solver, not more often than a reader can follow."""

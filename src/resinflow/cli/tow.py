@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MAPS = (".csv", ".vti", ".zarr", ".json")
 """tow.MAP_SUFFIXES and the whole answer, which would load heavy libraries."""
-_WITH_ERROR = re.compile(r"(.+?)\s*(?:\+-|\+/-|±)\s*([0-9.]+)\s*%")
+_WITH_ERROR = re.compile(r"(.*?)\s*(?:\+-|\+/-|±)\s*([0-9.]+)\s*%")
 _CONDITIONS = Literal["periodic", "symmetric sides", "periodic sides", "no-slip sides"]
 
 
@@ -114,12 +114,15 @@ def tow(
 
 
 def _pixel_error(image: MediumOptions) -> tuple[MediumOptions, float]:
-    """The options with the pixel size alone, and its relative standard deviation: 0.47um+-1% is 0.47um and 0.01."""
+    """The options with the pixel size alone, and its relative standard deviation: 0.47um+-1% is 0.47um and 0.01.
+
+    The size may be left out, +-1%, where the file has it.
+    """
     match = _WITH_ERROR.fullmatch(image.pixel_size) if isinstance(image.pixel_size, str) else None
     if match is None:
         return image, 0.0
     try:
-        return replace(image, pixel_size=match[1]), float(match[2]) / 100
+        return replace(image, pixel_size=match[1] or None), float(match[2]) / 100
     except ValueError:
         raise InvalidInputError(f"the pixel size is {image.pixel_size!r}; needed: e.g. 0.47um+-1%.") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, PermeabilityTensor, check_medium
+from resinflow.flow import COMPONENTS, Axis, InvalidInputError, Microstructure, PermeabilityTensor, check_medium
 from resinflow.media import estimate_fibre_diameter
 from resinflow.stokes import WallChoice, permeability_tensor
-from resinflow.tow.budget import Budget
+from resinflow.tow.budget import Budget, Source
 from resinflow.tow.conditions import RECOMMENDED, Condition, sides_of
 from resinflow.tow.representativity import Representativity, size_statistics
 from resinflow.tow.sources import (
+    Parts,
     condition_source,
     grid_source,
     parts_of,
@@ -33,6 +34,7 @@ from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
 _COUNTS = (3, 2)
 """Windows along the shorter edge of an image that tell how much its K scatters; the first of them is the map."""
 _WINDOW_TOLERANCE = 1e-3
+_BUDGET, _SOURCES = "sources of the budget", 7
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def assess_tow(
         folder: where the results of windows are kept, so that running again continues; a folder in it for each size.
         workers: as :func:`resinflow.tow.measure_windows`.
         scheduler: as there.
-        watch: called with what is done, how much of it, and how much there is.
+        watch: called with what is done, how much of it, and how much there is: axes of the whole image, windows of each size,
+            sources of the budget.
 
     Raises:
         InvalidInputError: an image narrower than two windows, options out of range, or as :func:`resinflow.solve`.
@@ -129,33 +132,56 @@ def assess_tow(
     _check(options)
     boundary, lateral = sides_of(options.condition)
     counts = _counts(micro, options.window)
+    show = _nobody if watch is None else watch
+
+    def along(axis: Axis, iteration: int, residual: float) -> None:
+        show("axes of the whole image", COMPONENTS.index(axis), len(COMPONENTS))
+
     tensor = permeability_tensor(
-        micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule
+        micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule, watch=along
     )
+    show("axes of the whole image", len(COMPONENTS), len(COMPONENTS))
     how = WindowOptions(boundary, lateral, max(options.tolerance, _WINDOW_TOLERANCE), options.wall_rule)
     maps = []
     for count in counts:
 
-        def show(done: int, total: int, count: int = count) -> None:
-            if watch is not None:
-                watch(f"windows, {count} along the edge", done, total)
+        def counted(done: int, total: int, count: int = count) -> None:
+            show(f"windows, {count} along the edge", done, total)
 
         place = None if folder is None else folder / f"windows-{count}"
         size = min(micro.extent[1:]) / count
-        maps.append(measure_windows(micro, size, how, folder=place, workers=workers, scheduler=scheduler, watch=show))
+        maps.append(measure_windows(micro, size, how, folder=place, workers=workers, scheduler=scheduler, watch=counted))
     sizes = tuple(size_statistics(each.tensors.diagonal(axis1=-2, axis2=-1), float(np.mean(each.window))) for each in maps)
     representativity = Representativity(tensor.diagonal, sizes, micro.extent[1] * micro.extent[2])
+    show(_BUDGET, 0, _SOURCES)
     parts = parts_of(micro, options.condition, options.wall_rule, how.tolerance)
-    sources = (
-        window_source(representativity),
-        surfaces_source(micro, parts, options.condition),
-        grid_source(parts, options.condition, options.wall_rule, how.tolerance),
-        condition_source(parts, micro, options.condition, options.wall_rule, how.tolerance),
-        pixel_source(options.pixel_deviation),
-        tilt_source(tensor, options.misalignment),
-        solver_source(tensor),
-    )
-    return TowAnswer(tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, sources))
+    sources = []
+    for source in _sources(micro, parts, options, how.tolerance, tensor, representativity):
+        sources.append(source)
+        show(_BUDGET, len(sources), _SOURCES)
+    return TowAnswer(tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, tuple(sources)))
+
+
+def _sources(
+    micro: Microstructure,
+    parts: Parts,
+    options: TowOptions,
+    tolerance: float,
+    tensor: PermeabilityTensor,
+    representativity: Representativity,
+) -> Iterator[Source]:
+    """Measure the sources of the budget, one after the other."""
+    yield window_source(representativity)
+    yield surfaces_source(micro, parts, options.condition)
+    yield grid_source(parts, options.condition, options.wall_rule, tolerance)
+    yield condition_source(parts, micro, options.condition, options.wall_rule, tolerance)
+    yield pixel_source(options.pixel_deviation)
+    yield tilt_source(tensor, options.misalignment)
+    yield solver_source(tensor)
+
+
+def _nobody(what: str, done: int, total: int) -> None:
+    """Take note of nothing."""
 
 
 def _check(options: TowOptions) -> None:
