@@ -32,4 +32,10 @@ _OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _N
 
 def in_page_words(line: str) -> str:
     """Return a line of the library with the page's names in the place of the options of the command line."""
-    return _OPTIONS.sub(lambda match: _NAMES[match.group()], line)
+    return _OPTIONS.sub(_name, line)
+
+
+def _name(match: re.Match[str]) -> str:
+    """The page's name of an option; a sentence begins with a capital."""
+    name = _NAMES[match.group()]
+    return name[:1].upper() + name[1:] if match.string[: match.start()].endswith(". ") else name
