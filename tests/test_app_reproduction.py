@@ -33,6 +33,9 @@ class Silent:
     def count(self, text: str, done: int, total: int) -> None:
         assert 0 <= done <= total
 
+    def follow(self, permeability: float, error: float | None) -> None:
+        assert permeability >= 0
+
     def watch(self, iteration: int, residual: float) -> None:
         assert residual >= 0
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
+
 import pytest
 
+from resinflow.app.answer_markup import progress_words
+from resinflow.app.jobs import Job
 from resinflow.app.page_words import in_page_words
 from resinflow.app.resins import RESINS
+from resinflow.app.sessions import Answer
+from resinflow.app.user_choices import Choices, Task
+from resinflow.app.worker import Channel
 
 
 @pytest.mark.parametrize(
@@ -15,6 +24,7 @@ from resinflow.app.resins import RESINS
         ("used as --crop 0:64,0:64", "used as the part of the image 0:64,0:64"),
         ("--pixel-size tag takes it", "the file's own pixel size takes it"),
         ("--depth-of-field is no option", "--depth-of-field is no option"),
+        ("It is coarse. --refine 1e-4 mends it", "It is coarse. Solving on a grid twice as fine mends it"),
         ("K = 1e-12 m^2", "K = 1e-12 m^2"),
     ],
 )
@@ -25,3 +35,33 @@ def test_options_become_names_of_the_page(line: str, words: str):
 def test_every_resin_has_a_positive_viscosity_a_condition_and_a_source():
     assert len({resin.name for resin in RESINS}) == len(RESINS)
     assert all(resin.viscosity > 0 and resin.condition and resin.source for resin in RESINS)
+
+
+def told(task: Task, channel_does: str) -> str:
+    """What the page says of an answer after a worker's messages."""
+    stream = io.StringIO()
+    channel = Channel(stream)
+    job = Job("answer", Path(), {}, state="running")
+    channel.begin(job.id)
+    channel.stage("solving the flow")
+    if channel_does == "iterates":
+        channel.follow(1.5e-13, 0.031)
+        channel.watch(7, 1e-3)
+    elif channel_does == "starts":
+        channel.follow(1.5e-13, None)
+    elif channel_does == "counts":
+        channel.count("measuring windows", 3, 9)
+        channel.count("measuring windows", 3, 9)
+    lines = stream.getvalue().splitlines()
+    for line in lines:
+        job.take(json.loads(line))
+    return f"{len(lines)}: {' | '.join(progress_words(Answer('answer-1', Choices(task=task), job), 0))}"
+
+
+def test_progress_names_k_so_far_and_about_its_error():
+    solving = told("solve", "iterates")
+    assert "K so far 1.5e-13 m² = 0.15 µm², error about 3.1%" in solving
+    assert "iteration 7, residual 1.0e-03 of the first" in solving
+    assert "K before the correction 1.5e-13 m²" in told("predict", "starts")
+    assert told("tow", "counts") == "2: Measuring windows: 3 of 9 | 0 s"
+    assert told("solve", "nothing") == "1: Solving the flow | 0 s"

@@ -64,8 +64,11 @@ def _write_tensor(target: Path, micro: Microstructure, choices: Choices, progres
             progress.stage(f"solving the flow along {axis}")
         progress.watch(iteration, residual)
 
+    def follow(axis: Axis, permeability: float, error: float) -> None:
+        progress.follow(permeability, error)
+
     drive = choices.drive
-    tensor = permeability_tensor(micro, boundary=drive.boundary, lateral=drive.lateral, watch=watch)
+    tensor = permeability_tensor(micro, boundary=drive.boundary, lateral=drive.lateral, watch=watch, follow=follow)
     gebart = gebart_values(tensor)
     progress.part(
         permeability=tensor.diagonal[0],

@@ -17,10 +17,22 @@ def progress_words(answer: Answer, before: int) -> tuple[str, str]:
     job = answer.job
     if job.state == "queued":
         return ("Waiting for its turn" if before == 0 else f"{before} others wait before this one"), ""
-    pace = f"{job.seconds:.0f} s"
+    words = [_moment(answer)] if job.permeability else []
     if job.iteration is not None and job.residual is not None:
-        pace = f"iteration {job.iteration}, residual {job.residual:.1e} of the first, {pace}"
-    return (job.stage or "starting").capitalize(), pace
+        words.append(f"iteration {job.iteration}, residual {job.residual:.1e} of the first")
+    return (job.stage or "starting").capitalize(), ", ".join([*words, f"{job.seconds:.0f} s"])
+
+
+def _moment(answer: Answer) -> str:
+    """K so far and about its error, in words."""
+    job = answer.job
+    if job.permeability is None:
+        return ""
+    value = f"{job.permeability:.3g} m² = {job.permeability * 1e12:.3g} µm²"
+    if answer.choices.task == "predict":
+        return f"K before the correction {value}"
+    error = "" if job.error is None else f", error about {min(job.error, 1.0):.1%}"
+    return f"K so far {value}{error}"
 
 
 def headline(numbers: dict[str, Any]) -> str:

@@ -42,6 +42,10 @@ class Progress(Protocol):
         """Say what is being done now, and how much of it is done."""
         ...
 
+    def follow(self, permeability: float, error: float | None) -> None:
+        """Take note of K so far, m^2, and about its relative error; None: not known."""
+        ...
+
     def watch(self, iteration: int, residual: float) -> None:
         """Report an iteration of the solver."""
         ...
@@ -198,11 +202,11 @@ def flow_of(micro: Microstructure, choices: Choices, progress: Progress) -> Flow
             return _predicted(micro, choices, progress)
         if choices.finer:
             progress.stage("solving the flow on a grid twice as fine")
-            return solve_finer(micro, drive)
+            return solve_finer(micro, drive, watch=progress.watch, follow=progress.follow)
     except BlockedMediumError:
         return rest_flow(micro, drive)
     progress.stage("solving the flow")
-    return solve(micro, drive, watch=progress.watch)
+    return solve(micro, drive, watch=progress.watch, follow=progress.follow)
 
 
 def _predicted(micro: Microstructure, choices: Choices, progress: Progress) -> FlowField:
@@ -216,5 +220,7 @@ def _predicted(micro: Microstructure, choices: Choices, progress: Progress) -> F
     start = start_flows(micro, choices.drive, predictor.base)
     if start.base.permeability == 0:
         raise BlockedMediumError(f"nothing flows through the medium along {choices.axis}: K = 0.")
-    progress.stage("predicting the flow of a finer grid")
+    samples = predictor.defaults.samples
+    progress.stage(f"predicting the flow of a finer grid in {samples} sample{'s' if samples > 1 else ''}")
+    progress.follow(start.base.permeability, None)
     return predictor.predict(micro, choices.drive, Sampling(), start=start)

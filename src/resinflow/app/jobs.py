@@ -40,6 +40,8 @@ class Job:
         stage: what is being done.
         iteration: of the solver; None outside of it.
         residual: of that iteration, relative to the first.
+        permeability: K so far, m^2; None before there is one.
+        error: about the relative error of it; None: not known.
         result: what has come back so far.
         line: why it was refused or failed, in one line.
         stamp: grows with every change.
@@ -53,6 +55,8 @@ class Job:
     stage: str = ""
     iteration: int | None = None
     residual: float | None = None
+    permeability: float | None = None
+    error: float | None = None
     result: dict[str, Any] = field(default_factory=dict)
     line: str = ""
     stamp: int = 0
@@ -83,6 +87,7 @@ class Job:
         else:
             self.stage = message.get("stage", self.stage)
             self.iteration, self.residual = message.get("iteration"), message.get("residual")
+            self.permeability, self.error = message.get("permeability"), message.get("error")
         self.stamp += 1
 
 

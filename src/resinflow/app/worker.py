@@ -33,10 +33,11 @@ class Channel:
         self._job = ""
         self._told_at = 0.0
         self._words = ""
+        self._moment: dict[str, float | None] = {}
 
     def begin(self, job: str) -> None:
         """Send what follows as messages of a job."""
-        self._job, self._told_at, self._words = job, 0.0, ""
+        self._job, self._told_at, self._words, self._moment = job, 0.0, "", {}
 
     def send(self, event: str, **values: Any) -> None:
         """Send a message."""
@@ -45,7 +46,14 @@ class Channel:
 
     def stage(self, text: str) -> None:
         """Say what is being done now."""
-        self.send("progress", stage=text, iteration=None, residual=None)
+        self._told_at = 0.0
+        self.send("progress", stage=text)
+
+    def follow(self, permeability: float, error: float | None) -> None:
+        """Report K so far, m^2, and about its relative error, with the next iteration; at once where the error is unknown."""
+        self._moment = {"permeability": permeability, "error": error}
+        if error is None:
+            self.send("progress", **self._moment)
 
     def count(self, text: str, done: int, total: int) -> None:
         """Say what is being done now, and how much of it is done; what was said before is not said again."""
@@ -58,7 +66,7 @@ class Channel:
         """Report an iteration of the solver, not more often than a reader can follow."""
         if time.monotonic() - self._told_at >= _LEAST_PAUSE:
             self._told_at = time.monotonic()
-            self.send("progress", iteration=iteration, residual=residual)
+            self.send("progress", iteration=iteration, residual=residual, **self._moment)
 
     def part(self, **values: Any) -> None:
         """Send a part of the result before the rest."""

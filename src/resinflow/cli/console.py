@@ -30,6 +30,18 @@ def working(console: Console, what: str) -> Iterator[None]:
 
 
 @contextmanager
+def following(console: Console, what: str) -> Iterator[Callable[[float, float], None]]:
+    """Yield a function (K in m^2, about its relative error) that shows both on a terminal while a solver runs."""
+    if not console.is_terminal:
+        yield lambda permeability, error: None
+        return
+    with console.status(what) as status:
+        yield lambda permeability, error: status.update(
+            f"{what}: K so far {permeability:.3g} m^2, error about {min(error, 1.0):.1%}"
+        )
+
+
+@contextmanager
 def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function (count, total) that drives a progress bar with rate and remaining time on a terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

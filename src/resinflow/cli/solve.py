@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from resinflow.cli.console import make_console, print_medium, print_plausibility, print_warnings, save_all, working
+from resinflow.cli.console import following, make_console, print_medium, print_plausibility, print_warnings, save_all, working
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import FLOW_SUFFIXES, BlockedMediumError, FlowField, InvalidInputError, Microstructure, SolverReport
@@ -49,8 +50,8 @@ def solve(
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
     print_medium(console, micro, medium.name, drive)
-    with working(console, "solver"):
-        flow = _solved(micro, options)
+    with following(console, "solver") as follow:
+        flow = _solved(micro, options, follow)
     console.print(f"walls: {_walls(micro, options)}")
     print_plausibility(console, flow)
     if isinstance(flow.report, SolverReport):
@@ -78,7 +79,7 @@ def _check(options: SolverOptions) -> None:
         )
 
 
-def _solved(micro: Microstructure, options: SolverOptions) -> FlowField:
+def _solved(micro: Microstructure, options: SolverOptions, follow: Callable[[float, float], None]) -> FlowField:
     """Return the flow on the medium's own grid, or with --refine on a finer one; at rest if nothing flows there."""
     from resinflow.stokes import DEFAULT_TOLERANCE, MAX_ITERATIONS, rest_flow, solve_finer
     from resinflow.stokes import solve as solve_flow
@@ -92,9 +93,9 @@ def _solved(micro: Microstructure, options: SolverOptions) -> FlowField:
                 "--front-end learned. Leave out --wall-rule, or estimate them on a finer grid, e.g. --refine 1e-4."
             )
         tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
-        return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule)
+        return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule, follow=follow)
     try:
-        return solve_finer(micro, drive, tolerance=options.refine, max_iterations=most)
+        return solve_finer(micro, drive, tolerance=options.refine, max_iterations=most, follow=follow)
     except BlockedMediumError:
         return rest_flow(micro, drive)
 

@@ -8,6 +8,7 @@ through even where their centre, which decides the stored mask, lies in the fibr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -261,6 +262,8 @@ def solve_finer(
     tolerance: float = TRUTH_TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
     factors: Factors = FACTORS,
+    watch: Callable[[int, float], None] | None = None,
+    follow: Callable[[float, float], None] | None = None,
     **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the flow that the solver finds on a finer grid, averaged: what a model with the base ``grid`` predicts.
@@ -271,6 +274,8 @@ def solve_finer(
         tolerance: relative error of K on the finer grid.
         max_iterations: as :func:`resinflow.solve`.
         factors: finer voxels per voxel along (z, y, x).
+        watch: as :func:`resinflow.solve`.
+        follow: as :func:`resinflow.solve`.
         conditions: single values of the drive, in the place of its own.
 
     Raises:
@@ -281,9 +286,18 @@ def solve_finer(
     drive = Drive.of(drive, **conditions)
     layer, single = layer_of(micro), layer_drive(micro, drive)
     if layer is not None and single is not None and layer is not micro:
-        in_slice = solve_finer(layer, single, tolerance=tolerance, max_iterations=max_iterations, factors=(1, *factors[1:]))
+        in_slice = solve_finer(
+            layer,
+            single,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            factors=(1, *factors[1:]),
+            watch=watch,
+            follow=follow,
+        )
         return extended(in_slice, micro, drive)
-    fine = solve_discrete(refined_medium(micro, factors), drive, tolerance, max_iterations, "surface")
+    medium = refined_medium(micro, factors)
+    fine = solve_discrete(medium, drive, tolerance, max_iterations, "surface", watch=watch, follow=follow)
     if fine.permeability == 0:
         raise _blocked(drive)
     return _averaged(fine, micro, factors)

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from resinflow.flow import ConvergenceError, Drive, FlowField, Microstructure, SolverReport
 from resinflow.stokes.algebra.level import Rows
 from resinflow.stokes.algebra.multigrid import Multigrid, Viscous
-from resinflow.stokes.algebra.outer import INFLATION
+from resinflow.stokes.algebra.outer import INFLATION, Follow
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.algebra.twoscale import VISCOUS_TUNING, conjugate_gradients
 from resinflow.stokes.problem.mask import FLOW, WallRule
 from resinflow.stokes.problem.pose import pose
-from resinflow.stokes.problem.problem import Problem, still
+from resinflow.stokes.problem.problem import Problem, rate_permeability, still
 from resinflow.stokes.problem.system import pack_excess
 
 Array = NDArray[np.float64]
@@ -79,6 +79,7 @@ def longitudinal_flow(
     wall_rule: WallRule,
     *,
     watch: Callable[[int, float], None] | None = None,
+    follow: Follow | None = None,
     threads: int | None = None,
 ) -> FlowField:
     """Return the flow along z through one slice whose fibres stand along z, over its thickness.
@@ -90,6 +91,7 @@ def longitudinal_flow(
         max_iterations: steps of conjugate gradients after which the solver raises.
         wall_rule: as :func:`resinflow.solve`.
         watch: called with the iteration number and the relative residual, after every run of conjugate gradients.
+        follow: called before it with K, m^2, and its relative error, estimated from above.
         threads: as :func:`resinflow.solve`.
 
     Raises:
@@ -103,7 +105,13 @@ def longitudinal_flow(
         return still(layer, drive, started_at)
     with Pool(threads) as pool:
         plane = _plane(problem)
-        values, report = _solved(pool, plane, tolerance, max_iterations, started_at, watch)
+        scale = rate_permeability(problem)
+
+        def follow_rate(rate: float, error: float) -> None:
+            if follow is not None:
+                follow(scale * rate, error)
+
+        values, report = _solved(pool, plane, tolerance, max_iterations, started_at, watch, follow_rate)
     flow = _flow(problem, values * plane.openness, report)
     share = drive.pressure_drop / load.pressure_drop
     return replace(flow, microstructure=layer, pressure=flow.pressure * share, pressure_drop=drive.pressure_drop)
@@ -153,6 +161,7 @@ def _solved(
     max_iterations: int,
     started_at: float,
     watch: Callable[[int, float], None] | None,
+    follow: Follow,
 ) -> tuple[Array, SolverReport]:
     """The velocity for a unit load, at its best amplitude, and the report."""
     rows, right = plane.rows, plane.openness
@@ -171,6 +180,7 @@ def _solved(
         first = first or size
         history.append(float(np.sqrt(max(size, 0.0) / first)))
         error = INFLATION * size / (amplitude * work) if work > 0 else np.inf
+        follow(amplitude * work, error)
         if watch is not None:
             watch(iterations, history[-1])
         if error <= tolerance:

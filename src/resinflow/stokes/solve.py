@@ -18,7 +18,7 @@ from resinflow.flow import (
     SolverReport,
     check_medium,
 )
-from resinflow.stokes.algebra.outer import Outcome, outer_iteration
+from resinflow.stokes.algebra.outer import Follow, Outcome, outer_iteration
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.prolong import start_state
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -27,7 +27,7 @@ from resinflow.stokes.extruded import extended, layer_drive, layer_of, mean_slic
 from resinflow.stokes.longitudinal import longitudinal_flow
 from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.problem.pose import pose
-from resinflow.stokes.problem.problem import Problem, still, to_flow
+from resinflow.stokes.problem.problem import Problem, rate_permeability, still, to_flow
 
 DEFAULT_TOLERANCE = 1e-6
 MAX_ITERATIONS = 300
@@ -61,6 +61,7 @@ class PosedStokes:
         *,
         max_iterations: int = MAX_ITERATIONS,
         watch: Callable[[int, float], None] | None = None,
+        follow: Follow | None = None,
         initial: FlowField | None = None,
         started_at: float | None = None,
     ) -> FlowField:
@@ -70,6 +71,7 @@ class PosedStokes:
             tolerance: relative error of K.
             max_iterations: upper bound.
             watch: as :func:`resinflow.solve`.
+            follow: as :func:`resinflow.solve`.
             initial: as :func:`resinflow.solve`.
             started_at: ``time.perf_counter()`` from which ``report.wall_time`` counts; by default now, without the set-up.
 
@@ -81,7 +83,13 @@ class PosedStokes:
         if started_at is None:
             started_at = time.perf_counter()
         state = None if initial is None else start_state(self.problem, self.preconditioner, initial)
-        outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch)
+        scale = rate_permeability(self.problem)
+
+        def follow_rate(rate: float, error: float) -> None:
+            if follow is not None:
+                follow(scale * rate, error)
+
+        outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch, follow_rate)
         if not outcome.converged:
             raise ConvergenceError(_why(outcome, tolerance, self.problem, self.wall_rule))
         report = SolverReport(
@@ -157,6 +165,7 @@ def solve(
     max_iterations: int = MAX_ITERATIONS,
     wall_rule: WallChoice = "auto",
     watch: Callable[[int, float], None] | None = None,
+    follow: Follow | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
     **conditions: Unpack[DriveOptions],
@@ -173,6 +182,8 @@ def solve(
             a voxel away, from the mask alone; ``gap``: from the mask, exact for aligned channels of any width. ``auto`` (the
             default) is ``surface`` for a medium with a signed distance, else ``plain``.
         watch: called with the iteration number and the relative residual.
+        follow: called before ``watch`` with K of the iterate, m^2, and about its relative error: estimates, to look
+            at while it works; K of the result and its error are surer.
         initial: a field of the same medium to start from, such as a model's, on the same grid or on one coarser by whole
             factors along every axis; by default the response flow.
         threads: number of threads; by default what numba may use. The result does not depend on it.
@@ -202,7 +213,9 @@ def solve(
     check_medium(micro)
     drive = Drive.of(drive, **conditions)
     rule = wall_rule_of(micro, wall_rule)
-    flow = solve_discrete(micro, drive, tolerance, max_iterations, rule, watch=watch, initial=initial, threads=threads)
+    flow = solve_discrete(
+        micro, drive, tolerance, max_iterations, rule, watch=watch, follow=follow, initial=initial, threads=threads
+    )
     # surfaces of a generator are exact; those that an image tells are off by a part of a pixel
     exact = rule == "surface" and "surface" not in micro.provenance
     return flow if exact else warn_of_narrow_gaps(flow, surfaces=rule == "surface")
@@ -227,6 +240,7 @@ def solve_discrete(
     wall_rule: WallRule = MASK_RULE,
     *,
     watch: Callable[[int, float], None] | None = None,
+    follow: Follow | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
 ) -> FlowField:
@@ -234,14 +248,20 @@ def solve_discrete(
     check_solver_options(tolerance, max_iterations)
     layer, single = layer_of(micro), layer_drive(micro, drive)
     if layer is not None and single is not None and single.axis == "z":
-        flow = longitudinal_flow(layer, single, tolerance, max_iterations, wall_rule, watch=watch, threads=threads)
+        flow = longitudinal_flow(
+            layer, single, tolerance, max_iterations, wall_rule, watch=watch, follow=follow, threads=threads
+        )
         return extended(flow, micro, drive)
     if layer is not None and single is not None and layer is not micro:
         start = None if initial is None else mean_slice(initial)
-        flow = solve_discrete(layer, single, tolerance, max_iterations, wall_rule, watch=watch, initial=start, threads=threads)
+        flow = solve_discrete(
+            layer, single, tolerance, max_iterations, wall_rule, watch=watch, follow=follow, initial=start, threads=threads
+        )
         return extended(flow, micro, drive)
     started_at = time.perf_counter()
     with posed_stokes(micro, drive, wall_rule, threads) as posed:
         if posed is None:
             return still(micro, drive, started_at)
-        return posed.solve(tolerance, max_iterations=max_iterations, watch=watch, initial=initial, started_at=started_at)
+        return posed.solve(
+            tolerance, max_iterations=max_iterations, watch=watch, follow=follow, initial=initial, started_at=started_at
+        )

@@ -29,6 +29,7 @@ from resinflow.stokes.problem.mask import WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, solve_discrete
 
 Watch = Callable[[Axis, int, float], None]
+Follow = Callable[[Axis, float, float], None]
 _SINGULAR = 1e-6
 """Least singular value of the mean pressure gradients, over the greatest, of which a tensor can be told."""
 
@@ -43,6 +44,7 @@ def permeability_tensor(
     wall_rule: WallChoice = "auto",
     threads: int | None = None,
     watch: Watch | None = None,
+    follow: Follow | None = None,
 ) -> PermeabilityTensor:
     """Return K (3, 3): the superficial velocity is ``-K grad(p) / viscosity``.
 
@@ -63,6 +65,7 @@ def permeability_tensor(
         wall_rule: as :func:`resinflow.solve`.
         threads: as :func:`resinflow.solve`.
         watch: called with the axis, the iteration number and the relative residual.
+        follow: called before it with the axis, K along it, m^2, and about its relative error, as :func:`resinflow.solve`.
 
     Returns:
         The tensor, in m^2. That of a periodic box is symmetric to the solver's tolerance, and positive definite if the medium
@@ -89,7 +92,7 @@ def permeability_tensor(
     errors, warnings = [0.0, 0.0, 0.0], []
     for column, drive in enumerate(drives):
         medium, load = _slice_problem(micro, drive, layer)
-        flow = _solved(medium, load, rule, tolerance, max_iterations, threads, watch)
+        flow = _solved(medium, load, rule, tolerance, max_iterations, threads, watch, follow)
         velocities[:, column] = flow.velocity.mean(axis=(1, 2, 3), dtype=np.float64)
         gradients[:, column] = _mean_gradient(flow)
         if isinstance(flow.report, SolverReport):
@@ -131,12 +134,17 @@ def _solved(
     max_iterations: int,
     threads: int | None,
     watch: Watch | None,
+    follow: Follow | None,
 ) -> FlowField:
     def show(iteration: int, residual: float) -> None:
         if watch is not None:
             watch(drive.axis, iteration, residual)
 
-    return solve_discrete(micro, drive, tolerance, max_iterations, rule, watch=show, threads=threads)
+    def tell(permeability: float, error: float) -> None:
+        if follow is not None:
+            follow(drive.axis, permeability, error)
+
+    return solve_discrete(micro, drive, tolerance, max_iterations, rule, watch=show, follow=tell, threads=threads)
 
 
 def _mean_gradient(flow: FlowField) -> NDArray[np.float64]:

@@ -51,6 +51,7 @@ DOUBLE = 1e-12
 """Relative error of K that is not counted: that of sums of doubles over a field."""
 
 Watch = Callable[[int, float], None]
+Follow = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,12 @@ def outer_iteration(
     tolerance: float,
     max_iterations: int,
     watch: Watch | None = None,
+    follow: Follow | None = None,
 ) -> Outcome:
     """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``.
+
+    ``follow`` is called with the flow rate ``f.v`` of every iterate and about its relative error, before ``watch``. They are
+    estimates: the error that ends the iteration is that of the projected field.
 
     The velocity of an ``initial`` field first follows its pressure (:func:`follow_pressure`), which counts as no iteration.
     """
@@ -104,14 +109,17 @@ def outer_iteration(
     else:
         follow_pressure(pool, preconditioner, state, residual, krylov.vectors[0])
 
-    def met(size: float) -> bool:
-        return size**2 <= goal * abs(system.work(state))
+    def met(size: float, work: float) -> bool:
+        return size**2 <= goal * abs(work)
 
     def stop(size: float) -> bool:
         residuals.append(size)
+        work = system.work(state)
+        if follow is not None:
+            follow(work, size**2 / abs(work) if work != 0 else np.inf)
         if watch is not None:
             watch(len(residuals) - 1, size / residuals[0] if residuals[0] > 0 else 0.0)
-        return size <= DEEPEST * residuals[start] or met(size)
+        return size <= DEEPEST * residuals[start] or met(size, work)
 
     while error > tolerance and iterations < max_iterations:
         momentum_residual(pool, system, state, residual)
@@ -125,7 +133,7 @@ def outer_iteration(
         divergence, _ = remove_divergence(pool, preconditioner, state, flux_tolerance, work=krylov.vectors)
         error = energy_error(pool, preconditioner, state, residual, krylov.vectors[0], inflation)
         errors.append(error)
-        if error > tolerance and met(run.residuals[-1]):
+        if error > tolerance and met(run.residuals[-1], system.work(state)):
             goal *= max(0.05, min(0.35, tolerance / error))
         if error > tolerance and run.iterations == 0:
             iterations += 1  # nothing but the goal has changed: let even that come to an end

@@ -74,6 +74,14 @@ def to_faces(problem: Problem, state: NDArray[np.float64]) -> Faces:
     return Faces(x, y, z, problem.micro.spacing)
 
 
+def rate_permeability(problem: Problem) -> float:
+    """Return K (m^2) of a state whose ``load . velocity`` is 1 (:meth:`StokesSystem.work`)."""
+    planes = _load_count(problem)
+    height, width, count = problem.grid.fluid.shape
+    length = problem.grid.spacing[FLOW] * count
+    return problem.grid.spacing[FLOW] * length / (height * width * planes**2)
+
+
 def _load_count(problem: Problem) -> int:
     """Unit loads per unit pressure drop, inverted: in a periodic box every layer of faces carries its share of the drop."""
     return problem.grid.fluid.shape[FLOW] if problem.system.free_level else 1
