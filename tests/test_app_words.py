@@ -32,9 +32,17 @@ def test_options_become_names_of_the_page(line: str, words: str):
     assert in_page_words(line) == words
 
 
-def test_every_resin_has_a_positive_viscosity_a_condition_and_a_source():
+def test_every_resin_has_either_a_source_or_a_typical_range_that_holds_its_viscosity():
     assert len({resin.name for resin in RESINS}) == len(RESINS)
-    assert all(resin.viscosity > 0 and resin.condition and resin.source for resin in RESINS)
+    for resin in RESINS:
+        assert resin.viscosity > 0
+        assert (resin.span is None) == bool(resin.source)
+        if resin.span is None:
+            assert resin.source in resin.description
+        else:
+            low, high = resin.span
+            assert low < resin.viscosity < high
+            assert resin.description.startswith(f"Typical: {low:g} to {high:g} Pa s")
 
 
 def told(task: Task, channel_does: str) -> str:

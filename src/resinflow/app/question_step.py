@@ -131,9 +131,7 @@ class QuestionStep:
         self._resin_text.text = ""
         if number is not None:
             resin = RESINS[number]
-            self._resin_text.text = (
-                f"{resin.viscosity:g} Pa s at {resin.condition} ({resin.source}); a typical value: prefer your own batch's."
-            )
+            self._resin_text.text = resin.description
             self._choose(viscosity=resin.viscosity)
         self._resin_text.visible = number is not None
 

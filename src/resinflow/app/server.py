@@ -22,7 +22,7 @@ from resinflow.app.work_folder import WorkFolder
 from resinflow.flow import InvalidInputError
 from resinflow.media import example_path
 
-__all__ = ["AppSettings", "free_port", "serve"]
+__all__ = ["AppSettings", "add_pages", "free_port", "serve"]
 
 _FILES = re.compile(
     r"view/slice-\d{4}\.png|fibres/outline-\d{4}\.json|answer-\d{1,4}/(maps/[a-z|]{1,10}-\d{4}\.png|flow\.npz|flow\.vti|figure\.png|"
@@ -99,7 +99,7 @@ def serve(settings: AppSettings, announce: Callable[[str], None]) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}/{'' if token is None else f'?token={token}'}"
     app.add_middleware(Gate, hosts=LOCAL_HOSTS if settings.is_local else (), token=token)
-    _add_routes(sessions, settings)
+    add_pages(sessions, settings)
     app.on_startup(lambda: announce(address))
     app.on_shutdown(desk.close)
     desk.start()
@@ -120,8 +120,13 @@ def serve(settings: AppSettings, announce: Callable[[str], None]) -> None:
         desk.close()
 
 
-def _add_routes(sessions: Sessions, settings: AppSettings) -> None:
-    """Add the pages and the ways of the files."""
+def add_pages(sessions: Sessions, settings: AppSettings) -> None:
+    """Add the pages and the ways of the files to the NiceGUI app of this process.
+
+    Args:
+        sessions: that the pages show.
+        settings: of uploads.
+    """
     arrivals: dict[str, dict[int, Upload]] = {}
 
     @ui.page("/")

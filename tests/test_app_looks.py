@@ -1,0 +1,132 @@
+"""Claims about the looks of the app: every state fits its window and can be read, light and dark. Run by `make test-app`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("nicegui")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+
+from tests.app_server import Server, running_app  # noqa: E402
+
+CHROMIUM = Path("/usr/bin/chromium")
+SCREENS = Path(__file__).parents[1] / "build" / "app-screens" / "states"
+PATIENCE = 60_000  # ms
+SIZES = {1920: 1080, 1280: 800, 820: 1180}
+LEAST_CONTRAST = 4.5
+"""Of text on its ground, WCAG 2.1 AA."""
+
+UNREADABLE = """limit => {
+  const parts = text => (text.match(/[0-9.]+/g) || []).map(Number)
+  const mix = (top, ground) => {
+    const alpha = top.length > 3 ? top[3] : 1
+    return [0, 1, 2].map(k => alpha * top[k] + (1 - alpha) * ground[k])
+  }
+  const ground = element => {
+    const layers = []
+    for (let each = element; each; each = each.parentElement) {
+      const style = getComputedStyle(each)
+      if (style.backgroundImage !== 'none') return null
+      layers.push(parts(style.backgroundColor))
+    }
+    return layers.reverse().reduce((below, layer) => mix(layer, below), [255, 255, 255])
+  }
+  const light = colour => {
+    const [r, g, b] = colour.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const bad = []
+  for (const element of document.querySelectorAll('main *')) {
+    const text = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join('')
+    if (!text || !element.getClientRects().length || element.closest('svg, .rf-viewer, .waiting, .disabled, [disabled], .rf-sr'))
+      continue
+    const below = ground(element)
+    if (!below) continue
+    const [a, b] = [light(mix(parts(getComputedStyle(element).color), below)), light(below)]
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+    if (contrast < limit) bad.push(`${text.slice(0, 40)}: ${contrast.toFixed(1)}`)
+  }
+  return bad
+}"""
+
+CUT_OFF = """() => [...document.querySelectorAll('main *')].filter(element => {
+  const style = getComputedStyle(element)
+  return element.getClientRects().length && element.innerText && !element.closest('.rf-viewer, .rf-sr')
+    && style.overflowX === 'hidden' && element.scrollWidth > element.clientWidth + 1
+}).map(element => element.innerText.slice(0, 40))"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_app(tmp_path_factory.mktemp("looks")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as tool:
+        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        yield browser
+        browser.close()
+
+
+def look(page: Page, state: str, scheme: str) -> None:
+    """Keep a picture of a state, and check that it fits its window and can be read."""
+    page.wait_for_timeout(400)
+    size = page.viewport_size
+    assert size is not None
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=SCREENS / f"{state}-{size['width']}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], state
+    assert page.evaluate(UNREADABLE, LEAST_CONTRAST) == [], state
+    assert page.evaluate(CUT_OFF) == [], state
+
+
+def look_at_all_widths(page: Page, state: str, scheme: str) -> None:
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        look(page, state, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_state_fits_its_window_and_can_be_read(browser: Browser, server: Server, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    expect(page.get_by_text("Drop a micrograph here")).to_be_visible()
+    look_at_all_widths(page, "1-empty", scheme)
+    damaged = {"name": "noise.tif", "mimeType": "image/tiff", "buffer": b"II*\0" + bytes(range(256))}
+    page.locator("input[type=file]").first.set_input_files([damaged])
+    expect(page.get_by_role("alert").filter(has_text="damaged")).to_be_visible()
+    look_at_all_widths(page, "2-failed", scheme)
+    page.get_by_role("button", name="Try the example").click()
+    expect(page.get_by_text("fibre fraction")).to_be_visible()
+    look_at_all_widths(page, "3-loaded", scheme)
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.get_by_role("button", name="Compute", exact=True).click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        look(page, "4-busy", scheme)
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("Cancelled.")).to_be_visible()
+    look(page, "5-cancelled", scheme)
+    page.get_by_role("button", name="Compute", exact=True).click()
+    expect(page.get_by_role("heading", name="Take away")).to_be_visible()
+    page.locator("iframe.rf-scene").scroll_into_view_if_needed()
+    page.wait_for_timeout(2000)
+    look_at_all_widths(page, "6-answer", scheme)
+    context.close()
