@@ -40,10 +40,11 @@ UNREADABLE = """limit => {
     const [r, g, b] = colour.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
   }
+  const passive = 'svg, .rf-viewer, .waiting, .disabled, [disabled], .rf-sr'
   const bad = []
   for (const element of document.querySelectorAll('main *')) {
     const text = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join('')
-    if (!text || !element.getClientRects().length || element.closest('svg, .rf-viewer, .waiting, .disabled, [disabled], .rf-sr'))
+    if (!text || !element.getClientRects().length || element.closest(passive))
       continue
     const below = ground(element)
     if (!below) continue
@@ -107,25 +108,25 @@ def test_every_state_fits_its_window_and_can_be_read(browser: Browser, server: S
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
-    expect(page.get_by_text("Drop a micrograph here")).to_be_visible()
+    expect(page.get_by_text("Drop a micrograph here")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "1-empty", scheme)
     damaged = {"name": "noise.tif", "mimeType": "image/tiff", "buffer": b"II*\0" + bytes(range(256))}
     page.locator("input[type=file]").first.set_input_files([damaged])
-    expect(page.get_by_role("alert").filter(has_text="damaged")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="damaged")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "2-failed", scheme)
     page.get_by_role("button", name="Try the example").click()
-    expect(page.get_by_text("fibre fraction")).to_be_visible()
+    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "3-loaded", scheme)
     for width, height in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         page.get_by_role("button", name="Compute", exact=True).click()
-        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=PATIENCE)
         look(page, "4-busy", scheme)
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancelled.")).to_be_visible()
+        expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=PATIENCE)
     look(page, "5-cancelled", scheme)
     page.get_by_role("button", name="Compute", exact=True).click()
-    expect(page.get_by_role("heading", name="Take away")).to_be_visible()
+    expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
     page.locator("iframe.rf-scene").scroll_into_view_if_needed()
     page.wait_for_timeout(2000)
     look_at_all_widths(page, "6-answer", scheme)
