@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,9 @@ from resinflow.media.bundles import BundleSettings, relaxed_fibres
 from resinflow.media.neighbourhood import Discs, surroundings
 from resinflow.media.section_fields import Section, sections_of
 from resinflow.media.sweep import Course, swept_distance
-from resinflow.media.tilts import draw_slopes, part_slopes, steepest_slope
-from resinflow.media.unseen import SliceView, provenance_of_draw
+from resinflow.media.tilts import SCATTER, draw_slopes, part_slopes, steepest_slope
+from resinflow.media.tracks import Others, Tracks, course_of, follow
+from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceView, provenance_of_draw
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +25,11 @@ _FILLED = 0.97
 _PACKED_DIAMETERS = 10.0
 """Edge, in diameters, of the bundle that is packed for the slopes of its fibres, at most."""
 _LARGEST_GAP = 0.1
-"""Of a usual diameter: fibres need not keep more."""
+"""Of a usual radius: fibres need not keep more."""
+_FRAME_RADII = 2.2
+"""Largest radii by which the frame of drawn fibres is wider than they sway."""
+_PACKING_SLOPE = 0.08
+"""By how much fibres that were pushed apart lean more than the bundle."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class PriorEngine:
     """Draws by the prior: sections as they are, axes by the law of tilts, fibres apart, and more of them beyond the borders.
 
     Attributes:
-        minimum_gap: m, that fibres keep; None: a tenth of the usual diameter or less, as the slices have it.
+        minimum_gap: m, that fibres keep where the slice does not show less; None: a tenth of the usual radius.
     """
 
     minimum_gap: float | None = None
@@ -44,55 +50,130 @@ class PriorEngine:
     def draw(self, view: SliceView, samples: int, seed: int) -> tuple[Microstructure, ...]:
         """Return media whose known slices are those of the view, voxel by voxel; each fibre keeps its own outline.
 
-        Draw k depends on (seed, k) alone.
+        Draw k depends on (seed, k) alone. Through several slices the axes run through the sections that belong together, and
+        wander between them by the scatter of single fibres; overlaps that this may give are not pushed apart.
         """
-        sections = sections_of(view.slices[0])
-        return tuple(self._one(view, sections, seed, index) for index in range(samples))
+        evidence = _Evidence(view, tuple(sections_of(page) for page in view.slices), self.minimum_gap)
+        tracks = None
+        if len(view.slices) > 1:
+            steepest = steepest_slope(BROAD_MISALIGNMENT[1] if view.misalignment is None else view.misalignment)
+            tracks = follow(evidence.slices, view.heights[list(view.places)], steepest + _PACKING_SLOPE)
+        return tuple(self._one(evidence, tracks, seed, index) for index in range(samples))
 
-    def _one(self, view: SliceView, sections: tuple[Section, ...], seed: int, index: int) -> Microstructure:
+    def _one(self, evidence: _Evidence, tracks: Tracks | None, seed: int, index: int) -> Microstructure:
         rng = np.random.default_rng((seed, index))
+        view = evidence.view
         misalignment = view.drawn_misalignment(rng)
-        height = view.heights - view.heights[view.places[0]]
-        donors = [section for section in sections if section.whole] or list(sections)
-        radii = np.array([section.radius for section in donors])
-        gap = self.minimum_gap if self.minimum_gap is not None else _LARGEST_GAP * float(np.median(radii))
-        seen = Discs(np.array([section.centre for section in sections]), np.array([section.radius for section in sections]))
-        _, dy, dx = view.spacing
-        reach = float(np.abs(height).max()) * steepest_slope(misalignment) + 2.2 * float(radii.max())
-        places, kinds = surroundings(
-            seen,
-            sum(section.hidden for section in sections),
-            radii,
-            (view.shape[2] * dx, view.shape[1] * dy),
-            reach,
-            view.slices[0].fibre_fraction,
-            gap,
-            rng,
-        )
-        fibres = [*sections, *(donors[kind] for kind in kinds)]
-        centres = np.concatenate([seen.centres, places])
-        support = np.array([fibre.support for fibre in fibres])
-        settings = self._settings(view, radii, misalignment, gap)
-        slopes = bundle_slopes(settings, view.extent, len(fibres), rng)
-        slopes = part_slopes(centres, support, slopes, height, gap)
-        course = _straight(centres, slopes, height)
+        drawn = _through_one(evidence, misalignment, rng) if tracks is None else _through(evidence, tracks, misalignment, rng)
+        course, fibres, slope = drawn
         fields, corners = [fibre.field for fibre in fibres], [fibre.corner for fibre in fibres]
-        margin = min(section.margin for section in sections)
-        distance = swept_distance(course, fields, corners, view.shape, (dy, dx), margin)
-        bundle = slopes.mean(axis=0)
-        details = {"drawn_misalignment": misalignment, "slope": bundle.tolist(), "fibres": len(fibres)}
+        margin = min(fibre.margin for fibre in fibres)
+        distance = swept_distance(course, fields, corners, view.shape, view.spacing[1:], margin)
+        details = {"drawn_misalignment": misalignment, "slope": slope.tolist(), "fibres": course.places.shape[1]}
         provenance = provenance_of_draw(view, self.name, seed, index, **details)
-        displacements = carried_displacements(view.slices[0], bundle, height)
-        drawn = Microstructure(distance > 0, view.spacing, distance.astype(np.float32), provenance, displacements)
-        return view.with_slices(drawn)
+        displacements = carried_displacements(view.slices[0], slope, view.heights - view.heights[view.places[0]])
+        medium = Microstructure(distance > 0, view.spacing, distance.astype(np.float32), provenance, displacements)
+        return view.with_slices(medium)
 
-    def _settings(self, view: SliceView, radii: Floats, misalignment: float, gap: float) -> BundleSettings:
-        """The settings of bundles like the one that the slice shows."""
-        mean = float(radii.mean())
-        scatter = min(float(radii.std()) / mean, 0.3)
-        settings = BundleSettings(0.5, 2 * mean, scatter, misalignment, min(gap, 2 * mean))
-        fraction = float(np.clip(view.slices[0].fibre_fraction, 0.02, min(0.7, _FILLED * settings.largest_fraction)))
-        return replace(settings, volume_fraction=fraction)
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What known slices show: their sections, and the gap that fibres are asked to keep; None: a tenth of a usual radius."""
+
+    view: SliceView
+    slices: tuple[tuple[Section, ...], ...]
+    minimum_gap: float | None
+
+    @cached_property
+    def donors(self) -> list[Section]:
+        """The sections that others are like: the whole ones."""
+        sections = [section for page in self.slices for section in page]
+        return [section for section in sections if section.whole] or sections
+
+    @cached_property
+    def radii(self) -> Floats:
+        """Radii of the donors, m."""
+        return np.array([section.radius for section in self.donors])
+
+    @property
+    def gap(self) -> float:
+        """Gap that fibres are asked to keep, m."""
+        return _LARGEST_GAP * float(np.median(self.radii)) if self.minimum_gap is None else self.minimum_gap
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Size of the slices along x and y, m."""
+        _, y, x = self.view.extent
+        return x, y
+
+    def settings(self, misalignment: float) -> BundleSettings:
+        """The settings of bundles like the one that the slices show."""
+        mean = float(self.radii.mean())
+        scatter = min(float(self.radii.std()) / mean, 0.3)
+        settings = BundleSettings(0.5, 2 * mean, scatter, misalignment, min(self.gap, 2 * mean))
+        fraction = float(np.mean([page.fibre_fraction for page in self.view.slices]))
+        return replace(settings, volume_fraction=float(np.clip(fraction, 0.02, min(0.7, _FILLED * settings.largest_fraction))))
+
+    def surroundings(
+        self, seen: Discs, hidden: float, sway: float, rng: np.random.Generator
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Fibres beyond the borders of the lowest slice, whose fibres may sway by so much (m)."""
+        reach = sway + _FRAME_RADII * float(self.radii.max())
+        return surroundings(seen, hidden, self.radii, self.size, reach, self.view.slices[0].fibre_fraction, self.gap, rng)
+
+
+Drawn = tuple[Course, list[Section], Floats]
+"""The course of all fibres, whose fields they carry, and the slope of the bundle."""
+
+
+def _through_one(evidence: _Evidence, misalignment: float, rng: np.random.Generator) -> Drawn:
+    """Straight fibres through the sections of one slice."""
+    view, sections = evidence.view, evidence.slices[0]
+    height = view.heights - view.heights[view.places[0]]
+    seen = Discs(np.array([section.centre for section in sections]), np.array([section.radius for section in sections]))
+    sway = float(np.abs(height).max()) * steepest_slope(misalignment)
+    places, kinds = evidence.surroundings(seen, sum(section.hidden for section in sections), sway, rng)
+    fibres = [*sections, *(evidence.donors[kind] for kind in kinds)]
+    centres = np.concatenate([seen.centres, places])
+    support = np.array([fibre.support for fibre in fibres])
+    slopes = bundle_slopes(evidence.settings(misalignment), view.extent, len(fibres), rng)
+    slopes = part_slopes(centres, support, slopes, height, evidence.gap)
+    return _straight(centres, slopes, height), fibres, slopes.mean(axis=0)
+
+
+def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.random.Generator) -> Drawn:
+    """Fibres through the sections of several slices, and others that none of them shows."""
+    view = evidence.view
+    known = view.heights[list(view.places)]
+    deviation = SCATTER * np.tan(np.radians(misalignment))
+    wander = rng.standard_normal((len(tracks.members), len(known) - 1, 2)) * (deviation * np.diff(known) / np.pi)[:, None]
+    fibres = [section for page in evidence.slices for section in page]
+    nobody = Others(np.empty((0, 2)), np.empty(0, dtype=np.int64), np.empty(0))
+    drift = tracks.drifts.sum(axis=0) / (known[-1] - known[0])
+
+    slopes = bundle_slopes(evidence.settings(misalignment), view.extent, len(tracks.members), rng)
+    scatter = slopes - slopes.mean(axis=0)
+
+    def course(others: Others) -> Course:
+        more = scatter[rng.integers(0, len(scatter), len(others.numbers))]
+        each = np.concatenate([scatter, more])
+        return course_of(tracks, evidence.slices, known, view.heights, evidence.size, each, wander, others)
+
+    alone = course(nobody)
+    at_lowest = alone.fading[view.places[0]] < np.inf
+    radii = np.array([max(_radii(evidence, members)) for members in tracks.members])
+    seen = Discs(alone.places[view.places[0]][at_lowest], radii[at_lowest])
+    hidden = sum(section.hidden for section in evidence.slices[0])
+    hidden += float((np.pi * radii[at_lowest & (tracks.members[:, 0] < 0)] ** 2).sum())
+    sway = view.extent[0] * float(np.linalg.norm(drift) + 3 * deviation)
+    places, kinds = evidence.surroundings(seen, hidden, sway, rng)
+    others = Others(places, len(fibres) + kinds, evidence.radii[kinds])
+    return course(others), [*fibres, *evidence.donors], drift
+
+
+def _radii(evidence: _Evidence, members: NDArray[np.int64]) -> list[float]:
+    """Radii of a fibre's sections, m."""
+    return [page[number].radius for page, number in zip(evidence.slices, members, strict=True) if number >= 0]
 
 
 def bundle_slopes(settings: BundleSettings, extent: tuple[float, float, float], count: int, rng: np.random.Generator) -> Floats:
