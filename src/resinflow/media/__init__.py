@@ -1,5 +1,6 @@
 """Microstructures: random fibre bundles, images and stacks, known media, and what is plausible for them."""
 
+from resinflow.media.bundle_shape import BundleShape, measure_bundle
 from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, provenance_of
 from resinflow.media.cases import (
     Arrangement,
@@ -33,6 +34,7 @@ __all__ = [
     "Arrangement",
     "BoxBoundary",
     "BundleSettings",
+    "BundleShape",
     "Direction",
     "FibreSurfaces",
     "Fibres",
@@ -66,6 +68,7 @@ __all__ = [
     "gebart_warning",
     "is_extruded",
     "load_strokes",
+    "measure_bundle",
     "normalised_greys",
     "painted",
     "plain_weave",
