@@ -17,7 +17,8 @@ from resinflow.tow import (
     permeability_under,
     size_statistics,
 )
-from resinflow.tow.sources import pixel_source, tilt_source
+from resinflow.tow.sources import Parts, pixel_source
+from resinflow.tow.third_dimension import tilt_source
 
 EDGE = 84e-6
 
@@ -74,15 +75,17 @@ def test_pixel_size_counts_twice() -> None:
     assert pixel_source(0.01).deviations == (0.02, 0.02, 0.02)
 
 
-def test_tilts_leave_open_what_a_turned_tensor_says() -> None:
+def test_what_the_third_dimension_leaves_open_grows_with_the_misalignment_and_is_nothing_without(
+    section: Microstructure,
+) -> None:
     tensor = PermeabilityTensor(np.diag([1e-13, 1e-13, 4e-12]), "pressure", "symmetry", "slice", (0.0, 0.0, 0.0), 0.5)
-    x, y, z = tilt_source(tensor, 2.0).deviations
-    angle = np.radians(2.0)  # to first order Kxx grows by (Kzz - Kxx) tilt^2, whose root mean square is sqrt(3) angle^2
-    assert x == pytest.approx(39 * np.sqrt(3) * angle**2, rel=0.1)
-    assert y == pytest.approx(x, rel=0.1)
-    assert z < 0.01
-    assert tilt_source(tensor, None).deviations == (0.0, 0.0, 0.0)
-    assert "give --misalignment" in tilt_source(tensor, None).basis
+    parts = Parts((section,), np.ones((1, 3)), 1e-5, 1.0)
+    small, large = (tilt_source(tensor, parts, degrees, "auto", 1e-3) for degrees in (2.0, 15.0))
+    assert max(small.deviations[:2]) < max(large.deviations[:2])
+    assert 0.005 < min(large.deviations[:2]) < 1.0
+    assert "4 drawn media" in large.basis
+    assert tilt_source(tensor, parts, None, "auto", 1e-3).deviations == (0.0, 0.0, 0.0)
+    assert "give --misalignment" in tilt_source(tensor, parts, None, "auto", 1e-3).basis
 
 
 def test_an_answer_has_the_tensor_of_the_library_and_a_budget_of_all_sources(

@@ -55,7 +55,7 @@ def tow(
 ) -> None:
     """Find K of the tow that an image was taken from, with 90 % intervals, a budget of what they are made of, and a map.
 
-    Example: resinflow tow section.tif --pixel-size 0.47um+-1% --misalignment 2 --figure map.png -o map.csv
+    Example: resinflow tow section.tif --pixel-size 0.47um+-1% --misalignment 5 --figure map.png -o map.csv
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def tow(
     window
         Edge of the windows of the map, e.g. 60um; by default a third of the image's shorter edge.
     misalignment
-        Standard deviation of the fibres' tilt about either axis of a single section, degrees, which a section does not show.
+        Largest tilt of the fibre bundle from z, degrees, which a single section does not show: media are drawn round it.
     condition
         On the sides of the image and of its windows.
     tolerance

@@ -20,7 +20,7 @@ _SIZE_WEIGHT = 3.0
 _VOTERS = 60
 _NEAR = 0.4
 """Usual radii within which a section confirms a common drift."""
-_VANISHED = 2.5
+_VANISHED = 1.3
 """Usual radii by which a fibre that a slice does not show has become thinner there: nothing is left of it."""
 
 

@@ -24,9 +24,9 @@ from resinflow.tow.sources import (
     pixel_source,
     solver_source,
     surfaces_source,
-    tilt_source,
     window_source,
 )
+from resinflow.tow.third_dimension import tilt_source
 from resinflow.tow.upscale import upscaled_tensor
 from resinflow.tow.window_map import WindowMap
 from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
@@ -48,7 +48,8 @@ class TowOptions:
             solved to 1e-3 at best.
         wall_rule: as :func:`resinflow.solve`.
         pixel_deviation: standard deviation of the pixel size, relative.
-        misalignment: standard deviation of the fibres' tilt about either axis of a single section, degrees; None: unknown.
+        misalignment: largest tilt of the bundle of a single section, degrees, as :func:`resinflow.draw_media`; None: fibres are
+            taken as straight.
     """
 
     condition: Condition = RECOMMENDED
@@ -176,7 +177,7 @@ def _sources(
     yield grid_source(parts, options.condition, options.wall_rule, tolerance)
     yield condition_source(parts, micro, options.condition, options.wall_rule, tolerance)
     yield pixel_source(options.pixel_deviation)
-    yield tilt_source(tensor, options.misalignment)
+    yield tilt_source(tensor, parts, options.misalignment, options.wall_rule, tolerance)
     yield solver_source(tensor)
 
 

@@ -35,7 +35,6 @@ _SURFACE_ERRORS = {"exact": 0.0, "grey": 0.1, "mask": 0.15, "estimated": 0.15}
 """Pixels by which all surfaces together may be off where no samples of them tell; docs/surfaces.md."""
 _ORDERS = {"surface": 2, "plain": 1, "gap": 1}
 """Observed orders of the wall rules (docs/solver.md); of the surfaces' rule the usual one across the fibres."""
-_DRAWS = 4096
 
 Array = NDArray[np.float64]
 
@@ -105,7 +104,7 @@ def grid_source(parts: Parts, condition: Condition, wall_rule: WallChoice, toler
     rule = wall_rule_of(parts.media[0], wall_rule)
     shifts = []
     for part, fine in zip(parts.media, parts.permeability, strict=True):
-        coarse = [_permeability(_coarser(part), condition, axis, wall_rule, tolerance) for axis in COMPONENTS]
+        coarse = [_permeability(coarser(part), condition, axis, wall_rule, tolerance) for axis in COMPONENTS]
         shifts.append(_log_ratio(np.array(coarse), fine) / (2 ** _ORDERS[rule] - 1))
     x, y, z = (float(abs(value)) for value in _mean(shifts))
     return Source(
@@ -145,28 +144,6 @@ def pixel_source(relative: float) -> Source:
     advice = "Calibrate the pixel size with a scale; half its error halves it."
     basis = f"pixel size +-{relative:.2%}" if relative > 0 else "pixel size taken as exact; give --pixel-size 0.47um+-1%"
     return Source("pixel size", (deviation, deviation, deviation), basis, advice)
-
-
-def tilt_source(tensor: PermeabilityTensor, misalignment: float | None, *, seed: int = 0) -> Source:
-    """Return what the third dimension that a single section does not show leaves open: the tensor under drawn tilts.
-
-    Args:
-        tensor: of the section.
-        misalignment: standard deviation of the tilt about either axis of the section, degrees; None: not given.
-        seed: of the draws.
-    """
-    advice = "A stack of sections (or a CT) shows the tilts; so does a section along the fibres."
-    if tensor.method == "volume":
-        return Source("third dimension", (0.0, 0.0, 0.0), "seen: a stack", advice)
-    if not misalignment:
-        basis = "fibres taken as straight; give --misalignment DEGREES" if misalignment is None else "straight fibres"
-        return Source("third dimension", (0.0, 0.0, 0.0), basis, advice)
-    rng = np.random.default_rng(seed)
-    axes = _rotations(np.radians(misalignment) * rng.standard_normal((_DRAWS, 2)))
-    turned = np.einsum("nik,kl,nil->ni", axes, tensor.symmetric, axes)
-    logs = np.log(np.maximum(turned, 1e-300)) - np.log(np.maximum(np.diag(tensor.symmetric), 1e-300))
-    x, y, z = (float(value) for value in np.sqrt((logs**2).mean(axis=0)))
-    return Source("third dimension", (x, y, z), f"drawn tilts of {misalignment:g} degrees", advice)
 
 
 def solver_source(tensor: PermeabilityTensor) -> Source:
@@ -218,8 +195,8 @@ def _surface_moves(part: Microstructure, axis: Axis, source: str, samples: int, 
     return np.array([weights.sum() * _SURFACE_ERRORS[source] * min(part.spacing[1:])])
 
 
-def _coarser(micro: Microstructure) -> Microstructure:
-    """The medium on voxels twice as wide along x and y, from the mean of the distance; a last odd row is left out."""
+def coarser(micro: Microstructure) -> Microstructure:
+    """Return the medium on voxels twice as wide along x and y, from the mean of the distance; a last odd row is left out."""
     medium = with_surface(micro)
     nz, ny, nx = medium.shape
     distance = np.asarray(medium.signed_distance, dtype=np.float64)[:, : ny // 2 * 2, : nx // 2 * 2]
@@ -227,15 +204,3 @@ def _coarser(micro: Microstructure) -> Microstructure:
     dz, dy, dx = medium.spacing
     keeps = micro.signed_distance is not None
     return Microstructure(coarse > 0, (dz, 2 * dy, 2 * dx), coarse if keeps else None, micro.provenance)
-
-
-def _rotations(tilts: Array) -> Array:
-    """Rotations (n, 3, 3) that lay z along a direction tilted by (x, y), radians; rows are the new axes' components."""
-    about_x, about_y = tilts[:, 1], tilts[:, 0]
-    turns = np.zeros((len(tilts), 3, 3))
-    cx, sx, cy, sy = np.cos(about_x), np.sin(about_x), np.cos(about_y), np.sin(about_y)
-    zero = np.zeros_like(cx)
-    turns[:, 0] = np.stack([cy, zero, sy], axis=-1)
-    turns[:, 1] = np.stack([sx * sy, cx, -sx * cy], axis=-1)
-    turns[:, 2] = np.stack([-cx * sy, sx, cx * cy], axis=-1)
-    return turns
