@@ -26,7 +26,12 @@ def test_the_command_says_and_saves_what_the_library_gives(
     figures = ("--figure", tmp_path / "map.png", "--curve", tmp_path / "curve.png")
     run("tow", medium, "--window", "22um", "--misalignment", "2", "--tolerance", "1e-3", *outputs, *figures)
     text = capsys.readouterr().out
-    for words in ("90 % interval of the tow", "size and place of the image", "drawn tilts of 2 degrees", "reduce first"):
+    for words in (
+        "90 % interval of the tow",
+        "size and place of the image",
+        "drawn media, misalignment 2 degrees",
+        "reduce first",
+    ):
         assert words in text
     answer = assess_tow(section, TowOptions(window=22e-6, misalignment=2.0, tolerance=1e-3))
     saved = json.loads((tmp_path / "answer.json").read_text())

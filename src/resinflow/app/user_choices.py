@@ -70,7 +70,7 @@ class Choices:
         task: what is computed.
         finer: whether the solver works on a grid twice as fine.
         pixel_error: standard deviation of the pixel size, per cent, for the budget of a tow.
-        misalignment: standard deviation of the fibres' tilt, degrees, for the budget of a tow; None: not known.
+        misalignment: largest tilt of the fibre bundle, degrees, for the budget of a tow; None: not known.
     """
 
     image: str = ""

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from resinflow.flow import InvalidInputError, Microstructure
 from resinflow.media.bundles import BundleSettings, relaxed_fibres
@@ -22,8 +23,10 @@ Floats = NDArray[np.float64]
 
 _FILLED = 0.97
 """Of the largest fraction that can be packed, at most."""
-_PACKED_DIAMETERS = 10.0
-"""Edge, in diameters, of the bundle that is packed for the slopes of its fibres, at most."""
+_PACKED_DIAMETERS = 6.0
+"""Edge, in diameters, of the bundle that is packed for the slopes of its fibres."""
+_ALIKE = 4
+"""Ranks by which a fibre may be less or more crowded than that whose slope it takes."""
 _LARGEST_GAP = 0.1
 """Of a usual radius: fibres need not keep more."""
 _FRAME_RADII = 2.2
@@ -136,7 +139,8 @@ def _through_one(evidence: _Evidence, misalignment: float, rng: np.random.Genera
     fibres = [*sections, *(evidence.donors[kind] for kind in kinds)]
     centres = np.concatenate([seen.centres, places])
     support = np.array([fibre.support for fibre in fibres])
-    slopes = bundle_slopes(evidence.settings(misalignment), view.extent, len(fibres), rng)
+    discs = Discs(centres, np.array([fibre.radius for fibre in fibres]))
+    slopes = bundle_slopes(evidence.settings(misalignment), view.extent[0], discs, rng)
     slopes = part_slopes(centres, support, slopes, height, evidence.gap)
     return _straight(centres, slopes, height), fibres, slopes.mean(axis=0)
 
@@ -151,7 +155,8 @@ def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.r
     nobody = Others(np.empty((0, 2)), np.empty(0, dtype=np.int64), np.empty(0))
     drift = tracks.drifts.sum(axis=0) / (known[-1] - known[0])
 
-    slopes = bundle_slopes(evidence.settings(misalignment), view.extent, len(tracks.members), rng)
+    radii = np.array([max(_radii(evidence, members)) for members in tracks.members])
+    slopes = bundle_slopes(evidence.settings(misalignment), view.extent[0], Discs(_centres(evidence, tracks), radii), rng)
     scatter = slopes - slopes.mean(axis=0)
 
     def course(others: Others) -> Course:
@@ -161,7 +166,6 @@ def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.r
 
     alone = course(nobody)
     at_lowest = alone.fading[view.places[0]] < np.inf
-    radii = np.array([max(_radii(evidence, members)) for members in tracks.members])
     seen = Discs(alone.places[view.places[0]][at_lowest], radii[at_lowest])
     hidden = sum(section.hidden for section in evidence.slices[0])
     hidden += float((np.pi * radii[at_lowest & (tracks.members[:, 0] < 0)] ** 2).sum())
@@ -171,26 +175,61 @@ def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.r
     return course(others), [*fibres, *evidence.donors], drift
 
 
+def _centres(evidence: _Evidence, tracks: Tracks) -> Floats:
+    """Where the lowest slice that shows a fibre has it, (fibres, 2), m."""
+    lowest = (tracks.members >= 0).argmax(axis=1)
+    return np.array([evidence.slices[k][members[k]].centre for k, members in zip(lowest, tracks.members, strict=True)])
+
+
 def _radii(evidence: _Evidence, members: NDArray[np.int64]) -> list[float]:
     """Radii of a fibre's sections, m."""
     return [page[number].radius for page, number in zip(evidence.slices, members, strict=True) if number >= 0]
 
 
-def bundle_slopes(settings: BundleSettings, extent: tuple[float, float, float], count: int, rng: np.random.Generator) -> Floats:
-    """Return slopes dx/dz and dy/dz (count, 2) of fibres of a bundle that is packed as :func:`fibre_bundle` packs it.
+def bundle_slopes(settings: BundleSettings, depth: float, seen: Discs, rng: np.random.Generator) -> Floats:
+    """Return slopes dx/dz and dy/dz (n, 2) of fibres that are packed as :func:`fibre_bundle` packs them.
 
-    Fibres that are pushed apart turn: their slopes scatter more than they were drawn, by one or two degrees in boxes that are
-    some diameters deep. Each slope is that of a fibre of one bundle, which is packed for it, or as drawn where that fails.
+    Fibres that are pushed apart turn, most of all past one another: their slopes scatter more than they were drawn, by one or
+    two degrees in boxes that are some diameters deep. Each fibre takes the slope of one of a bundle that is packed for it, one
+    as crowded as itself, seen from its nearest neighbour; or a slope as drawn where nothing can be packed.
+
+    Args:
+        settings: of the bundle.
+        depth: m.
+        seen: the fibres where they are known.
+        rng: of the draws.
     """
     edge = _PACKED_DIAMETERS * settings.diameter
-    box = (extent[0], min(max(extent[1], settings.diameter), edge), min(max(extent[2], settings.diameter), edge))
+    count = len(seen.radii)
     try:
-        fibres, _ = relaxed_fibres(box, settings, 0, None, rng)
+        fibres, _ = relaxed_fibres((depth, edge, edge), settings, 0, None, rng)
     except InvalidInputError:  # too dense for its gaps
         fibres = None
-    if fibres is None:
+    if fibres is None or len(fibres) < 2 or count < 2:
         return draw_slopes(settings.misalignment, count, rng)
-    return fibres.slopes[rng.integers(0, len(fibres), count)]
+    bundle = fibres.slopes.mean(axis=0)
+    gaps, ways = _nearest(Discs(fibres.centres[:, :2], fibres.radii))
+    own_gaps, own_ways = _nearest(seen)
+    order = np.argsort(gaps)
+    rank = np.searchsorted(gaps[order], own_gaps) + rng.integers(-_ALIKE, _ALIKE + 1, count)
+    donors = order[np.clip(rank, 0, len(order) - 1)]
+    deviation = fibres.slopes[donors] - bundle
+    towards = (deviation * ways[donors]).sum(axis=1)
+    past = deviation[:, 1] * ways[donors, 0] - deviation[:, 0] * ways[donors, 1]
+    across = np.stack([-own_ways[:, 1], own_ways[:, 0]], axis=1)
+    return bundle + towards[:, None] * own_ways + past[:, None] * across
+
+
+def _nearest(discs: Discs) -> tuple[Floats, Floats]:
+    """Gap to the nearest neighbour over the mean radius (n,), and the direction to it (n, 2)."""
+    count = min(len(discs.radii), 7)
+    distance, index = (np.asarray(each) for each in KDTree(discs.centres).query(discs.centres, k=count))
+    gaps = distance[:, 1:] - discs.radii[:, None] - discs.radii[index[:, 1:]]
+    place = gaps.argmin(axis=1)[:, None]
+    neighbour = np.take_along_axis(index[:, 1:], place, axis=1)[:, 0]
+    way = discs.centres[neighbour] - discs.centres
+    length = np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-30)
+    return np.take_along_axis(gaps, place, axis=1)[:, 0] / float(discs.radii.mean()), way / length
 
 
 def carried_displacements(page: Microstructure, slope: Floats, height: Floats) -> NDArray[np.floating] | None:

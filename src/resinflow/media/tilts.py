@@ -15,7 +15,8 @@ SCATTER = 1 / 6
 LARGEST_SCATTER = 2.0
 """Standard deviations by which a fibre's slope differs from its bundle's at most."""
 
-_STEPS = 150
+_STEPS, _FEWEST_STEPS, _WORK = 150, 8, 3e7
+"""Steps of the pushes, and pairs times heights times steps above which they are fewer."""
 _ROUNDS = 12
 _CALMING = 0.7
 """Of fibres that are not parted in so many steps the scatter is reduced by this factor: without scatter none can meet."""
@@ -51,11 +52,13 @@ class _Pairs(NamedTuple):
     """Pairs of fibres that may meet.
 
     Attributes:
+        steps: in which they are parted: fewer where they are very many, as among specks that are no fibres.
         first: (pairs,), number of a fibre.
         second: (pairs,), number of the other.
         gap: (pairs,), m, that they must keep: what they have at height 0, ``minimum_gap`` at most.
     """
 
+    steps: int
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     gap: Floats
@@ -84,12 +87,13 @@ def part_slopes(centres: Floats, support: Floats, slopes: Floats, heights: Float
     indices = KDTree(centres).query_pairs(2 * float(support.max()) + minimum_gap + 2 * reach, output_type="ndarray")
     first, second = indices[:, 0], indices[:, 1]
     clear, _ = _clearance(centres[second] - centres[first], support, first, second)
-    pairs = _Pairs(first, second, np.minimum(clear, minimum_gap))
+    steps = int(np.clip(_WORK / max(len(first) * len(span), 1), _FEWEST_STEPS, _STEPS))
+    pairs = _Pairs(steps, first, second, np.minimum(clear, minimum_gap))
     tolerance = _TOLERANCE * float(support.mean())
     scatter = _scatter(slopes)
     wanted = slopes
     best = np.repeat(mean[None], len(slopes), axis=0)
-    for _ in range(_WIDENINGS):
+    for _ in range(_WIDENINGS if steps == _STEPS else 1):
         moved = _calmed(centres, support, wanted, span, pairs, tolerance)
         if moved is None:
             return best
@@ -145,7 +149,7 @@ def _parted(centres: Floats, support: Floats, slopes: Floats, span: Floats, pair
     count = len(moved)
     base = centres[pairs.second] - centres[pairs.first]
     crowded = np.zeros(count, dtype=bool)
-    for _ in range(_STEPS):
+    for _ in range(pairs.steps):
         offset = base + span[:, None, None] * (moved[pairs.second] - moved[pairs.first])
         clear, direction = _clearance(offset, support, pairs.first, pairs.second)
         overlap = pairs.gap - clear
