@@ -13,7 +13,7 @@ import resinflow as rf
 from resinflow.evaluate import THIRD_DIMENSION, mix_flows, permeability_range
 from resinflow.evaluate.one_slice import extrusion, mean_scores, monte_carlo, score_rivals
 from resinflow.flow import FlowField, InvalidInputError, ModelReport
-from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, save_stack
 from tests.commands import refusal, run
 
 SIZES = ["--pixel-size", "1e-6", "--depth", "12e-6", "--slices", "3"]
@@ -88,6 +88,14 @@ def test_a_draw_that_is_the_truth_scores_nothing(flows: list[FlowField]) -> None
 
     score = score_draws([flows[0]], flows[0], 1.0, 2)
     assert (score.crps, score.field_crps, score.energy, score.mismatch) == (0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """A grey stack of three slices of 32 x 32 pixels."""
+    settings = BundleSettings(volume_fraction=0.4, diameter=10e-6, misalignment=8)
+    micro = fibre_bundle((3, 32, 32), (12e-6, 30e-6, 30e-6), seed=6, settings=settings)
+    return save_stack(tmp_path / "stack.tif", draw_micrograph(micro, seed=1))
 
 
 @pytest.fixture

@@ -143,8 +143,10 @@ def _support_at(support: Floats, fibres: NDArray[np.int64], place: Floats) -> Fl
     return (1 - part) * support[fibres, below % count] + part * support[fibres, (below + 1) % count]
 
 
-def _parted(centres: Floats, support: Floats, slopes: Floats, span: Floats, pairs: _Pairs, tolerance: float) -> Floats | None:
-    """Slopes of which pairs that meet were turned apart until none does; None where some still do."""
+def _parted(
+    centres: Floats, support: Floats, slopes: Floats, span: Floats, pairs: _Pairs, tolerance: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Slopes of which pairs that meet were turned apart, and which fibres still meet others."""
     moved = slopes.copy()
     count = len(moved)
     base = centres[pairs.second] - centres[pairs.first]

@@ -104,8 +104,8 @@ def _common_drift(low: Floats, high: Floats, longest: float, near: float) -> Flo
         votes = float(np.maximum(1 - (np.asarray(distance) / near) ** 2, 0.0).sum())
         if votes > most:
             best, most = drift, votes
-    distance, index = tree.query(low[:, :2] + best)
-    agree = np.asarray(distance) < 2 * near
+    distance, index = (np.asarray(each) for each in tree.query(low[:, :2] + best))
+    agree = distance < 2 * near
     return np.median(high[index[agree], :2] - low[agree, :2], axis=0) if agree.any() else best
 
 
