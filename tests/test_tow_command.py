@@ -1,6 +1,10 @@
 """The command `resinflow tow`: intervals, budget, map and figures of one image."""
 
+import html
 import json
+import re
+import shlex
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -62,3 +66,38 @@ def test_bad_requests_end_in_one_line(section: Microstructure, tmp_path: Path, c
     assert "needs a folder" in refusal(capsys, "tow", medium, "--scheduler", "tcp://nowhere:1", "--tolerance", "1e-2")
     assert "suffix" in refusal(capsys, "tow", medium, "-o", tmp_path / "map.txt")
     assert "length in metres" in refusal(capsys, "tow", medium, "--window", "wide")
+
+
+def test_the_report_stands_alone_and_holds_figures_budget_method_versions_and_command_line(
+    section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tifffile
+
+    path, report = tmp_path / "a <b> & c.tif", tmp_path / "report.html"
+    tifffile.imwrite(path, draw_micrograph(section, seed=1)[0])
+    run("tow", path, "--pixel-size", "1um+-2%", "--front-end", "classical", "--tolerance", "1e-2", "--html", report, "--json")
+    answer = json.loads(capsys.readouterr().out)
+    page = report.read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == 4  # surfaces, ellipses, map, curve
+    assert not re.search(r'<script|<link|(src|href)="(?!data:)', page)
+    assert "<b>" not in page
+    assert "a &lt;b&gt; &amp; c.tif" in page
+    command = shlex.join(["resinflow", "tow", str(path), "--pixel-size", "1um+-2%", "--front-end", "classical"])
+    assert html.escape(command) in page
+    text = html.unescape(page)
+    for source in answer["budget"]["sources"]:
+        assert source["name"] in text
+        assert source["advice"] in text
+    for values in answer["budget"]["axes"].values():
+        low, high = (end * 1e12 for end in values["interval_m2"])
+        assert f"{low:.4g} to {high:.4g}" in text
+    assert answer["budget"]["advice"][1:] in text
+    assert f"<td>{version('numpy')}</td>" in page
+    assert "relative error of 0.01" in text
+
+
+def test_a_report_of_another_suffix_is_refused_before_the_work(
+    section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    medium = save_medium(section, tmp_path / "section.npz")
+    assert "needed: one of .html" in refusal(capsys, "tow", medium, "--html", tmp_path / "report.pdf")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 
 from cyclopts import App, Parameter
 
+from resinflow.cli.console import COMMAND_LINE
 from resinflow.cli.data import data_app
 from resinflow.cli.demo import demo
 from resinflow.cli.ending import one_line_ending
@@ -58,5 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may hold what no encoding has
-    with one_line_ending(sys.argv[1:] if arguments is None else arguments):
+    words = sys.argv[1:] if arguments is None else arguments
+    COMMAND_LINE.set(shlex.join(["resinflow", *words]))
+    with one_line_ending(words):
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")

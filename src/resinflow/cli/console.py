@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from resinflow.flow import Drive, FlowField, InvalidInputError, Microstructure, format_length, format_permeability
+
+COMMAND_LINE: ContextVar[str] = ContextVar("COMMAND_LINE", default="resinflow")
+"""The command line that runs, quoted as a shell reads it."""
 
 
 def make_console() -> Console:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from resinflow.cli.console import counting_parts, make_console, print_medium_line
+from resinflow.cli.console import COMMAND_LINE, counting_parts, make_console, print_medium_line
 from resinflow.cli.options import FLAT, MediumOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.cli.permeability import read_sized, sized
+from resinflow.cli.permeability import sized
 from resinflow.flow import InvalidInputError, read_length
 from resinflow.view import FIGURE_SUFFIXES
 
@@ -48,6 +48,7 @@ def tow(
     ] = None,
     figure: Path | None = None,
     curve: Path | None = None,
+    html: Path | None = None,
     folder: Path | None = None,
     workers: int = 1,
     scheduler: str | None = None,
@@ -75,6 +76,8 @@ def tow(
         Save a figure (.png, .pdf, .svg) of the map.
     curve
         Save a figure of K against the size of the window, with the interval for the infinite tow.
+    html
+        Save a report (.html) that stands alone: numbers, figures, budget, method, versions, and this command line.
     folder
         Keeps what the windows gave, so that running again continues.
     workers
@@ -85,16 +88,18 @@ def tow(
         Print everything but the map as JSON.
     """
     outputs = output or []
-    check_outputs(*((path, _MAPS) for path in outputs), (figure, FIGURE_SUFFIXES), (curve, FIGURE_SUFFIXES))
+    pictures = ((figure, FIGURE_SUFFIXES), (curve, FIGURE_SUFFIXES), (html, (".html",)))
+    check_outputs(*((path, _MAPS) for path in outputs), *pictures)
     image, deviation = _pixel_error(image)
-    sized(image, medium).check(medium)
+    image = sized(image, medium)
+    image.check(medium)
     edge = None if window is None else read_length("window", window)
 
     from resinflow.tow import TowOptions, assess_tow
-    from resinflow.view import representativity_figure, window_map_figure
+    from resinflow.view import representativity_figure, window_map_figure, write_tow_report
 
     console = Console(stderr=True) if as_json else make_console()
-    micro = read_sized(image, medium)
+    micro = image.read(medium)
     if not as_json:
         print_medium_line(console, micro, medium.name)
     options = TowOptions(condition, edge, tolerance, wall_rule, deviation, misalignment)
@@ -109,6 +114,10 @@ def tow(
         written.append(window_map_figure(answer.windows, figure, micro=micro))
     if curve is not None:
         written.append(representativity_figure(answer.representativity, curve))
+    if html is not None:
+        title, greys = f"Permeability of a tow: {medium.name}", image.greys(medium, micro)
+        lines = (COMMAND_LINE.get(),)
+        written.append(write_tow_report(html, answer, options, micro=micro, title=title, image=greys, lines=lines))
     for path in written if not as_json else ():
         console.print(f"wrote {path}")
 

@@ -14,6 +14,7 @@ from resinflow.view.panels import new_figure
 from resinflow.view.reconstruction import reconstruction_figures
 from resinflow.view.render import SCENE_SUFFIXES, render_flow
 from resinflow.view.slices import slices_figure
+from resinflow.view.tow_report import write_tow_report
 from resinflow.view.training_figure import training_figures
 from resinflow.view.uncertainty import compose_novelty
 from resinflow.view.window_figures import representativity_figure, window_map_figure
@@ -48,4 +49,5 @@ __all__ = [
     "worse_line",
     "write_flow_report",
     "write_report",
+    "write_tow_report",
 ]

@@ -49,12 +49,14 @@ class Section:
         table: its numbers.
         figure: name of a figure shown below that, without suffix.
         caption: of the figure.
+        text: paragraphs above all that.
     """
 
     title: str
     table: TextTable | None = None
     figure: str | None = None
     caption: str = ""
+    text: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def html_page(report: Report, images: Mapping[str, bytes]) -> str:
     parts = [f"<h1>{escape(report.title)}</h1>", *(f"<p>{escape(text)}</p>" for text in report.text)]
     for section in report.sections:
         parts.append(f"<h2>{escape(section.title)}</h2>")
+        parts += [f"<p>{escape(text)}</p>" for text in section.text]
         if section.table is not None:
             parts.append(_html_table(section.table))
         if section.figure is not None:
@@ -128,7 +131,7 @@ def markdown_page(report: Report, folder: str) -> str:
     """Return the report as Markdown that shows the figures ``folder/NAME.png``."""
     parts = [f"# {report.title}", *report.text]
     for section in report.sections:
-        parts.append(f"## {section.title}")
+        parts += [f"## {section.title}", *section.text]
         if section.table is not None:
             parts.append(section.table.markdown())
             parts.append(section.table.caption)
