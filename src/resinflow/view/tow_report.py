@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _SQUARE_MICROMETRES = 1e12
 _RESOLUTION = 110  # dots per inch
 _PACKAGES = ("resinflow", "numpy", "scipy", "numba", "scikit-image")
+_ROUNDING = 1e-9
+"""Entries below this part of the largest are zero."""
 _PLANES = ((0, 1), (0, 2), (1, 2))
 _METHODS = {
     "slice": "All slices are alike: each axis across the fibres is solved as Stokes flow in one slice, and the axis along them "
@@ -136,6 +138,7 @@ def _report(answer: TowAnswer, options: TowOptions, micro: Microstructure, title
             text=(f"{answer.budget.advice[:1].upper()}{answer.budget.advice[1:]}",),
             table=_budget_table(answer.budget),
         ),
+        Section("What reduces each source", table=_advice_table(answer.budget)),
         Section(
             "Local K",
             text=map_text,
@@ -179,7 +182,9 @@ def _numbers(answer: TowAnswer) -> TextTable:
 
 
 def _tensor_table(tensor: PermeabilityTensor) -> TextTable:
-    rows = zip(COMPONENTS, tensor.in_unit("um^2"), strict=True)
+    values = tensor.in_unit("um^2")
+    values = np.where(np.abs(values) < _ROUNDING * np.abs(values).max(), 0.0, values)
+    rows = zip(COMPONENTS, values, strict=True)
     return TextTable(("K, um^2", *COMPONENTS), tuple((axis, *(f"{value:.4g}" for value in row)) for axis, row in rows))
 
 
@@ -206,13 +211,16 @@ def _budget_table(budget: Budget) -> TextTable:
             source.basis,
             *(f"{deviation:.1%}" for deviation in source.deviations),
             f"{max(budget.shares(source)):.0%}",
-            source.advice,
         )
         for source in budget.sources
     ]
-    rows.append(("all together", "", *(f"{deviation:.1%}" for deviation in budget.deviations), "", ""))
-    header = ("source", "measured by", *COMPONENTS, "largest share of the variance", "what reduces it")
+    rows.append(("all together", "", *(f"{deviation:.1%}" for deviation in budget.deviations), ""))
+    header = ("source", "measured by", *COMPONENTS, "largest share of the variance")
     return TextTable(header, tuple(rows), "x, y, z: standard deviations of ln K; squares add up.", names=2)
+
+
+def _advice_table(budget: Budget) -> TextTable:
+    return TextTable(("source", "what reduces it"), tuple((source.name, source.advice) for source in budget.sources), names=2)
 
 
 def _method(answer: TowAnswer, options: TowOptions) -> tuple[str, ...]:
