@@ -13,8 +13,7 @@ from resinflow.flow.errors import (
 from resinflow.flow.field import Base, FlowField, check_flow
 from resinflow.flow.files import FLOW_SUFFIXES, check_flow_target
 from resinflow.flow.grid import COMPONENTS, Faces, Factors, Spacing, blocks, recover_faces, turned, turned_vectors
-from resinflow.flow.medium_file import load_medium, save_medium
-from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium
+from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_medium, load_medium, save_medium
 from resinflow.flow.numbers import (
     DARCY,
     check_image_sizes,

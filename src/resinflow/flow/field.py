@@ -13,9 +13,18 @@ from numpy.typing import NDArray
 
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import InvalidInputError
-from resinflow.flow.files import DIMENSIONS, SCHEMA, UNITS, check_dataset, reading, save_dataset
+from resinflow.flow.files import (
+    DIMENSIONS,
+    SCHEMA,
+    UNITS,
+    check_dataset,
+    grid_coordinates,
+    plain,
+    reading,
+    save_dataset,
+)
 from resinflow.flow.grid import COMPONENTS, Faces, turned, turned_spacing, turned_vectors
-from resinflow.flow.medium_file import grid_coordinates, medium_of, plain
+from resinflow.flow.markup import html_table
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_axis
 from resinflow.flow.numbers import check_array, check_positive, format_permeability
 from resinflow.flow.report import ModelReport, Report, report_from_dict, report_to_dict
@@ -95,6 +104,19 @@ class FlowField:
         flow = f"along {self.axis}, K = {format_permeability(self.permeability)}"
         warnings = self.report.warnings if self.report is not None else ()
         return f"<FlowField: {'; '.join((flow, self.microstructure.describe(), *warnings))}>"
+
+    def _repr_html_(self) -> str:
+        sides = "periodic" if self.boundary == "periodic" else f"pressure with {self.lateral} sides"
+        rows = [(f"K{self.axis}{self.axis}", format_permeability(self.permeability))]
+        if self.permeability_interval is not None:
+            low, high = (format_permeability(end) for end in self.permeability_interval)
+            rows.append(("90 % interval", f"{low} to {high}"))
+        rows += [
+            ("drive", f"{self.pressure_drop:g} Pa along {self.axis}, viscosity {self.viscosity:g} Pa s, {sides}"),
+            ("medium", self.microstructure.describe()),
+            *(("note", warning) for warning in (self.report.warnings if self.report is not None else ())),
+        ]
+        return html_table("Flow field", rows)
 
     @cached_property
     def permeability(self) -> float:
@@ -181,7 +203,7 @@ class FlowField:
         variables = {
             name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None
         }
-        coordinates = grid_coordinates(micro)
+        coordinates = grid_coordinates(micro.shape, micro.spacing)
         coordinates["component"] = np.array(COMPONENTS, dtype=object)  # fixed-width strings have no Zarr 3 specification
         attributes = {
             "schema": SCHEMA,
@@ -212,7 +234,7 @@ class FlowField:
 
         faces = [array(f"face_velocity_{axis}") for axis in COMPONENTS]
         return FlowField(
-            microstructure=medium_of(dataset),
+            microstructure=Microstructure.from_xarray(dataset),
             velocity=array("velocity"),
             pressure=array("pressure"),
             axis=attrs["axis"],

@@ -268,3 +268,16 @@ def _checksum(dataset: xarray.Dataset) -> int:
         value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)
         value = zlib.crc32(array.data, value)
     return value
+
+
+def grid_coordinates(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> dict[str, Any]:
+    """Return the coordinates of the voxel centres along (z, y, x) as a dataset holds them, m."""
+    return {
+        name: (name, (np.arange(count) + 0.5) * step, {"units": "m"})
+        for name, count, step in zip(GRID, shape, spacing, strict=True)
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can write in the place of a value: provenance and reports may hold numpy numbers and paths."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

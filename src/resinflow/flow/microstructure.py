@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.files import (
+    DIMENSIONS,
+    MEDIUM_SCHEMA,
+    SCHEMA,
+    UNITS,
+    check_dataset,
+    grid_coordinates,
+    plain,
+    reading,
+    save_dataset,
+)
+from resinflow.flow.markup import html_table
 from resinflow.flow.numbers import check_array, format_length
+
+if TYPE_CHECKING:
+    import xarray
 
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("z", "y", "x")
@@ -58,6 +75,21 @@ class Microstructure:
 
     def __repr__(self) -> str:
         return f"<Microstructure: {self.describe()}>"
+
+    def _repr_html_(self) -> str:
+        nz, ny, nx = self.shape
+        rows = [
+            ("voxels (x, y, z)", f"{nx} x {ny} x {nz}"),
+            ("voxel size", " x ".join(format_length(length) for length in reversed(self.spacing))),
+            ("box", " x ".join(format_length(length) for length in reversed(self.extent))),
+            ("fibre fraction", f"{self.fibre_fraction:.3f}"),
+            ("fibre surfaces", "faces of the voxels" if self.signed_distance is None else "between the voxels"),
+        ]
+        origin = self.provenance.get("generator", self.provenance.get("source"))
+        if origin is not None:
+            rows.append(("from", str(origin)))
+        rows += [("warning", str(warning)) for warning in self.provenance.get("warnings", ())]
+        return html_table("Microstructure", rows)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -124,6 +156,66 @@ class Microstructure:
         size = " x ".join(format_length(length) for length in reversed(self.extent))
         voxel = " x ".join(format_length(length) for length in reversed(self.spacing))
         return f"{nx} x {ny} x {nz} voxels of {voxel} ({size}), fibre fraction {self.fibre_fraction:.3f}"
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the medium as a Dataset: mask, distance and samples of the surfaces, coordinates in m and units."""
+        import xarray
+
+        values = {
+            "fluid": self.fluid.astype(np.uint8),
+            "signed_distance": self.signed_distance,
+            "displacements": self.displacements,
+        }
+        variables = {
+            name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None
+        }
+        attributes = {
+            "schema": MEDIUM_SCHEMA,
+            "spacing": list(self.spacing),
+            "provenance": json.dumps(self.provenance, default=plain),
+        }
+        return xarray.Dataset(variables, grid_coordinates(self.shape, self.spacing), attributes)
+
+    @staticmethod
+    def from_xarray(dataset: xarray.Dataset) -> Microstructure:
+        """Return the medium of a dataset, be it a medium's or a flow field's.
+
+        Raises:
+            InvalidInputError: arrays that are no medium, or a provenance that is no mapping.
+        """
+        provenance = json.loads(dataset.attrs["provenance"])
+        if not isinstance(provenance, dict):
+            raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
+        fluid, distance, displacements = (
+            np.ascontiguousarray(dataset[name].values) if name in dataset else None
+            for name in ("fluid", "signed_distance", "displacements")
+        )
+        return Microstructure(np.asarray(fluid), tuple(dataset.attrs["spacing"]), distance, provenance, displacements)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the medium to ``path``: .zarr, .nc, .npz, or .vti (ParaView); replaces an older file in one step.
+
+        ``resinflow solve`` and ``resinflow predict`` take it: it has the same mask, fibre surfaces and samples of them.
+
+        Raises:
+            InvalidInputError: an unknown suffix, or a place that cannot be written.
+        """
+        return save_dataset(self.to_xarray(), Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Microstructure:
+        """Return the medium in a file that :meth:`save` wrote, or that of a saved flow field.
+
+        Raises:
+            InvalidInputError: no such file, an unknown suffix, or a damaged file; the message names the file.
+        """
+        with reading(Path(path)) as dataset:
+            check_dataset(dataset, MEDIUM_SCHEMA if dataset.attrs.get("schema") == MEDIUM_SCHEMA else SCHEMA)
+            return Microstructure.from_xarray(dataset)
+
+
+save_medium, load_medium = Microstructure.save, Microstructure.load
+"""The names of both as functions."""
 
 
 def check_medium(micro: Any) -> Microstructure:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import InvalidInputError
+from resinflow.flow.files import plain
 from resinflow.flow.grid import COMPONENTS
-from resinflow.flow.medium_file import plain
+from resinflow.flow.markup import html_table
 from resinflow.flow.numbers import DARCY, check_array
 
 Method = Literal["slice", "volume"]
@@ -202,13 +203,12 @@ class PermeabilityTensor:
             raise InvalidInputError(f"the permeability tensor lacks {error}; needed: what its to_dict returns.") from None
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{axis}</th>{''.join(f'<td>{value:.4g}</td>' for value in row)}</tr>"
-            for axis, row in zip(COMPONENTS, self.in_unit("um^2"), strict=True)
-        )
-        head = "".join(f"<th>{axis}</th>" for axis in COMPONENTS)
+        rows = [(axis, *(f"{value:.4g}" for value in row)) for axis, row in zip(COMPONENTS, self.in_unit("um^2"), strict=True)]
         principal = ", ".join(f"{value / _SQUARE_MICROMETRE:.4g}" for value in self.principal_values)
-        return (
-            f"<table><caption>K in um<sup>2</sup>, {self.conditions}</caption><tr><th></th>{head}</tr>{rows}</table>"
-            f"<p>principal values {principal} um<sup>2</sup>; {self.statement}; fibre fraction {self.fibre_fraction:.3f}</p>"
+        notes = (
+            f"principal values {principal} um^2",
+            self.statement,
+            f"fibre fraction {self.fibre_fraction:.3f}",
+            *self.warnings,
         )
+        return html_table(f"K in um^2, {self.conditions}", rows, ("", *COMPONENTS), notes)
