@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from resinflow.media import fibre_bundle, plain_weave
     from resinflow.models import Sampling
     from resinflow.presets import load_model, load_recipe
-    from resinflow.presets.drawing import draw_media
+    from resinflow.presets.drawing import draw_flows, draw_media
     from resinflow.presets.surface.reading import from_image, read_medium
     from resinflow.presets.training import train as train_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
@@ -38,6 +38,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "assess_tow": "resinflow.tow",
     "certify": "resinflow.stokes",
     "compare": "resinflow.evaluate",
+    "draw_flows": "resinflow.presets.drawing",
     "draw_media": "resinflow.presets.drawing",
     "evaluate_model": "resinflow.evaluate.evaluation",
     "fibre_bundle": "resinflow.media",
@@ -66,6 +67,7 @@ __all__ = [
     "assess_tow",
     "certify",
     "compare",
+    "draw_flows",
     "draw_media",
     "evaluate_model",
     "fibre_bundle",

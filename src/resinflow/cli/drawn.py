@@ -33,6 +33,9 @@ class DrawingOptions:
     extrude: bool = False
     """Of a single image: extrude it along z; what is done where --misalignment is not given, too."""
 
+    engine: Literal["prior", "oneslice"] = "prior"
+    """What draws the media: the law of the random bundles (prior), or the trained model of one slice (oneslice)."""
+
     exact: bool = False
     """Solve the flow through each drawn medium in the place of predicting it."""
 
@@ -42,7 +45,8 @@ class DrawingOptions:
     def check(self, options: PredictionOptions) -> None:
         """Refuse options that do not go together; what the medium is takes its reader to know."""
         if self.misalignment is None:
-            for name, value in (("--exact", self.exact), ("--draws", self.draws is not None)):
+            asked = (("--exact", self.exact), ("--draws", self.draws is not None), ("--engine", self.engine != "prior"))
+            for name, value in asked:
                 if value:
                     raise InvalidInputError(f"{name} is about drawn media; give --misalignment DEGREES (or unknown), too.")
             return
@@ -85,7 +89,13 @@ def predict_drawn(
     degrees = None if drawing.misalignment in (None, "unknown") else float(drawing.misalignment)
     count = DEFAULT_DRAWS if options.samples is None else options.samples
     media = draw_media(
-        micro, depth=micro.extent[0], misalignment=degrees, samples=count, seed=options.seed, slices=micro.shape[0]
+        micro,
+        depth=micro.extent[0],
+        misalignment=degrees,
+        samples=count,
+        seed=options.seed,
+        slices=micro.shape[0],
+        engine=drawing.engine,
     )
     shown: list[FlowField] = []
     flow_of = _solver(options) if drawing.exact else _model(options)

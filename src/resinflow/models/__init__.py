@@ -13,7 +13,7 @@ from resinflow.models.calibration import (
     surface_spread,
     weights_fingerprint,
 )
-from resinflow.models.correction import conditions_of, dimensional
+from resinflow.models.correction import check_axis, check_pixels, conditions_of, dimensional
 from resinflow.models.device import Device, arithmetic, product_type, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
@@ -45,10 +45,12 @@ from resinflow.models.features import (
     build_target,
     cropped,
     fluid_mask,
+    linear_profile,
     mirror_fields,
     mirror_pair,
     open_mask,
     padded,
+    pressure_deviation,
     target_mask,
 )
 from resinflow.models.novelty import FEWEST_MEDIA, Novelty, describe_conditions, fit_novelty, with_novelty
@@ -110,7 +112,9 @@ __all__ = [
     "build_conditions",
     "build_target",
     "calibrated",
+    "check_axis",
     "check_finite",
+    "check_pixels",
     "check_scales",
     "conditions_of",
     "cropped",
@@ -119,6 +123,7 @@ __all__ = [
     "dimensionless",
     "fit_novelty",
     "fluid_mask",
+    "linear_profile",
     "load_calibration",
     "load_weights",
     "mirror_fields",
@@ -128,6 +133,7 @@ __all__ = [
     "padded",
     "permeability_features",
     "physics_losses",
+    "pressure_deviation",
     "product_type",
     "read_document",
     "read_log",

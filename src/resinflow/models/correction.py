@@ -28,9 +28,7 @@ def conditions_of(start: StartFlows, inputs: Inputs) -> Conditions:
         InvalidInputError: an axis that no model knows, voxels that are not square in the slice plane, or a medium at rest.
     """
     check_axis(start.planar.axis)
-    _, dy, dx = start.planar.microstructure.spacing
-    if abs(dy - dx) > 0.01 * dx:
-        raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
+    check_pixels(start.planar.microstructure)
     planar, base = start.planar.turned(), start.base.turned()
     return build_conditions(planar, base, speed=inputs.speed, hidden=inputs.hidden, learns=inputs.learns)
 
@@ -93,6 +91,17 @@ def check_axis(axis: Axis) -> None:
     """
     if axis not in ("x", "y"):
         raise InvalidInputError(f"the model's flow axis is {axis!r}; needed: x or y. Along z use resinflow.solve.")
+
+
+def check_pixels(micro: Microstructure) -> None:
+    """Refuse pixels that no model knows.
+
+    Raises:
+        InvalidInputError: they are not square.
+    """
+    _, dy, dx = micro.spacing
+    if abs(dy - dx) > 0.01 * dx:
+        raise InvalidInputError(f"the pixels are {dx:g} x {dy:g} m; needed: square pixels in the slice plane. Resample first.")
 
 
 def _sum(base: FlowField, change: FlowField) -> FlowField:

@@ -116,8 +116,8 @@ def build_conditions(
             np.full(micro.shape, np.log(micro.spacing[0] / micro.spacing[2])),
         ]
     )
-    flat = [planar.velocity[0] / speed, planar.velocity[1] / speed, _pressure_deviation(planar), step_up, step_down]
-    start = [*(base.velocity / speed), _pressure_deviation(base) * micro.fluid]
+    flat = [planar.velocity[0] / speed, planar.velocity[1] / speed, pressure_deviation(planar), step_up, step_down]
+    start = [*(base.velocity / speed), pressure_deviation(base) * micro.fluid]
     fields = np.concatenate([geometry, np.stack(flat) * micro.fluid, np.stack(start)]).astype(np.float32)
     fields[[CHANNELS.index(name) for name in hidden]] = 0
     return Conditions(fields, speed, planar.pressure_drop, None if learns == "correction" else _without(base, speed))
@@ -143,15 +143,18 @@ def defined_voxels(base: FlowField) -> NDArray[np.bool_]:
 
 def _without(base: FlowField, speed: float) -> NDArray[np.float32]:
     """The correction that leaves nothing of the base flow but the linear pressure profile, dimensionless."""
-    pressure = _pressure_deviation(base)[None] / PRESSURE_GAIN
+    pressure = pressure_deviation(base)[None] / PRESSURE_GAIN
     return -np.concatenate([base.velocity / speed, pressure]).astype(np.float32)
 
 
-def _pressure_deviation(flow: FlowField) -> NDArray[np.floating]:
-    """Pressure minus its linear profile, in tenths of the pressure drop."""
-    count = flow.microstructure.shape[2]
-    linear = 1.0 - (np.arange(count) + 0.5) / count
-    return PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear)
+def linear_profile(count: int) -> NDArray[np.floating]:
+    """Return the pressure over its drop that falls evenly along x, (count,)."""
+    return 1.0 - (np.arange(count) + 0.5) / count
+
+
+def pressure_deviation(flow: FlowField) -> NDArray[np.floating]:
+    """Return the pressure of a flow along x minus its linear profile, in tenths of the pressure drop."""
+    return PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear_profile(flow.microstructure.shape[2]))
 
 
 def _pressure_steps(planar: FlowField) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from resinflow.flow import FlowField, surface_distance
+from resinflow.models import pressure_deviation
 
 __all__ = ["DISTANCE_RANGE", "in_units", "section_fields", "section_speed", "speed_unit", "volume_fields"]
 
 DISTANCE_RANGE = 16.0
 """Pixels beyond which distances are all the same to the networks."""
-_PRESSURE_GAIN = 10.0
 _SLOWEST = 1e-3
 """The least unit of velocity of a section, in :func:`speed_unit`: nothing may pass a section that a volume lets pass."""
 _PLANAR_SPEED = slice(1, 3)
@@ -49,8 +49,6 @@ def in_units(fields: Tensor, speed: Tensor) -> Tensor:
 def _fields(flow: FlowField, velocity: NDArray[np.floating]) -> NDArray[np.float32]:
     micro = flow.microstructure
     distance = np.clip(surface_distance(micro) / micro.spacing[2], -DISTANCE_RANGE, DISTANCE_RANGE)
-    count = micro.shape[2]
-    linear = 1.0 - (np.arange(count) + 0.5) / count
-    pressure = _PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear) * micro.fluid
+    pressure = pressure_deviation(flow) * micro.fluid
     parts = [distance[None], velocity / speed_unit(flow), pressure[None]]
     return np.concatenate(parts).astype(np.float32)

@@ -10,14 +10,28 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from resinflow.diffusion import Bridge
-from resinflow.flow import Drive, FlowField, Microstructure, surface_distance
+from resinflow.flow import (
+    Drive,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    surface_distance,
+    turned,
+    turned_vectors,
+)
 from resinflow.models import (
+    PRESSURE_GAIN,
     WEIGHTS,
     Device,
     arithmetic,
+    check_axis,
+    check_pixels,
+    cropped,
+    linear_profile,
+    padded,
     read_document,
     resolve_device,
     restored_networks,
@@ -27,7 +41,12 @@ from resinflow.models import (
 )
 from resinflow.nn import Question, VolumeNetworks
 from resinflow.presets.families import model_directory
-from resinflow.presets.oneslice.features import in_units, section_fields, section_speed, speed_unit
+from resinflow.presets.oneslice.features import (
+    in_units,
+    section_fields,
+    section_speed,
+    speed_unit,
+)
 from resinflow.presets.oneslice.recipe import NAME, SCHEMA, SliceArchitecture
 
 __all__ = ["DrawnVolume", "SliceModel", "load_slice_model", "network_of"]
@@ -36,7 +55,6 @@ _FOLD = 4
 """Height and width of a section are continued to multiples of it."""
 _BATCH = 8
 """Volumes that are drawn at once."""
-_PRESSURE_GAIN = 10.0
 
 
 def network_of(architecture: SliceArchitecture) -> VolumeNetworks:
@@ -123,9 +141,10 @@ class SliceModel:
             expected: the volume of the expected latent in the place of a drawn one: what a regression says.
         """
         drive = Drive.of(drive)
-        turned = drive.axis == "y"
-        flow = section_flow(_turned(section) if turned else section, Drive.of(drive, axis="x"))
-        fields = _padded(torch.from_numpy(section_fields(flow))[None])
+        _check(section, drive)
+        straight = section_flow(section, drive)
+        flow = straight.turned()
+        fields = padded(section_fields(flow), _FOLD)
         speed = section_speed(fields)
         seen = in_units(fields, speed).to(self.device)
         step = section.spacing[2]
@@ -135,7 +154,7 @@ class SliceModel:
             with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
                 volumes = self._volumes(seen, torch.from_numpy(np.asarray(heights) / step), misalignment, generators, expected)
             for volume in volumes.cpu():
-                yield _drawn(volume, flow, float(speed), np.asarray(heights), turned)
+                yield _drawn(volume, straight, float(speed), np.asarray(heights))
 
     def _volumes(
         self, section: Tensor, heights: Tensor, misalignment: float | None, generators: list[torch.Generator], expected: bool
@@ -171,40 +190,30 @@ def load_slice_model(name_or_directory: str | Path = NAME, device: Device = "aut
     return SliceModel.load(model_directory(name_or_directory), device)
 
 
-def _padded(fields: Tensor) -> Tensor:
-    height, width = fields.shape[-2:]
-    return nn.functional.pad(fields, (0, -width % _FOLD, 0, -height % _FOLD, 0, 0), mode="replicate")
+def _check(section: Microstructure, drive: Drive) -> None:
+    """Refuse what the model was not trained for."""
+    check_axis(drive.axis)
+    if (drive.boundary, drive.lateral) != (Drive.boundary, Drive.lateral):
+        raise InvalidInputError(
+            f"the boundary is {drive.boundary!r} and the lateral condition {drive.lateral!r}; needed: {Drive.boundary!r} and "
+            f"{Drive.lateral!r}, which the model draws flows for. Solve drawn media for others."
+        )
+    check_pixels(section)
 
 
-def _turned(section: Microstructure) -> Microstructure:
-    """A medium with x and y exchanged."""
-    distance = section.signed_distance
-    dz, dy, dx = section.spacing
-    return Microstructure(
-        np.swapaxes(section.fluid, 1, 2),
-        (dz, dx, dy),
-        None if distance is None else np.swapaxes(distance, 1, 2),
-        section.provenance,
-    )
-
-
-def _drawn(volume: Tensor, section: FlowField, speed: float, heights: NDArray[np.floating], turned: bool) -> DrawnVolume:
-    """The medium and the flow of a volume (5, D, H, W) about a section whose flow is along x."""
-    micro = section.microstructure
-    _, ny, nx = micro.shape
-    fields = volume[..., :ny, :nx].float().numpy()
+def _drawn(volume: Tensor, section: FlowField, speed: float, heights: NDArray[np.floating]) -> DrawnVolume:
+    """The medium and the flow of a volume (5, D, H, W), whose flow is along x, about a section in its own axes."""
+    micro, axis = section.microstructure, section.axis
+    _, ny, nx = turned(micro.fluid, axis).shape
+    fields = cropped(volume, (len(heights), ny, nx))
     step = abs(float(heights[1] - heights[0])) if len(heights) > 1 else micro.spacing[0]
-    distance = fields[0] * micro.spacing[2]
+    distance = turned(fields[0], axis) * micro.spacing[2]
     for place in np.flatnonzero(heights == 0):
         distance[place] = surface_distance(micro)[0]
     medium = Microstructure(distance > 0, (step, *micro.spacing[1:]), distance.astype(np.float32), micro.provenance)
-    velocity = fields[1:4] * (speed * speed_unit(section))
-    linear = 1.0 - (np.arange(nx) + 0.5) / nx
-    pressure = (fields[4] / _PRESSURE_GAIN + linear) * section.pressure_drop * medium.fluid
-    if turned:
-        medium = _turned(medium)
-        velocity = np.swapaxes(velocity[[1, 0, 2]], 2, 3)
-        pressure = np.swapaxes(pressure, 1, 2)
-    return DrawnVolume(
-        medium, FlowField(medium, velocity, pressure, "y" if turned else "x", section.pressure_drop, section.viscosity)
-    )
+    velocity = turned_vectors(fields[1:4], axis) * (speed * speed_unit(section.turned()))
+    pressure = (
+        turned(fields[4], axis) / PRESSURE_GAIN + turned(np.broadcast_to(linear_profile(nx), (1, ny, nx)), axis)
+    ) * section.pressure_drop
+    flow = FlowField(medium, velocity, pressure * medium.fluid, axis, section.pressure_drop, section.viscosity)
+    return DrawnVolume(medium, flow)
