@@ -17,7 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from resinflow.evaluate.one_slice import Rival, SliceScores, extrusion, mean_scores, monte_carlo, score_rivals, solved_draws
+from resinflow.evaluate.one_slice import (
+    Rival,
+    SliceScores,
+    drawn_flows,
+    extrusion,
+    mean_scores,
+    monte_carlo,
+    score_rivals,
+    solved_draws,
+)
 from resinflow.flow import Drive, FlowField, InvalidInputError
 from resinflow.media import BundleSettings, BundleShape, fibre_bundle, measure_bundle
 from resinflow.presets.drawing import slice_engine_named
@@ -74,7 +83,7 @@ def media_of(kind: str, count: int) -> list[tuple[FlowField, float | None]]:
 
 def rivals_of(names: list[str]) -> list[Rival]:
     """Return the rivals by their names."""
-    ready = {"extruded": extrusion, "prior": monte_carlo}
+    ready = {"extruded": extrusion, "prior": monte_carlo, "flow": drawn_flows}
     return [ready[name]() if name in ready else solved_draws(slice_engine_named(name), name) for name in names]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,21 @@ from resinflow.evaluate.drawn_flows import permeability_range
 from resinflow.evaluate.ensemble import crps
 from resinflow.flow import BlockedMediumError, Drive, FlowField, InvalidInputError, Microstructure
 from resinflow.media import BundleShape, PriorEngine, SliceEngine, SliceView, measure_bundle, view_slices
+from resinflow.presets.oneslice.engine import OneSliceEngine
+from resinflow.presets.oneslice.model import load_slice_model
 from resinflow.stokes import rest_flow, solve
 
-__all__ = ["MeanScores", "Rival", "SliceScores", "extrusion", "mean_scores", "monte_carlo", "score_rivals", "solved_draws"]
+__all__ = [
+    "MeanScores",
+    "Rival",
+    "SliceScores",
+    "drawn_flows",
+    "extrusion",
+    "mean_scores",
+    "monte_carlo",
+    "score_rivals",
+    "solved_draws",
+]
 
 _TOLERANCE = 1e-3
 _MEASURED_DRAWS = 4
@@ -90,6 +103,16 @@ def solved_draws(engine: SliceEngine, name: str) -> Rival:
 def monte_carlo() -> Rival:
     """Return Monte Carlo with the true prior: sections as they are, axes redrawn by the law, solved."""
     return solved_draws(PriorEngine(), "Monte Carlo, prior")
+
+
+def drawn_flows(model: str | Path = "oneslice") -> Rival:
+    """Return the rival whose networks draw the media and the flow through them; nothing but the slice is solved."""
+
+    def run(view: SliceView, drive: Drive, samples: int, seed: int) -> Iterator[FlowField]:
+        for volume in OneSliceEngine(load_slice_model(model)).volumes(view, samples, seed, drive):
+            yield volume.flow
+
+    return Rival("oneslice, flow too", run)
 
 
 def _flow(medium: Microstructure, drive: Drive) -> FlowField:
