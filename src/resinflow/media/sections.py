@@ -8,7 +8,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from resinflow.flow import Microstructure
 
@@ -50,7 +50,7 @@ def _peaks(depth: Floats, page: Mask, reach: int) -> NDArray[np.int64]:
     highest = ndimage.maximum_filter(inside, size=2 * reach + 1, mode="nearest")
     places = np.argwhere((inside == highest) & (depth > depth.min()) & page)
     places = places[np.argsort(-depth[tuple(places.T)], kind="stable")]
-    near = cKDTree(places).query_pairs(reach - 0.5, p=np.inf, output_type="ndarray") if len(places) else np.empty((0, 2), int)
+    near = KDTree(places).query_pairs(reach - 0.5, p=np.inf, output_type="ndarray") if len(places) else np.empty((0, 2), int)
     surplus = np.zeros(len(places), dtype=bool)
     for first, second in near[np.lexsort(near.T[::-1])]:
         surplus[second] |= not surplus[first]
