@@ -28,10 +28,10 @@ def small() -> LatentPredictor:
     return model
 
 
-def test_all_shipped_weights_together_stay_below_20_megabytes() -> None:
+def test_all_shipped_weights_together_stay_below_40_megabytes() -> None:
     weights = list((ROOT / "src" / "resinflow").rglob("*.safetensors"))
     assert weights
-    assert sum(path.stat().st_size for path in weights) < 20e6
+    assert sum(path.stat().st_size for path in weights) < 40e6
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,9 @@ def test_its_recipe_is_a_file_like_the_others_and_trains_by_it(tiny_store: FlowS
     path.write_text(yaml.safe_dump(VALUES))
     assert load_recipe(path) == RECIPE
     path.write_text(yaml.safe_dump({**VALUES, "preset": "toys"}))
-    with pytest.raises(InvalidInputError, match="there is no preset 'toys'; needed: one of latent, direct, paper, toy"):
+    with pytest.raises(
+        InvalidInputError, match="there is no preset 'toys'; needed: one of latent, direct, oneslice, paper, toy"
+    ):
         load_recipe(path)
     path.write_text(yaml.safe_dump({**VALUES, "shift": {"rate": 1}}))
     with pytest.raises(InvalidInputError, match="rate"):

@@ -153,7 +153,7 @@ def linear_profile(count: int) -> NDArray[np.floating]:
 
 
 def pressure_deviation(flow: FlowField) -> NDArray[np.floating]:
-    """Return the pressure of a flow along x minus its linear profile, in tenths of the pressure drop."""
+    """Return the pressure of a flow along x minus its linear profile, (nz, ny, nx), in tenths of the pressure drop."""
     return PRESSURE_GAIN * (flow.pressure / flow.pressure_drop - linear_profile(flow.microstructure.shape[2]))
 
 
