@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def image_of(size: int, view: str) -> np.ndarray:
     return image
 
 
-def read(path: str, front_end: str) -> None:
+def read(path: str, front_end: Literal["learned", "classical"]) -> None:
     """Read an image and print the seconds and the gigabytes that this took."""
     small = image_of(64, "whole")
     rf.from_image(small, pixel_size=PIXEL, depth=50e-6, front_end=front_end)  # what is loaded once
@@ -52,7 +53,8 @@ def main() -> None:
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
-        read(*options.read)
+        path, front_end = options.read
+        read(path, "learned" if front_end == "learned" else "classical")
         return
     print("| image | front end | pixels | seconds | of the row before | us a pixel | GB |\n|---|---|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
