@@ -12,8 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+IN_BROWSER = (
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
+)
+"""Marks of tests in a browser."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,18 @@ def running_app(folder: Path, options: Sequence[str] = ()) -> Iterator[Server]:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Run Debian's chromium, which draws in 3-D without a graphics card."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as tool:
+        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        yield browser
+        browser.close()
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
-from resinflow.media.bundles import fibre_bundle
-from resinflow.media.micrograph import draw_micrograph
+from resinflow.media.bundles import BundleSettings, fibre_bundle
+from resinflow.media.micrograph import draw_micrograph, save_stack
 
 PIXEL = 50e-6 / 64
 SIZES: dict[str, Any] = {"pixel_size": PIXEL, "depth": 50e-6}
@@ -29,6 +30,13 @@ def drawn_bundle() -> Microstructure:
 def drawn_greys() -> NDArray[np.uint8]:
     """Its micrograph."""
     return draw_micrograph(drawn_bundle(), seed=1)
+
+
+def save_small_stack(path: Path) -> Path:
+    """Save a grey stack of three slices of 32 x 32 pixels."""
+    settings = BundleSettings(volume_fraction=0.4, diameter=10e-6, misalignment=8)
+    micro = fibre_bundle((3, 32, 32), (12e-6, 30e-6, 30e-6), seed=6, settings=settings)
+    return save_stack(path, draw_micrograph(micro, seed=1))
 
 
 def refusal(call: Callable[..., Any], *args: Any, **options: Any) -> str:

@@ -17,22 +17,17 @@ from PIL import Image
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("nicegui")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 from resinflow.flow import FlowField  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
-from tests.app_server import Server, running_app  # noqa: E402
+from tests.app_server import IN_BROWSER, Server, running_app, running_browser  # noqa: E402
 from tests.drawn_images import drawn_greys  # noqa: E402
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCREENS = Path(__file__).parents[1] / "build" / "app-screens"
 PATIENCE = 60_000  # ms: of a machine that does other things, too
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
-]
+pytestmark = [*IN_BROWSER]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +38,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as tool:
-        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

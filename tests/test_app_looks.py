@@ -10,11 +10,10 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("nicegui")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
-from tests.app_server import Server, running_app  # noqa: E402
+from tests.app_server import IN_BROWSER, Server, running_app, running_browser  # noqa: E402
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCREENS = Path(__file__).parents[1] / "build" / "app-screens" / "states"
 PATIENCE = 60_000  # ms
 SIZES = {1920: 1080, 1280: 800, 820: 1180}
@@ -61,11 +60,7 @@ CUT_OFF = """() => [...document.querySelectorAll('main *')].filter(element => {
     && style.overflowX === 'hidden' && element.scrollWidth > element.clientWidth + 1
 }).map(element => element.innerText.slice(0, 40))"""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
-]
+pytestmark = [*IN_BROWSER]
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +71,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as tool:
-        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 def look(page: Page, state: str, scheme: str) -> None:

@@ -15,10 +15,10 @@ from resinflow.cli.predict import Prediction, predict_flows, print_prediction, s
 from resinflow.flow import Drive, FlowField, Microstructure, ModelReport
 from resinflow.media import example_path
 from resinflow.media.bundles import BundleSettings, fibre_bundle
-from resinflow.media.micrograph import draw_micrograph, save_stack
 from resinflow.presets.surface.reading import from_image, read_medium
 from resinflow.stokes import Work, certify, permeability_tensor, solve, solve_finer
 from tests.commands import refusal, run
+from tests.drawn_images import save_small_stack
 from tests.test_data_layout import make_published
 
 SIZES = ["--pixel-size", "0.9375e-6", "--depth", "12e-6"]
@@ -26,10 +26,7 @@ SIZES = ["--pixel-size", "0.9375e-6", "--depth", "12e-6"]
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    """A grey stack of three slices of 32 x 32 pixels."""
-    settings = BundleSettings(volume_fraction=0.4, diameter=10e-6, misalignment=8)
-    micro = fibre_bundle((3, 32, 32), (12e-6, 30e-6, 30e-6), seed=6, settings=settings)
-    return save_stack(tmp_path / "stack.tif", draw_micrograph(micro, seed=1))
+    return save_small_stack(tmp_path / "stack.tif")
 
 
 @pytest.fixture

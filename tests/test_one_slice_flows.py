@@ -13,8 +13,9 @@ import resinflow as rf
 from resinflow.evaluate import THIRD_DIMENSION, mix_flows, permeability_range
 from resinflow.evaluate.one_slice import extrusion, mean_scores, monte_carlo, score_rivals
 from resinflow.flow import FlowField, InvalidInputError, ModelReport
-from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle, save_stack
+from resinflow.media import BundleSettings, fibre_bundle
 from tests.commands import refusal, run
+from tests.drawn_images import save_small_stack
 
 SIZES = ["--pixel-size", "1e-6", "--depth", "12e-6", "--slices", "3"]
 
@@ -92,10 +93,7 @@ def test_a_draw_that_is_the_truth_scores_nothing(flows: list[FlowField]) -> None
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    """A grey stack of three slices of 32 x 32 pixels."""
-    settings = BundleSettings(volume_fraction=0.4, diameter=10e-6, misalignment=8)
-    micro = fibre_bundle((3, 32, 32), (12e-6, 30e-6, 30e-6), seed=6, settings=settings)
-    return save_stack(tmp_path / "stack.tif", draw_micrograph(micro, seed=1))
+    return save_small_stack(tmp_path / "stack.tif")
 
 
 @pytest.fixture

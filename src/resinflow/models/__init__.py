@@ -70,6 +70,7 @@ from resinflow.models.predictor import (
     sample_seed,
 )
 from resinflow.models.start import BASE_NAMES, PLANAR_TOLERANCE, StartFlows, section_flow, start_flows
+from resinflow.models.trained import TrainedModel
 
 __all__ = [
     "BASE_NAMES",
@@ -107,6 +108,7 @@ __all__ = [
     "Sampling",
     "SamplingOptions",
     "StartFlows",
+    "TrainedModel",
     "arithmetic",
     "branched",
     "build_conditions",

@@ -10,9 +10,9 @@ from torch import Tensor
 from resinflow.flow import FlowField, surface_distance
 from resinflow.models import pressure_deviation
 
-__all__ = ["DISTANCE_RANGE", "in_units", "section_fields", "section_speed", "speed_unit", "volume_fields"]
+__all__ = ["in_units", "section_fields", "section_speed", "speed_unit", "volume_fields"]
 
-DISTANCE_RANGE = 16.0
+_DISTANCE_RANGE = 16.0
 """Pixels beyond which distances are all the same to the networks."""
 _SLOWEST = 1e-3
 """The least unit of velocity of a section, in :func:`speed_unit`: nothing may pass a section that a volume lets pass."""
@@ -48,7 +48,7 @@ def in_units(fields: Tensor, speed: Tensor) -> Tensor:
 
 def _fields(flow: FlowField, velocity: NDArray[np.floating]) -> NDArray[np.float32]:
     micro = flow.microstructure
-    distance = np.clip(surface_distance(micro) / micro.spacing[2], -DISTANCE_RANGE, DISTANCE_RANGE)
+    distance = np.clip(surface_distance(micro) / micro.spacing[2], -_DISTANCE_RANGE, _DISTANCE_RANGE)
     pressure = pressure_deviation(flow) * micro.fluid
     parts = [distance[None], velocity / speed_unit(flow), pressure[None]]
     return np.concatenate(parts).astype(np.float32)

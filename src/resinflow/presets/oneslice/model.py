@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,20 +23,16 @@ from resinflow.flow import (
 )
 from resinflow.models import (
     PRESSURE_GAIN,
-    WEIGHTS,
     Device,
+    TrainedModel,
     arithmetic,
     check_axis,
     check_pixels,
     cropped,
     linear_profile,
     padded,
-    read_document,
-    resolve_device,
-    restored_networks,
     sample_seed,
     section_flow,
-    write_model,
 )
 from resinflow.nn import Question, VolumeNetworks
 from resinflow.presets.families import model_directory
@@ -74,49 +69,16 @@ class DrawnVolume(NamedTuple):
     flow: FlowField
 
 
-class SliceModel:
-    """A trained model of volumes about sections.
+class SliceModel(TrainedModel[SliceArchitecture, VolumeNetworks]):
+    """A trained model of volumes about sections."""
 
-    Attributes:
-        name: of the model.
-        architecture: sizes of the networks.
-        networks: with their weights.
-        log: how it was trained.
-    """
+    schema = SCHEMA
+    configuration = SliceArchitecture
 
-    def __init__(
-        self, name: str, architecture: SliceArchitecture, networks: VolumeNetworks, log: dict[str, Any] | None = None
-    ) -> None:
-        self.name = name
-        self.architecture = architecture
-        self.networks = networks.eval()
-        self.log = log or {}
-
-    def __repr__(self) -> str:
-        count = sum(parameter.numel() for parameter in self.networks.parameters())
-        return f"<SliceModel {self.name}: {count / 1e6:.2g} M parameters on {self.device}>"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return next(self.networks.parameters()).device
-
-    @classmethod
-    def load(cls, directory: str | Path, device: Device = "auto") -> Self:
-        """Rebuild a model from its directory.
-
-        Raises:
-            InvalidInputError: not such a directory, damaged files, or a device that is not there.
-        """
-        place = resolve_device(device)
-        name, architecture, log = read_document(Path(directory), SCHEMA, SliceArchitecture)
-        networks = restored_networks(partial(network_of, architecture), Path(directory) / WEIGHTS)
-        return cls(name, architecture, networks.to(place), log)
-
-    def save(self, directory: str | Path) -> Path:
-        """Write the model to ``directory``, whole or not at all."""
-        head = {"schema": SCHEMA, "name": self.name, "config": self.architecture.model_dump(mode="json")}
-        return write_model(directory, self.networks, head, self.log)
+    @staticmethod
+    def networks_of(architecture: SliceArchitecture) -> VolumeNetworks:
+        """Return the networks of an architecture, with initial weights."""
+        return network_of(architecture)
 
     def draw(
         self,
@@ -136,7 +98,7 @@ class SliceModel:
             heights: from the section along z to the slices of the volume, m, in equal steps.
             misalignment: largest tilt of the fibres, degrees; None: unknown.
             samples: volumes.
-            seed: of the first one.
+            seed: of the draws.
             drive: of the flow, along x or y.
             expected: the volume of the expected latent in the place of a drawn one: what a regression says.
         """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from resinflow.media import FibreSurfaces, normalised_greys
-from resinflow.models import WEIGHTS, Device, arithmetic, read_document, resolve_device, restored_networks, write_model
+from resinflow.models import Device, TrainedModel, arithmetic
 from resinflow.nn import SurfaceNetwork
 from resinflow.presets.families import model_directory
 from resinflow.presets.surface.recipe import NAME, SCHEMA, SurfaceArchitecture
@@ -58,49 +57,16 @@ class _Fields(NamedTuple):
     shifts: NDArray[np.float16] | None
 
 
-class SurfaceModel:
-    """A trained front end.
+class SurfaceModel(TrainedModel[SurfaceArchitecture, SurfaceNetwork]):
+    """A trained front end."""
 
-    Attributes:
-        name: of the model.
-        architecture: sizes of the network.
-        networks: the network with its weights.
-        log: how it was trained.
-    """
+    schema = SCHEMA
+    configuration = SurfaceArchitecture
 
-    def __init__(
-        self, name: str, architecture: SurfaceArchitecture, networks: SurfaceNetwork, log: dict[str, Any] | None = None
-    ) -> None:
-        self.name = name
-        self.architecture = architecture
-        self.networks = networks.eval()
-        self.log = log or {}
-
-    def __repr__(self) -> str:
-        count = sum(parameter.numel() for parameter in self.networks.parameters())
-        return f"<SurfaceModel {self.name}: {count / 1e6:.2g} M parameters on {self.device}>"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.networks.parameters()).device
-
-    @classmethod
-    def load(cls, directory: str | Path, device: Device = "auto") -> Self:
-        """Rebuild a model from its directory.
-
-        Raises:
-            InvalidInputError: not such a directory, damaged files, or a device that is not there.
-        """
-        place = resolve_device(device)
-        name, architecture, log = read_document(Path(directory), SCHEMA, SurfaceArchitecture)
-        networks = restored_networks(partial(network_of, architecture), Path(directory) / WEIGHTS)
-        return cls(name, architecture, networks.to(place), log)
-
-    def save(self, directory: str | Path) -> Path:
-        """Write the model to ``directory``, whole or not at all."""
-        head = {"schema": SCHEMA, "name": self.name, "config": self.architecture.model_dump(mode="json")}
-        return write_model(directory, self.networks, head, self.log)
+    @staticmethod
+    def networks_of(architecture: SurfaceArchitecture) -> SurfaceNetwork:
+        """Return the networks of an architecture, with initial weights."""
+        return network_of(architecture)
 
     def dark_fibres(self, image: NDArray, *, mask: bool, step: float | None) -> float:
         """Return the evidence that the fibres are the darker phase: log odds, from the middle of the image.
