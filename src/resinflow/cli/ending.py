@@ -27,6 +27,7 @@ _BROKEN_PIPE = 141
 _TERMINATED = 143
 _ALLOCATORS = ("DefaultCPUAllocator: ", "CUDA out of memory")
 """How torch, whose errors are no MemoryError, says that memory was short."""
+_GO_ON = "nothing half-written is left. Long jobs go on when the same command is run again."
 _LONGEST = 200
 """Characters of a command that a message repeats."""
 
@@ -36,7 +37,8 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
     """Turn every exception of the block into one line on stderr and a status.
 
     2: an error that the user or the machine causes. 70: a fault of resinflow; its traceback goes to a file in the temporary
-    folder. 130: Ctrl-C. 143: SIGTERM. Warnings and log lines of libraries are not shown: what a user must know is in our own.
+    folder. 130: Ctrl-C. 143: SIGTERM; what an interruption
+    says, if anything, is in the line. Warnings and log lines of libraries are not shown: what a user must know is in our own.
     """
     try:
         with _terminable(), _quiet_libraries():
@@ -46,7 +48,7 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt as error:
         sys.unraisablehook = lambda _: None  # destructors of libraries meet what the signal has ended
         word, status = ("ended by SIGTERM", _TERMINATED) if isinstance(error, Terminated) else ("interrupted", _INTERRUPTED)
-        _end(f"{word}; nothing half-written is left. Long jobs go on when the same command is run again.", status)
+        _end(f"{word}; {str(error) or _GO_ON}", status)
     except BrokenPipeError:  # the reader of our output (head, less) has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(_BROKEN_PIPE)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from resinflow.cli.console import following, make_console, print_medium, print_plausibility, print_warnings, save_all, working
+from cyclopts import Parameter
+
+from resinflow.cli.console import (
+    COMMAND_LINE,
+    following,
+    make_console,
+    print_medium,
+    print_plausibility,
+    print_warnings,
+    save_all,
+    working,
+)
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import FLOW_SUFFIXES, BlockedMediumError, FlowField, InvalidInputError, Microstructure, SolverReport
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
     from resinflow.stokes import Check
 
 _EXIT_MISSED = 1
+_STATE = ".state.npz"
+_STATE_SUFFIXES = (".npz",)
 
 
 def solve(
@@ -29,6 +44,8 @@ def solve(
     options: Annotated[SolverOptions, FLAT] = SolverOptions(),
     output: Outputs = None,
     figure: Path | None = None,
+    state: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Solve the Stokes flow through a medium: the trustworthy number, from the voxels alone.
 
@@ -38,10 +55,20 @@ def solve(
         Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
     figure
         Save a figure (.png, .pdf, .svg) of the flow at the middle slice.
+    state
+        Where the field so far is kept while the solver works, for --resume; by default beside the first output, else here.
+    resume
+        Go on from the field that an interrupted solve (Ctrl-C, SIGTERM, a crash) left, if there is one.
     """
-    check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
-    image.check(medium)
     drive = options.drive
+    kept = _state_of(state, medium, output, drive.axis)
+    check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES), (kept, _STATE_SUFFIXES))
+    image.check(medium)
+    if kept is not None and kept.exists() and not resume:
+        raise InvalidInputError(
+            f"{kept} holds the field of a solve that was interrupted; needed: --resume to go on from it, or another "
+            "place (--state), or no file there: remove it to start anew."
+        )
     _check(options)
 
     from resinflow.view import flow_figure
@@ -50,8 +77,11 @@ def solve(
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
     print_medium(console, micro, medium.name, drive)
-    with following(console, "solver") as follow:
-        flow = _solved(micro, options, follow)
+    if resume:
+        goes_on = kept is not None and kept.exists()
+        console.print(f"goes on from {kept}" if goes_on else "there is no field to go on from: the solver starts anew")
+    with following(console, "solver") as follow, _saying_where(kept):
+        flow = _solved(micro, options, follow, kept)
     console.print(f"walls: {_walls(micro, options)}")
     print_plausibility(console, flow)
     if isinstance(flow.report, SolverReport):
@@ -79,7 +109,31 @@ def _check(options: SolverOptions) -> None:
         )
 
 
-def _solved(micro: Microstructure, options: SolverOptions, follow: Callable[[float, float], None]) -> FlowField:
+def _state_of(state: Path | None, medium: Path, output: list[Path] | None, axis: str) -> Path | None:
+    """Where the field so far is kept; None where the current folder, by default, cannot be written."""
+    if state is not None:
+        return state
+    if output:
+        return output[0].with_name(f"{output[0].stem}{_STATE}")
+    return Path(f"{medium.stem}-{axis}{_STATE}") if os.access(os.curdir, os.W_OK | os.X_OK) else None
+
+
+@contextmanager
+def _saying_where(state: Path | None) -> Iterator[None]:
+    """Let an interruption say where the field so far is and how to go on from it."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if state is None or not state.exists():
+            raise
+        command = COMMAND_LINE.get()
+        again = command if "--resume" in command.split() else f"{command} --resume"
+        raise type(error)(f"the field so far is in {state}. Go on from it with: {again}") from error
+
+
+def _solved(
+    micro: Microstructure, options: SolverOptions, follow: Callable[[float, float], None], state: Path | None
+) -> FlowField:
     """Return the flow on the medium's own grid, or with --refine on a finer one; at rest if nothing flows there."""
     from resinflow.stokes import DEFAULT_TOLERANCE, MAX_ITERATIONS, rest_flow, solve_finer
     from resinflow.stokes import solve as solve_flow
@@ -93,9 +147,11 @@ def _solved(micro: Microstructure, options: SolverOptions, follow: Callable[[flo
                 "--front-end learned. Leave out --wall-rule, or estimate them on a finer grid, e.g. --refine 1e-4."
             )
         tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
-        return solve_flow(micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule, follow=follow)
+        return solve_flow(
+            micro, drive, tolerance=tolerance, max_iterations=most, wall_rule=options.wall_rule, follow=follow, state=state
+        )
     try:
-        return solve_finer(micro, drive, tolerance=options.refine, max_iterations=most, follow=follow)
+        return solve_finer(micro, drive, tolerance=options.refine, max_iterations=most, follow=follow, state=state)
     except BlockedMediumError:
         return rest_flow(micro, drive)
 

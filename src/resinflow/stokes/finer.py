@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Unpack
 
 import numpy as np
@@ -264,6 +265,7 @@ def solve_finer(
     factors: Factors = FACTORS,
     watch: Callable[[int, float], None] | None = None,
     follow: Callable[[float, float], None] | None = None,
+    state: str | Path | None = None,
     **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the flow that the solver finds on a finer grid, averaged: what a model with the base ``grid`` predicts.
@@ -276,6 +278,7 @@ def solve_finer(
         factors: finer voxels per voxel along (z, y, x).
         watch: as :func:`resinflow.solve`.
         follow: as :func:`resinflow.solve`.
+        state: as :func:`resinflow.solve`, on the finer grid.
         conditions: single values of the drive, in the place of its own.
 
     Raises:
@@ -294,10 +297,11 @@ def solve_finer(
             factors=(1, *factors[1:]),
             watch=watch,
             follow=follow,
+            state=state,
         )
         return extended(in_slice, micro, drive)
     medium = refined_medium(micro, factors)
-    fine = solve_discrete(medium, drive, tolerance, max_iterations, "surface", watch=watch, follow=follow)
+    fine = solve_discrete(medium, drive, tolerance, max_iterations, "surface", watch=watch, follow=follow, state=state)
     if fine.permeability == 0:
         raise _blocked(drive)
     return _averaged(fine, micro, factors)

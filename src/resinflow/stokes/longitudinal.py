@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from resinflow.stokes.problem.mask import FLOW, WallRule
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import Problem, rate_permeability, still
 from resinflow.stokes.problem.system import pack_excess
+from resinflow.stokes.state_file import StateFile
 
 Array = NDArray[np.float64]
 
@@ -81,6 +84,7 @@ def longitudinal_flow(
     watch: Callable[[int, float], None] | None = None,
     follow: Follow | None = None,
     threads: int | None = None,
+    state: str | Path | None = None,
 ) -> FlowField:
     """Return the flow along z through one slice whose fibres stand along z, over its thickness.
 
@@ -93,9 +97,10 @@ def longitudinal_flow(
         watch: called with the iteration number and the relative residual, after every run of conjugate gradients.
         follow: called before it with K, m^2, and its relative error, estimated from above.
         threads: as :func:`resinflow.solve`.
+        state: as :func:`resinflow.solve`; noted after every run of conjugate gradients.
 
     Raises:
-        InvalidInputError: as :func:`resinflow.solve` for the medium.
+        InvalidInputError: as :func:`resinflow.solve` for the medium and the state.
         ConvergenceError: the tolerance was not met.
     """
     started_at = time.perf_counter()
@@ -111,7 +116,9 @@ def longitudinal_flow(
             if follow is not None:
                 follow(scale * rate, error)
 
-        values, report = _solved(pool, plane, tolerance, max_iterations, started_at, watch, follow_rate)
+        file = None if state is None else StateFile(state, layer, drive, wall_rule, started_at)
+        with nullcontext() if file is None else file.keeping():
+            values, report = _solved(pool, plane, tolerance, max_iterations, started_at, watch, follow_rate, file)
     flow = _flow(problem, values * plane.openness, report)
     share = drive.pressure_drop / load.pressure_drop
     return replace(flow, microstructure=layer, pressure=flow.pressure * share, pressure_drop=drive.pressure_drop)
@@ -162,11 +169,14 @@ def _solved(
     started_at: float,
     watch: Callable[[int, float], None] | None,
     follow: Follow,
+    file: StateFile | None,
 ) -> tuple[Array, SolverReport]:
     """The velocity for a unit load, at its best amplitude, and the report."""
     rows, right = plane.rows, plane.openness
     multigrid = Multigrid(pool, plane.operator, VISCOUS_TUNING, {})
-    values, step = np.zeros_like(right), rows.zeros()
+    earlier = None if file is None else file.load(right.shape)
+    values, step = np.zeros_like(right) if earlier is None else earlier.values, rows.zeros()
+    made, seconds = (0, 0.0) if earlier is None else (earlier.iterations, earlier.seconds)
     iterations, first, history = 0, 0.0, []
     while True:
         image = plane.apply(values)
@@ -180,6 +190,8 @@ def _solved(
         first = first or size
         history.append(float(np.sqrt(max(size, 0.0) / first)))
         error = INFLATION * size / (amplitude * work) if work > 0 else np.inf
+        if file is not None:
+            file.note(values, made + iterations, history)
         follow(amplitude * work, error)
         if watch is not None:
             watch(iterations, history[-1])
@@ -196,12 +208,12 @@ def _solved(
         values += np.where(right > 0, rows.unpack(step, (1, *right.shape))[0], 0.0)
     report = SolverReport(
         status="converged",
-        iterations=iterations,
+        iterations=made + iterations,
         residual=history[-1],
         residual_history=tuple(history),
         permeability_error=error,
         divergence=0.0,
-        wall_time=time.perf_counter() - started_at,
+        wall_time=time.perf_counter() - started_at + seconds,
     )
     return values, report
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
 
 from resinflow.flow import (
     ConvergenceError,
@@ -28,6 +32,7 @@ from resinflow.stokes.longitudinal import longitudinal_flow
 from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.problem.pose import pose
 from resinflow.stokes.problem.problem import Problem, rate_permeability, still, to_flow
+from resinflow.stokes.state_file import Iterate, StateFile
 
 DEFAULT_TOLERANCE = 1e-6
 MAX_ITERATIONS = 300
@@ -64,6 +69,7 @@ class PosedStokes:
         follow: Follow | None = None,
         initial: FlowField | None = None,
         started_at: float | None = None,
+        state: str | Path | None = None,
     ) -> FlowField:
         """Return what :func:`resinflow.solve` does.
 
@@ -74,34 +80,67 @@ class PosedStokes:
             follow: as :func:`resinflow.solve`.
             initial: as :func:`resinflow.solve`.
             started_at: ``time.perf_counter()`` from which ``report.wall_time`` counts; by default now, without the set-up.
+            state: as :func:`resinflow.solve`.
 
         Raises:
-            InvalidInputError: options out of range, or an initial field of another shape.
+            InvalidInputError: options out of range, an initial field of another shape, or a state of another flow.
             ConvergenceError: the tolerance was not met.
         """
         check_solver_options(tolerance, max_iterations)
         if started_at is None:
             started_at = time.perf_counter()
-        state = None if initial is None else start_state(self.problem, self.preconditioner, initial)
+        file = None
+        if state is not None:
+            file = StateFile(state, self.problem.micro, self.problem.drive, self.wall_rule, started_at)
+        iterate = None if file is None else file.load(self.problem.system.state_shape)
+        start = None if initial is None else start_state(self.problem, self.preconditioner, initial)
+        if iterate is not None:
+            start = iterate.values
+        with nullcontext() if file is None else file.keeping():
+            outcome = self._iterated(start, tolerance, max_iterations, watch, follow, file, iterate)
+            if not outcome.converged:
+                is_kept = file is not None and not outcome.stalled and file.save()
+                raise ConvergenceError(
+                    _why(outcome, tolerance, self.problem, self.wall_rule)
+                    + (f" The field so far is kept in {state}." if is_kept else "")
+                )
+        report = SolverReport(
+            status="converged",
+            iterations=outcome.iterations + (0 if iterate is None else iterate.iterations),
+            residual=outcome.residuals[-1] if outcome.residuals else 0.0,
+            residual_history=outcome.residuals,
+            permeability_error=outcome.error,
+            divergence=outcome.divergence,
+            wall_time=time.perf_counter() - started_at + (0.0 if iterate is None else iterate.seconds),
+        )
+        return to_flow(self.problem, outcome.state, report)
+
+    def _iterated(
+        self,
+        start: NDArray[np.float64] | None,
+        tolerance: float,
+        max_iterations: int,
+        watch: Callable[[int, float], None] | None,
+        follow: Follow | None,
+        file: StateFile | None,
+        iterate: Iterate | None,
+    ) -> Outcome:
+        """What the iteration reaches from a start; ``iterate`` is that of a solve that goes on."""
         scale = rate_permeability(self.problem)
+        made = 0 if iterate is None else iterate.iterations
 
         def follow_rate(rate: float, error: float) -> None:
             if follow is not None:
                 follow(scale * rate, error)
 
-        outcome = outer_iteration(self.pool, self.preconditioner, state, tolerance, max_iterations, watch, follow_rate)
-        if not outcome.converged:
-            raise ConvergenceError(_why(outcome, tolerance, self.problem, self.wall_rule))
-        report = SolverReport(
-            status="converged",
-            iterations=outcome.iterations,
-            residual=outcome.residuals[-1] if outcome.residuals else 0.0,
-            residual_history=outcome.residuals,
-            permeability_error=outcome.error,
-            divergence=outcome.divergence,
-            wall_time=time.perf_counter() - started_at,
+        def keep(values: NDArray[np.float64], iterations: int, residuals: Sequence[float]) -> None:
+            if file is not None:
+                file.note(values, made + iterations, residuals)
+
+        earlier = () if iterate is None else iterate.residuals
+        return outer_iteration(
+            self.pool, self.preconditioner, start, tolerance, max_iterations, watch, follow_rate, keep, earlier
         )
-        return to_flow(self.problem, outcome.state, report)
 
 
 def _why(outcome: Outcome, tolerance: float, problem: Problem, wall_rule: WallRule) -> str:
@@ -168,6 +207,7 @@ def solve(
     follow: Follow | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
+    state: str | Path | None = None,
     **conditions: Unpack[DriveOptions],
 ) -> FlowField:
     """Return the steady Stokes flow: velocity zero in the fibres and on their faces, equal flux through every plane.
@@ -187,6 +227,10 @@ def solve(
         initial: a field of the same medium to start from, such as a model's, on the same grid or on one coarser by whole
             factors along every axis; by default the response flow.
         threads: number of threads; by default what numba may use. The result does not depend on it.
+        state: a file (.npz) for long solves: the field so far is written there at intervals that cost less than 2 % of the
+            time, and when the solve is interrupted (KeyboardInterrupt); a solve of the same flow goes on from it, whatever
+            ``initial`` and the tolerance; where the solve succeeds it is removed. A solve that needs more iterations leaves it,
+            too. Iterations and time of the report count from the first start on.
         conditions: single values of the drive, in the place of its own.
 
     Returns:
@@ -198,7 +242,8 @@ def solve(
         so.
 
     Raises:
-        InvalidInputError: all-solid media, media without any wall, options out of range.
+        InvalidInputError: all-solid media, media without any wall, options out of range, or a state of another medium, drive
+            or wall rule.
         ConvergenceError: the tolerance was not met.
 
     Example:
@@ -214,7 +259,16 @@ def solve(
     drive = Drive.of(drive, **conditions)
     rule = wall_rule_of(micro, wall_rule)
     flow = solve_discrete(
-        micro, drive, tolerance, max_iterations, rule, watch=watch, follow=follow, initial=initial, threads=threads
+        micro,
+        drive,
+        tolerance,
+        max_iterations,
+        rule,
+        watch=watch,
+        follow=follow,
+        initial=initial,
+        threads=threads,
+        state=state,
     )
     # surfaces of a generator are exact; those that an image tells are off by a part of a pixel
     exact = rule == "surface" and "surface" not in micro.provenance
@@ -243,19 +297,29 @@ def solve_discrete(
     follow: Follow | None = None,
     initial: FlowField | None = None,
     threads: int | None = None,
+    state: str | Path | None = None,
 ) -> FlowField:
     """Return what :func:`solve` does, without a word on how well the voxels resolve the gaps."""
     check_solver_options(tolerance, max_iterations)
     layer, single = layer_of(micro), layer_drive(micro, drive)
     if layer is not None and single is not None and single.axis == "z":
         flow = longitudinal_flow(
-            layer, single, tolerance, max_iterations, wall_rule, watch=watch, follow=follow, threads=threads
+            layer, single, tolerance, max_iterations, wall_rule, watch=watch, follow=follow, threads=threads, state=state
         )
         return extended(flow, micro, drive)
     if layer is not None and single is not None and layer is not micro:
         start = None if initial is None else mean_slice(initial)
         flow = solve_discrete(
-            layer, single, tolerance, max_iterations, wall_rule, watch=watch, follow=follow, initial=start, threads=threads
+            layer,
+            single,
+            tolerance,
+            max_iterations,
+            wall_rule,
+            watch=watch,
+            follow=follow,
+            initial=start,
+            threads=threads,
+            state=state,
         )
         return extended(flow, micro, drive)
     started_at = time.perf_counter()
@@ -263,5 +327,11 @@ def solve_discrete(
         if posed is None:
             return still(micro, drive, started_at)
         return posed.solve(
-            tolerance, max_iterations=max_iterations, watch=watch, follow=follow, initial=initial, started_at=started_at
+            tolerance,
+            max_iterations=max_iterations,
+            watch=watch,
+            follow=follow,
+            initial=initial,
+            started_at=started_at,
+            state=state,
         )

@@ -52,6 +52,7 @@ DOUBLE = 1e-12
 
 Watch = Callable[[int, float], None]
 Follow = Callable[[float, float], None]
+Keep = Callable[[NDArray[np.float64], int, Sequence[float]], None]
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,21 @@ def outer_iteration(
     max_iterations: int,
     watch: Watch | None = None,
     follow: Follow | None = None,
+    keep: Keep | None = None,
+    earlier: Sequence[float] = (),
 ) -> Outcome:
     """Iterate from ``initial`` (overwritten) or the response flow until the error of K is estimated below ``tolerance``.
 
     ``follow`` is called with the flow rate ``f.v`` of every iterate and about its relative error, before ``watch``. They are
     estimates: the error that ends the iteration is that of the projected field.
 
-    The velocity of an ``initial`` field first follows its pressure (:func:`follow_pressure`), which counts as no iteration.
+    The velocity of an ``initial`` field first follows its pressure (:func:`follow_pressure`), which counts as no iteration;
+    not so that of an iteration that goes on: ``earlier`` are the residuals before. ``keep`` is called with every iterate (its
+    array, which the iteration goes on to change), the number of steps from ``initial`` and all residuals.
     """
     system = preconditioner.system
     krylov = BramblePasciak(pool, preconditioner)
-    residuals: list[float] = []
+    residuals = list(earlier)
     iterations, inflation, goal = 0, INFLATION, _EAGERNESS * tolerance
     error, divergence, start = np.inf, np.inf, 0
     errors: list[float] = []
@@ -106,7 +111,7 @@ def outer_iteration(
     if initial is None:
         respond(pool, preconditioner, state, _START_TOLERANCE, krylov.vectors)
         energy_error(pool, preconditioner, state, residual, krylov.vectors[0])
-    else:
+    elif not earlier:
         follow_pressure(pool, preconditioner, state, residual, krylov.vectors[0])
 
     def met(size: float, work: float) -> bool:
@@ -115,6 +120,8 @@ def outer_iteration(
     def stop(size: float) -> bool:
         residuals.append(size)
         work = system.work(state)
+        if keep is not None:
+            keep(state, iterations + len(residuals) - start - 1, residuals)
         if follow is not None:
             follow(work, size**2 / abs(work) if work != 0 else np.inf)
         if watch is not None:
@@ -271,9 +278,11 @@ def energy_error(
     work = system.work(state)
     momentum_residual(pool, system, state, residual)
     pressure = state[PRESSURE].copy()
-    state[PRESSURE] = 0
-    dissipation = system.apply(pool, state, image)
-    state[PRESSURE] = pressure
+    try:
+        state[PRESSURE] = 0
+        dissipation = system.apply(pool, state, image)
+    finally:  # a signal that comes here must find the state whole
+        state[PRESSURE] = pressure
     if not work > 0 or not dissipation > 0:
         return np.inf
     amplitude = work / dissipation

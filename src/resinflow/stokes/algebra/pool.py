@@ -8,7 +8,7 @@ kernel) needs no second compilation and may be used from several threads and pro
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
 from typing import Any
@@ -45,6 +45,10 @@ class Pool:
             return
         cuts = [rows * k // shares for k in range(shares + 1)]
         waiting = [self._executor.submit(work, lo, hi, *arguments) for lo, hi in pairwise(cuts[1:])]
-        work(0, cuts[1], *arguments)
-        for future in waiting:
-            future.result()
+        try:
+            work(0, cuts[1], *arguments)
+            for future in waiting:
+                future.result()
+        except BaseException:  # a signal, which must find whole arrays
+            wait(waiting)
+            raise

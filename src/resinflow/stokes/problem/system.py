@@ -70,9 +70,14 @@ class StokesSystem:
         """Whether the pressure is known up to a constant in every pore only."""
         return self.rows.wraps[2]
 
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Shape of a state: velocities and pressure."""
+        return (PRESSURE + 1, *self.rows.array_shape)
+
     def new_state(self, dtype: type = np.float32) -> NDArray:
         """Return a state of zeros."""
-        return np.zeros((4, *self.rows.array_shape), dtype=dtype)
+        return np.zeros(self.state_shape, dtype=dtype)
 
     def conductance(self, dtype: type = np.float32) -> NDArray:
         """Conductance of full faces, (z, y, x)."""
