@@ -115,6 +115,36 @@ def test_slopes_that_would_make_fibres_meet_are_turned_until_none_does():
     assert least_gap(slopes) > min(least_gap(0 * slopes), 0.0) - 0.01
 
 
+@pytest.mark.parametrize(("fraction", "least"), [(0.6, 0.6), (0.69, 0.25)])
+def test_fibres_whose_sections_touch_all_over_a_dense_slice_still_scatter_and_none_runs_into_another(fraction, least):
+    settings = BundleSettings(volume_fraction=fraction, diameter=4e-6, minimum_gap=0.0)
+    dense = fibre_bundle((1, 120, 120), (1e-6, 60e-6, 60e-6), seed=4, settings=settings)
+    sections = sections_of(Microstructure(dense.fluid, dense.spacing))
+    centres = np.array([section.centre for section in sections])
+    support = np.array([section.support for section in sections])
+    wanted = np.array([0.1, 0.05]) + np.random.default_rng(1).normal(0, 0.01, centres.shape)
+    heights = np.linspace(-25e-6, 25e-6, 11)
+    slopes = part_slopes(centres, support, wanted, heights, 0.0)
+    scatter, asked = (float((each - each.mean(axis=0)).std()) for each in (slopes, wanted))
+    assert least * asked < scatter < 1.1 * asked
+
+    def gaps(slopes, height):
+        places = centres + height * slopes
+        away = places[None] - places[:, None]
+        turn = np.arctan2(away[..., 1], away[..., 0]) * (48 / (2 * np.pi))
+        below = np.floor(turn).astype(int)
+        rows = np.arange(len(places))[:, None]
+        reach = (1 - turn + below) * support[rows, below % 48] + (turn - below) * support[rows, (below + 1) % 48]
+        gap = np.hypot(away[..., 0], away[..., 1]) - reach - reach.T
+        np.fill_diagonal(gap, np.inf)
+        return gap
+
+    limits = np.minimum(gaps(slopes, 0.0), 0.0)
+    turned, asked_for = (min((gaps(each, z) - limits).min() for z in heights) / support.mean() for each in (slopes, wanted))
+    assert asked_for < -0.1
+    assert turned > -0.01
+
+
 def test_media_look_like_those_of_the_generator():
     """Tilt scatter, nearest neighbours and gaps along x: means over draws against means over bundles."""
     truths, draws = [], []

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 from resinflow.flow import InvalidInputError, Microstructure
@@ -240,9 +239,20 @@ def carried_displacements(page: Microstructure, slope: Floats, height: Floats) -
     if page.displacements is None:
         return None
     _, dy, dx = page.spacing
-    samples = np.asarray(page.displacements[:, 0], dtype=np.float64)
-    moved = [ndimage.shift(samples, (0.0, slope[1] * z / dy, slope[0] * z / dx), order=1, mode="nearest") for z in height]
+    samples = page.displacements[:, 0]
+    moved = [_moved(_moved(samples, 1, slope[1] * z / dy), 2, slope[0] * z / dx) for z in height]
     return np.stack(moved, axis=1).astype(np.float32)
+
+
+def _moved(values: NDArray[np.floating], axis: int, way: float) -> NDArray[np.floating]:
+    """Values carried so many places along an axis, linearly between them and constant beyond the ends."""
+    count = values.shape[axis]
+    place = np.clip(np.arange(count) - way, 0, count - 1)
+    below = np.minimum(place.astype(np.int64), max(count - 2, 0))
+    part = (place - below).astype(values.dtype)
+    part = part[:, None] if axis == values.ndim - 2 else part
+    low = np.take(values, below, axis=axis)
+    return low + part * (np.take(values, np.minimum(below + 1, count - 1), axis=axis) - low)
 
 
 def _straight(centres: Floats, slopes: Floats, height: Floats) -> Course:
