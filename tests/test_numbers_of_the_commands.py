@@ -11,7 +11,8 @@ import tifffile
 
 from resinflow.cli.console import print_medium, print_plausibility
 from resinflow.cli.options import PredictionOptions, SolverOptions
-from resinflow.cli.predict import Prediction, predict_flows, print_prediction, saving_in_words
+from resinflow.cli.predict import Prediction, predict_flows, print_prediction
+from resinflow.cli.refined import saving_in_words
 from resinflow.flow import Drive, FlowField, Microstructure, ModelReport
 from resinflow.media import example_path
 from resinflow.media.bundles import BundleSettings, fibre_bundle

@@ -141,3 +141,22 @@ def test_tensor_survives_its_way_through_json():
 def test_medium_without_walls_is_refused():
     with pytest.raises(InvalidInputError, match="unbounded"):
         permeability_tensor(Microstructure(np.ones((2, 2, 2), bool), (1e-6,) * 3))
+
+
+def told_tensor(values: list[list[float]]) -> PermeabilityTensor:
+    """A tensor of these values, um^2."""
+    return PermeabilityTensor(1e-12 * np.array(values), "pressure", "symmetry", "volume", (0.0, 0.0, 0.0), 0.5)
+
+
+def test_asymmetry_is_measured_by_the_components_concerned_not_by_the_flow_along_fibres():
+    tensor = told_tensor([[1.0, 0.13, 0.0], [0.0, 4.0, 0.0], [0.0, 0.3, 100.0]])
+    assert tensor.asymmetries == pytest.approx({"xy": 0.13 / 2, "xz": 0.0, "yz": 0.3 / 20})
+    assert tensor.asymmetry == pytest.approx(0.065)
+    assert not tensor.is_symmetric
+    assert "Kxy and Kyx differ by 6.5e-02 of sqrt(Kxx Kyy)" in tensor.statement
+    assert tensor.to_dict()["asymmetries"] == tensor.asymmetries
+
+
+def test_asymmetry_of_an_axis_without_flow_is_measured_by_the_largest_entry():
+    assert told_tensor([[0.0, 0.1, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]).asymmetry == pytest.approx(0.05)
+    assert told_tensor([[0.0] * 3] * 3).asymmetry == 0.0

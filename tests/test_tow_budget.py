@@ -102,7 +102,7 @@ def test_an_answer_has_the_tensor_of_the_library_and_a_budget_of_all_sources(
         assert 0 < low < value < high
     assert answer.budget.sources[1].deviations == (0.0, 0.0, 0.0)  # a generator's surfaces are exact
     assert min(answer.budget.sources[0].deviations) > 0.05
-    assert answer.budget.to_dict()["axes"]["x"]["K_m2"] == tensor.diagonal[0]
+    assert answer.budget.to_dict()["axes"]["x"]["permeability_m2"] == tensor.diagonal[0]
 
 
 def test_an_image_that_tells_nothing_of_its_scatter_is_refused(section: Microstructure) -> None:

@@ -11,16 +11,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from resinflow.flow import Drive, FlowField, InvalidInputError, Microstructure, format_length, format_permeability
+from resinflow.cli.plausibility import plausibility_of
+from resinflow.flow import Drive, FlowField, Microstructure, format_length, format_permeability
 
 COMMAND_LINE: ContextVar[str] = ContextVar("COMMAND_LINE", default="resinflow")
 """The command line that runs, quoted as a shell reads it."""
 
 
-def make_console() -> Console:
-    """Return a console that wraps nothing when its output goes to a file."""
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names of files hold [, ] and :
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=140)
+def make_console(*, as_json: bool = False) -> Console:
+    """Return a console that wraps nothing when its output goes to a file; on stderr where stdout is for JSON."""
+
+    def console(width: int | None) -> Console:  # names of files hold [, ] and :
+        return Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+
+    return terminal if (terminal := console(None)).is_terminal else console(140)
 
 
 @contextmanager
@@ -96,28 +100,17 @@ def print_medium_line(console: Console, micro: Microstructure, source: str) -> N
 
 def print_plausibility(console: Console, flow: FlowField) -> None:
     """Print K in all units beside Gebart's value for the same fibres, with warnings if K or their diameter is implausible."""
-    from resinflow.media import estimate_fibre_diameter, fibre_diameter_warning, gebart_permeability, gebart_warning
-
-    micro = flow.microstructure
     console.print(f"K{flow.axis}{flow.axis} = {format_permeability(flow.permeability)}")
-    diameter = estimate_fibre_diameter(micro)
-    if diameter is None:
-        return
-    if "warnings" not in micro.provenance:  # which the medium's own line said
-        _print_warning(console, fibre_diameter_warning(diameter))
-    if flow.permeability <= 0:
-        return
-    along = flow.axis == "z"
-    direction = "longitudinal" if along else "transverse"
-    try:
-        gebart = gebart_permeability(micro.fibre_fraction, diameter, direction=direction)
-    except InvalidInputError:  # a fraction beyond the closest packing has no Gebart value
-        return
-    console.print(
-        f"Gebart, {'along' if along else 'across'} fibres taken to run along z (hexagonal array of the same fraction, fibres "
-        f"of {format_length(diameter)}): {format_permeability(gebart)}{_ALONG if along else ''}"
-    )
-    _print_warning(console, gebart_warning(flow.permeability, micro.fibre_fraction, diameter, direction))
+    plausibility = plausibility_of(flow)
+    if plausibility.gebart is not None and plausibility.fibre_diameter is not None and flow.permeability > 0:
+        along = flow.axis == "z"
+        console.print(
+            f"Gebart, {'along' if along else 'across'} fibres taken to run along z (hexagonal array of the same fraction, "
+            f"fibres of {format_length(plausibility.fibre_diameter)}): {format_permeability(plausibility.gebart)}"
+            f"{_ALONG if along else ''}"
+        )
+    for warning in plausibility.warnings:
+        _print_warning(console, warning)
 
 
 _ALONG = "; along fibres the formula gives about twice the K of the exact array"

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import Pace, counting, make_console, showing_pace
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import InvalidInputError, check_whole
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from resinflow.data import FlowSource
     from resinflow.data.download import Record
 
 data_app = App(name="data", help="Data sets of microstructures with their flows.")
@@ -115,6 +120,7 @@ def info(
     pressure_drop: float | None = None,
     viscosity: float | None = None,
     density: float | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is in a data set: recipe, samples, splits, ranges of fibre fraction and permeability.
 
@@ -131,7 +137,7 @@ def info(
     """
     from resinflow.data import SPLITS, FlowStore, open_flows
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     source = open_flows(data, pressure_drop=pressure_drop, viscosity=viscosity, density=density)
     shape = source.shape
     complete = source.complete
@@ -139,23 +145,41 @@ def info(
     info = source.info
     if "splits" in source.attributes:
         console.print("splits: " + ", ".join(f"{name} {len(source.indices(name))}" for name in SPLITS))
-    if not complete.any():
+    ranges = _ranges(source, complete) if complete.any() else {}
+    if as_json:
+        splits = {name: len(source.indices(name)) for name in SPLITS} if "splits" in source.attributes else None
+        counts = {"samples": len(source), "complete": int(complete.sum())}
+        print_json({"data": str(data), **counts, "shape": list(shape), "splits": splits, "ranges": ranges})
+    if not ranges:
         return
     if info.converted and info.layout is not None:
         flows = ", ".join(f"{count} along {axis}" for axis, count in info.layout.cases.items())
         console.print(f"{'converted from' if isinstance(source, FlowStore) else 'in'} the published layout: {flows}")
-    for title, field, unit in (
-        ("fibre fraction asked", "volume_fraction", ""),
-        ("fibre diameter", "diameter", " m"),
-        ("misalignment limit", "misalignment", " degrees"),
-        ("permeability", "permeability", " m^2"),
-    ):
-        if field != "permeability" and not (isinstance(source, FlowStore) and source.has(field)):
-            continue
-        values = source.read(field)[complete]
-        console.print(
-            f"{title}: {values.min():.4g} to {values.max():.4g}{unit}, median {sorted(values)[len(values) // 2]:.4g}{unit}"
-        )
+    for title, _, name, unit in _FIELDS:
+        if name in ranges:
+            low, middle, high = (f"{ranges[name][which]:.4g}" for which in ("least", "median", "greatest"))
+            console.print(f"{title}: {low} to {high}{unit}, median {middle}{unit}")
+
+
+_FIELDS = (
+    ("fibre fraction asked", "volume_fraction", "volume_fraction", ""),
+    ("fibre diameter", "diameter", "diameter_m", " m"),
+    ("misalignment limit", "misalignment", "misalignment_degrees", " degrees"),
+    ("permeability", "permeability", "permeability_m2", " m^2"),
+)
+"""Title, field, name in JSON and unit of what differs from sample to sample."""
+
+
+def _ranges(source: FlowSource, complete: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+    """Least, median and greatest value of what differs between the samples, by its name in JSON."""
+    from resinflow.data import FlowStore
+
+    ranges = {}
+    for _, field, name, _ in _FIELDS:
+        if field == "permeability" or (isinstance(source, FlowStore) and source.has(field)):
+            values = sorted(float(value) for value in source.read(field)[complete])
+            ranges[name] = {"least": values[0], "median": values[len(values) // 2], "greatest": values[-1]}
+    return ranges
 
 
 @data_app.command

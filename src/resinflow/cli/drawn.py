@@ -71,8 +71,8 @@ def predict_drawn(
     outputs: list[Path],
     figure: Path,
     name: str,
-) -> None:
-    """Draw media round the slice of an extruded medium, find the flow through each, print and save what they say together.
+) -> FlowField:
+    """Draw media round the slice of an extruded medium, find the flow through each; print, save and return what they say.
 
     Raises:
         InvalidInputError: a medium that is no single slice, or a number out of range.
@@ -114,11 +114,13 @@ def predict_drawn(
     if drawing.draws is not None:
         drawing.draws.mkdir(parents=True, exist_ok=True)
     mixture = mix_flows(flows(), seed=options.seed, surfaces=_surface_deviation(micro, options) if drawing.exact else None)
-    print_mixture(replace(mixture, microstructure=micro), console, degrees)
+    of_slice = replace(mixture, microstructure=micro)
+    print_mixture(of_slice, console, degrees)
     save_all(console, mixture, outputs)
     if drawing.draws is not None:
         console.print(f"wrote {count} flows to {drawing.draws}")
     console.print(f"wrote {drawn_media_figure(shown, figure, mixture=mixture)}")
+    return of_slice
 
 
 def _solver(options: PredictionOptions) -> Callable[[Microstructure], FlowField]:

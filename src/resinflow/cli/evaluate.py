@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import counting, make_console
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.evaluate.choices import DeviceName, EvaluationOptions, Mode, ReconstructionOptions
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.flow import FlowField, InvalidInputError, replacing
 
 if TYPE_CHECKING:
     from resinflow.evaluate import Evaluation
     from resinflow.evaluate.reconstruct import Reconstruction
+
+
+_Triple = tuple[FlowField, FlowField, FlowField]
+"""Prediction, truth and planar flow of a sample."""
 
 
 def evaluate(
@@ -25,6 +30,7 @@ def evaluate(
     model: str = "small",
     options: Annotated[EvaluationOptions, FLAT] = EvaluationOptions(),
     output: Annotated[Path | None, OUTPUT] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
 
@@ -38,24 +44,32 @@ def evaluate(
         A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
         of every sample (.json or .csv).
     """
-    from resinflow.evaluate import SUFFIXES, save_scores
+    from resinflow.evaluate import evaluation_summary
     from resinflow.evaluate.evaluation import evaluate_model, flows_of_sample
     from resinflow.presets import load_model
-    from resinflow.view import write_report
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     if output is not None:
         _check_output(output)
     predictor, flows = load_model(model, options.device), source.open()
     with counting(console, f"{options.split} split") as watch:
         evaluation = evaluate_model(predictor, flows, options, watch=watch)
     print_evaluation(evaluation, console)
-    if output is None:
-        return
+    if output is not None:
+        _save(console, evaluation, output, lambda index: flows_of_sample(predictor, flows, index, options))
+    if as_json:
+        print_json(evaluation_summary(evaluation))
+
+
+def _save(console: Console, evaluation: Evaluation, output: Path, flows_of: Callable[[int], _Triple]) -> None:
+    """Save all numbers in a file, or the whole report in a folder, and say so."""
+    from resinflow.evaluate import SUFFIXES, save_scores
+    from resinflow.view import write_report
+
     if output.suffix in SUFFIXES:
         console.print(f"wrote {save_scores(evaluation.scores, output)}")
         return
-    report = write_report(evaluation, output, lambda index: flows_of_sample(predictor, flows, index, options))
+    report = write_report(evaluation, output, flows_of)
     console.print(f"wrote {report}: report.html, report.md, summary.json, samples.csv, figures")
 
 
@@ -66,6 +80,7 @@ def reconstruct(
     options: Annotated[ReconstructionOptions, FLAT] = ReconstructionOptions(),
     device: DeviceName = "auto",
     output: Annotated[Path, OUTPUT],
+    as_json: AsJson = False,
 ) -> None:
     """Send flows of a data set through the VAE alone, and say whether it keeps vz or lets it collapse to zero.
 
@@ -94,7 +109,7 @@ def reconstruct(
     from resinflow.presets import load_model
     from resinflow.view import check_folder, reconstruction_figures, save_figure
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     check_outputs((output, ()))
     check_folder(output, DOCUMENT)
     predictor, flows = load_model(model, device), source.open()
@@ -111,6 +126,8 @@ def reconstruct(
                 save_figure(figure, target, resolution=130)
         save_reconstructions(reconstructions, document, temporary)
     console.print(f"wrote {output}: {DOCUMENT}, {SLICES}, {FIGURES}")
+    if as_json:
+        print_json(document)
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:

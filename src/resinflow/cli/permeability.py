@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import counting, make_console, print_medium_line, working
 from resinflow.cli.options import FLAT, OUTPUT, MediumOptions
 from resinflow.cli.outputs import check_outputs
@@ -74,7 +72,7 @@ def permeability(
     image: Annotated[MediumOptions, FLAT] = MediumOptions(),
     options: Annotated[TensorOptions, FLAT] = TensorOptions(),
     output: Annotated[Path | None, OUTPUT] = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the permeability tensor of a medium with its principal axes, or a table of many media.
 
@@ -89,8 +87,6 @@ def permeability(
         image needs no --depth: K does not depend on it.
     output
         Save a table (.csv or .json), one row a medium and axis.
-    as_json
-        Print everything as JSON.
     """
     from resinflow.tow import TableOptions, measure_media
 
@@ -98,7 +94,7 @@ def permeability(
         raise InvalidInputError("no medium is named; needed: an image, a stack or a saved medium, or several.")
     options.check()
     check_outputs((output, _TABLES))
-    console = make_console()
+    console = make_console(as_json=as_json)
     if len(media) == 1:
         sized(image, media[0]).check(media[0])
     elif image.pixel_size is None and all(path.suffix.lower() not in FLOW_SUFFIXES for path in media):
@@ -108,26 +104,24 @@ def permeability(
         {"image": asdict(image), "options": asdict(options)},
         one_pixel_size=image.pixel_size == "tag",
     )
-    show = console if not as_json else Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def read(path: Path) -> Microstructure:
         micro = read_sized(image, path)
-        if len(media) == 1 and not as_json:
+        if len(media) == 1:
             print_medium_line(console, micro, path.name)
         return micro
 
-    with working(show, "solver") if len(media) == 1 else counting(show, "media") as count:
+    with working(console, "solver") if len(media) == 1 else counting(console, "media") as count:
         watch = None if count is None else lambda entry, place, total: count(place, total)
         entries = measure_media(media, read, options.measure, table, watch=watch)
-    if as_json:
-        documents = [{"medium": entry.medium, "error": entry.error, "tensor": entry.tensor} for entry in entries]
-        sys.stdout.write(json.dumps({"media": documents}, indent=1, allow_nan=False, default=str) + "\n")
-    elif len(entries) == 1 and entries[0].tensor is not None:
+    if len(entries) == 1 and entries[0].tensor is not None:
         print_tensor(console, PermeabilityTensor.from_dict(entries[0].tensor))
-    else:
+    elif len(entries) > 1:
         _print_table(console, entries)
-    if output is not None and not as_json:
+    if output is not None:
         console.print(f"wrote {output}")
+    if as_json:
+        print_json({"media": [_answer(entry) for entry in entries], "failures": sum(bool(entry.error) for entry in entries)})
     _end(entries)
 
 
@@ -166,6 +160,11 @@ def _print_table(console: Console, entries: list[Entry]) -> None:
         cells.append((Path(entry.medium).name, *values, fraction, entry.error))
     table = TextTable(("medium", "Kxx, um^2", "Kyy, um^2", "Kzz, um^2", "fibre fraction", "error"), tuple(cells))
     console.print(table.terminal())
+
+
+def _answer(entry: Entry) -> dict[str, Any]:
+    """What a table holds of a medium; of one that an earlier run solved, its rows."""
+    return {"medium": entry.medium, "error": entry.error or None, "tensor": entry.tensor, "rows": list(entry.rows)}
 
 
 def _end(entries: list[Entry]) -> None:

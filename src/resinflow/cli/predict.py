@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
 from resinflow.cli.console import (
     make_console,
     print_medium,
@@ -21,23 +22,22 @@ from resinflow.cli.console import (
 from resinflow.cli.drawn import DrawingOptions, predict_drawn
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
 from resinflow.cli.outputs import check_outputs
+from resinflow.cli.refined import print_refinement, print_surface_error, refinement_answer
 from resinflow.flow import (
     FLOW_SUFFIXES,
-    REACH,
     Base,
     BlockedMediumError,
     Drive,
     FlowField,
     Microstructure,
     ModelReport,
-    surface_source,
 )
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from resinflow.stokes import Refinement, Work
+    from resinflow.stokes import Refinement
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def predict(
     drawing: Annotated[DrawingOptions, FLAT] = DrawingOptions(),
     output: Outputs = None,
     figure: Path | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
 
@@ -115,12 +116,14 @@ def predict(
 
     if options.refine is not None:
         check_refinement(options.refine)
-    console = make_console()
+    console = make_console(as_json=as_json)
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
+    about = medium_answer(micro, str(medium))
     if drawing.misalignment is not None:
         print_medium_line(console, micro, medium.name)
-        predict_drawn(micro, options, drawing, console, output or [], figure, medium.name)
+        mixture = predict_drawn(micro, options, drawing, console, output or [], figure, medium.name)
+        _tell(as_json, about, mixture, {"misalignment_degrees": drawing.misalignment, "engine": drawing.engine})
         return
     print_medium(console, micro, medium.name, options.drive)
     if is_extruded(micro) and not drawing.extrude:
@@ -130,11 +133,32 @@ def predict(
     try:
         prediction = predict_flows(micro, options, console)
     except BlockedMediumError:
-        print_rest(micro, options.drive, console, output or [])
+        _tell(as_json, about, print_rest(micro, options.drive, console, output or []), {})
         return
     print_prediction(prediction, console)
     save_all(console, prediction.final, output or [])
     draw_prediction(prediction, figure, console, image.greys(medium, micro))
+    _tell(as_json, about, prediction.final, prediction_answer(prediction) if as_json else {})
+
+
+def _tell(as_json: bool, about: Mapping[str, Any], flow: FlowField, rest: Mapping[str, Any]) -> None:
+    """Print the answer as JSON where that is asked for: the flow to use, and what else there is."""
+    if as_json:
+        result = flow_answer(flow)
+        print_json({"medium": about, "flow": result, **rest, "warnings": all_warnings(about, result)})
+
+
+def prediction_answer(prediction: Prediction) -> dict[str, Any]:
+    """Return all flows by the names of the table, their errors where there is a truth, and what a refinement reached."""
+    from resinflow.evaluate import compare
+
+    truth, flows = prediction.truth, {}
+    for name, flow in prediction.flows().items():
+        compared = None if truth is None or flow is truth else compare(flow, truth).relative_l2.total
+        flows[name] = {**flow_answer(flow), "relative_l2": compared}
+    refinement = prediction.refinement
+    reached = None if refinement is None else refinement_answer(refinement, _surface_part(prediction.model))
+    return {"flows": flows, "refinement": reached}
 
 
 def predict_flows(micro: Microstructure, options: PredictionOptions, console: Console) -> Prediction:
@@ -188,8 +212,8 @@ def _refined(model: FlowField, options: PredictionOptions, console: Console) -> 
         return replace(refinement, flow=certified(refinement.flow)) if options.certify else refinement
 
 
-def print_rest(micro: Microstructure, drive: Drive, console: Console, output: Sequence[Path]) -> None:
-    """Print and save that nothing flows: K = 0, as the solver says it; what a model says does not count."""
+def print_rest(micro: Microstructure, drive: Drive, console: Console, output: Sequence[Path]) -> FlowField:
+    """Print, save and return that nothing flows: K = 0, as the solver says it; what a model says does not count."""
     from resinflow.stokes import rest_flow
 
     flow = rest_flow(micro, drive)
@@ -197,6 +221,7 @@ def print_rest(micro: Microstructure, drive: Drive, console: Console, output: Se
     print_warnings(console, {"solver": flow})
     console.print("nothing flows, so there is no prediction and no figure")
     save_all(console, flow, output)
+    return flow
 
 
 def print_prediction(prediction: Prediction, console: Console) -> None:
@@ -244,7 +269,7 @@ def _print_spread(flow: FlowField, console: Console) -> None:
     if interval is not None:
         low, high = interval
         console.print(f"90 % interval of K: {low:.4g} to {high:.4g} m^2 ({_parts(flow)})")
-        _print_surface_error(flow.microstructure, _surface_part(flow), console)
+        print_surface_error(flow.microstructure, _surface_part(flow), console)
     elif spread is not None and len(spread) > 1:
         part = 100 * spread.std(ddof=1) / spread.mean()
         console.print(f"spread of K between {len(spread)} samples: {part:.2g} % (not calibrated)")
@@ -255,18 +280,6 @@ def _parts(flow: FlowField) -> str:
     parts = (flow.report.permeability_parts if isinstance(flow.report, ModelReport) else None) or {}
     numbers = ", ".join(f"{name} {100 * part:.2g} %" for name, part in parts.items())
     return f"calibrated; standard deviations: {numbers}" if "fibre surfaces" in parts else f"calibrated; of the {numbers}"
-
-
-def _print_surface_error(micro: Microstructure, surfaces: float | None, console: Console) -> None:
-    """Print that an interval does not know the error of fibre surfaces that come from an image, where it does not."""
-    if surfaces is not None or surface_source(micro) == "exact":
-        return
-    console.print(
-        "the interval leaves out the error of the fibre surfaces, which are "
-        f"{micro.provenance.get('surface', 'estimated from a mask')}; needed: an image that is read with "
-        "--front-end learned, and a model that is calibrated for it (resinflow model calibrate)",
-        style="yellow",
-    )
 
 
 def draw_prediction(prediction: Prediction, path: Path, console: Console, image: NDArray | None = None) -> None:
@@ -309,47 +322,3 @@ def _surface_part(flow: FlowField) -> float | None:
     """The relative standard deviation of K that the fibre surfaces leave; None where it is not known or there is none."""
     report = flow.report
     return (report.permeability_parts or {}).get("fibre surfaces") if isinstance(report, ModelReport) else None
-
-
-def print_refinement(console: Console, refinement: Refinement, surfaces: float | None = None) -> None:
-    """Print what the refinement reached, what it took, and, where a cold start was run, what was saved.
-
-    Args:
-        console: where.
-        refinement: the refined flow.
-        surfaces: relative standard deviation of K that the fibre surfaces leave, where it is known.
-    """
-    nz, ny, nx = refinement.shape
-    work, cold, permeability = refinement.work, refinement.cold, refinement.flow.permeability
-    low, high = permeability, permeability * (1 + work.permeability_error)  # the solver's K is low, by no more than its error
-    if surfaces is not None:
-        low, high = low * max(1 - REACH * surfaces, 0.0), high * (1 + REACH * surfaces)
-    console.print(
-        f"{'90 % ' if surfaces is not None else ''}interval of K: {low:.4g} to {high:.4g} m^2 on the finer grid of "
-        f"{nx} x {ny} x {nz} voxels with walls at the fibre surfaces: error of K at most "
-        f"{100 * work.permeability_error:.2g} % (estimated from above)"
-        + ("" if surfaces is None else f", standard deviation by the fibre surfaces {100 * surfaces:.2g} %")
-    )
-    _print_surface_error(refinement.flow.microstructure, surfaces, console)
-    console.print(
-        f"refined in {work.iterations} iterations, {work.seconds:.2f} s on top of a set-up of {refinement.setup_seconds:.2f} s"
-    )
-    if cold is None:
-        console.print("--compare also solves from a cold start and prints whether the prediction saved work")
-        return
-    console.print(f"from a cold start: {cold.iterations} iterations, {cold.seconds:.2f} s; {saving_in_words(work, cold)}")
-
-
-def saving_in_words(work: Work, cold: Work) -> str:
-    """Return whether the start from the prediction saved iterations and time, set-up apart."""
-    return (
-        f"the prediction saved {_saved(work.iterations, cold.iterations, 'iterations')} and "
-        f"{_saved(work.seconds, cold.seconds, 'seconds', digits=2)}"
-    )
-
-
-def _saved(spent: float, otherwise: float, unit: str, digits: int = 0) -> str:
-    """What was saved of a number, in words also where nothing was."""
-    if spent < otherwise:
-        return f"{otherwise - spent:.{digits}f} of {otherwise:.{digits}f} {unit} ({100 * (1 - spent / otherwise):.0f} %)"
-    return f"no {unit}" + (f" (it took {spent - otherwise:.{digits}f} more)" if spent > otherwise else "")

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
 from resinflow.cli.console import make_console, print_medium, print_warnings, working
 from resinflow.cli.options import FLAT, MediumOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, Axis, Drive, InvalidInputError, Microstructure, ResinflowError, format_length
+from resinflow.flow import (
+    FLOW_SUFFIXES,
+    Axis,
+    Drive,
+    InvalidInputError,
+    Microstructure,
+    ResinflowError,
+    format_length,
+    permeability_units,
+)
 from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -90,6 +100,7 @@ def segment(
     slice_index: Annotated[int | None, Parameter(name="--slice")] = None,
     output: Saved = None,
     figure: Path | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find the fibre surfaces in an image or a stack; show them, save them, and say how far K depends on where they are.
 
@@ -119,7 +130,7 @@ def segment(
         raise InvalidInputError("--slice goes with a figure; needed: --figure FILE.png, or leave --slice out.")
     image.check(medium)
     settings = options.settings(medium)
-    console = make_console()
+    console = make_console(as_json=as_json)
     with working(console, "reading and segmenting"):
         micro = image.read(medium, settings)
     if options.values and micro.provenance.get("segmentation", {}).get("method") == "mask":
@@ -136,6 +147,46 @@ def segment(
     _save(micro, outputs, what or "mask", console)
     if figure is not None:
         _draw(micro, figure, (image, medium), response, slice_index, console)
+    if as_json:
+        about = medium_answer(micro, str(medium))
+        flow = None if response is None else _response_answer(response)
+        warnings = about["warnings"] if flow is None else all_warnings(about, flow)
+        result = {"flow": flow, "failure": failure or None, "warnings": warnings}
+        print_json({"medium": about, "sections": _sections(micro), **result})
+
+
+def _sections(micro: Microstructure) -> dict[str, Any]:
+    """Number and diameters of the fibres' sections, and what the image is like."""
+    import numpy as np
+
+    from resinflow.media import fibre_sections
+
+    how, sections = micro.provenance.get("segmentation", {}), fibre_sections(micro)
+    whole = len(sections.diameters) > 0
+    low, middle, high = np.percentile(sections.diameters, (10, 50, 90)) if whole else (None, None, None)
+    return {
+        "sections_by_slice": sections.counts.tolist(),
+        "whole_sections": len(sections.diameters),
+        "diameter_p10_m": low,
+        "diameter_median_m": middle,
+        "diameter_p90_m": high,
+        "noise": how.get("noise"),
+        "rim": how.get("rim"),
+    }
+
+
+def _response_answer(response: SurfaceResponse) -> dict[str, Any]:
+    """K as it is and with the surfaces moved, and where the pressure drops."""
+    from resinflow.stokes import gap_statistics
+
+    share = gap_statistics(response.flow, surfaces=True).narrow_share if response.permeability > 0 else None
+    return {
+        **flow_answer(response.flow),
+        "surface_step_m": response.step,
+        **permeability_units("surfaces_into_fibres", response.thinner),
+        **permeability_units("surfaces_out_of_fibres", response.thicker),
+        "pressure_drop_in_narrow_gaps": share,
+    }
 
 
 def _respond(micro: Microstructure, axis: Axis, console: Console) -> tuple[SurfaceResponse | None, str]:

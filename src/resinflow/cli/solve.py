@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
 from resinflow.cli.console import (
     COMMAND_LINE,
     following,
@@ -46,6 +48,7 @@ def solve(
     figure: Path | None = None,
     state: Path | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Solve the Stokes flow through a medium: the trustworthy number, from the voxels alone.
 
@@ -73,7 +76,7 @@ def solve(
 
     from resinflow.view import flow_figure
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
     print_medium(console, micro, medium.name, drive)
@@ -90,6 +93,9 @@ def solve(
     save_all(console, flow, output or [])
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure, image=image.greys(medium, micro))}")
+    if as_json:
+        about, result = medium_answer(micro, str(medium)), flow_answer(flow)
+        print_json({"medium": about, "walls": _walls(micro, options), "flow": result, "warnings": all_warnings(about, result)})
 
 
 def _check(options: SolverOptions) -> None:
@@ -170,7 +176,7 @@ def _walls(micro: Microstructure, options: SolverOptions) -> str:
     return "the faces of the voxels" if rule == "plain" else "the faces of the voxels, by the rule gap"
 
 
-def verify(*, quick: bool = False) -> None:
+def verify(*, quick: bool = False, as_json: AsJson = False) -> None:
     """Check the solver against known answers: channels, ducts, fibre arrays, K tensor, tilted bundle; exit status 1 on a miss.
 
     Parameters
@@ -180,7 +186,7 @@ def verify(*, quick: bool = False) -> None:
     """
     from resinflow.stokes import verify as verify_solver
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with working(console, "verification"):
         rows = verify_solver(quick=quick)
     console.print(_table(rows).terminal(wrapped=False))
@@ -189,6 +195,8 @@ def verify(*, quick: bool = False) -> None:
     console.print(f"{limited - len(missed)} of {limited} limits kept; {len(rows) - limited} rows state a fact without a limit")
     for row in missed:
         console.print(f"missed: {row.name}, {row.method}: {row.error:.3g} (limit {row.limit:g})")
+    if as_json:
+        print_json({"checks": [{**asdict(row), "passed": row.passed} for row in rows], "missed": len(missed)})
     if missed:
         sys.exit(_EXIT_MISSED)
 

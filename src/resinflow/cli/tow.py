@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from resinflow.cli.answer import AsJson, medium_answer, print_json
 from resinflow.cli.console import COMMAND_LINE, counting_parts, make_console, print_medium_line
 from resinflow.cli.options import FLAT, MediumOptions
 from resinflow.cli.outputs import check_outputs
@@ -52,7 +51,7 @@ def tow(
     folder: Path | None = None,
     workers: int = 1,
     scheduler: str | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find K of the tow that an image was taken from, with 90 % intervals, a budget of what they are made of, and a map.
 
@@ -84,8 +83,6 @@ def tow(
         Processes of this machine that solve windows.
     scheduler
         Address of a Dask scheduler (tcp://host:8786) whose workers solve the windows; needs --folder.
-    as_json
-        Print everything but the map as JSON.
     """
     outputs = output or []
     pictures = ((figure, FIGURE_SUFFIXES), (curve, FIGURE_SUFFIXES), (html, (".html",)))
@@ -98,17 +95,13 @@ def tow(
     from resinflow.tow import TowOptions, assess_tow
     from resinflow.view import representativity_figure, window_map_figure, write_tow_report
 
-    console = Console(stderr=True) if as_json else make_console()
+    console = make_console(as_json=as_json)
     micro = image.read(medium)
-    if not as_json:
-        print_medium_line(console, micro, medium.name)
+    print_medium_line(console, micro, medium.name)
     options = TowOptions(condition, edge, tolerance, wall_rule, deviation, misalignment)
     with counting_parts(console) as watch:
         answer = assess_tow(micro, options, folder=folder, workers=workers, scheduler=scheduler, watch=watch)
-    if as_json:
-        sys.stdout.write(json.dumps(_plain(answer.to_dict()), indent=1, allow_nan=False) + "\n")
-    else:
-        _print_answer(console, answer)
+    _print_answer(console, answer)
     written = [_save(answer, path) for path in outputs]
     if figure is not None:
         written.append(window_map_figure(answer.windows, figure, micro=micro))
@@ -118,8 +111,12 @@ def tow(
         title, greys = f"Permeability of a tow: {medium.name}", image.greys(medium, micro)
         lines = (COMMAND_LINE.get(),)
         written.append(write_tow_report(html, answer, options, micro=micro, title=title, image=greys, lines=lines))
-    for path in written if not as_json else ():
+    for path in written:
         console.print(f"wrote {path}")
+    if as_json:
+        about = medium_answer(micro, str(medium))
+        warnings = list(dict.fromkeys((*about["warnings"], *answer.tensor.warnings)))
+        print_json({"medium": about, **answer.to_dict(), "warnings": warnings})
 
 
 def _pixel_error(image: MediumOptions) -> tuple[MediumOptions, float]:
@@ -145,15 +142,6 @@ def _save(answer: TowAnswer, path: Path) -> Path:
     with replacing(path) as temporary:
         write_json(answer.to_dict(), temporary)
     return path
-
-
-def _plain(value: Any) -> Any:
-    """The value with None in the place of what JSON does not know."""
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _print_answer(console: Console, answer: TowAnswer) -> None:

@@ -5,7 +5,15 @@ from resinflow.evaluate.conservation import check_physics
 from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, mix_flows, permeability_range
 from resinflow.evaluate.ensemble import coverage, crps, interval_coverage, mean_ranks, score_ensemble
 from resinflow.evaluate.metrics import Comparison, check_comparable, compare
-from resinflow.evaluate.records import SUFFIXES, evaluation_rows, evaluation_summary, save_scores, write_csv, write_json
+from resinflow.evaluate.records import (
+    SUFFIXES,
+    evaluation_rows,
+    evaluation_summary,
+    json_text,
+    save_scores,
+    write_csv,
+    write_json,
+)
 from resinflow.evaluate.roc import roc_area, roc_curve
 from resinflow.evaluate.scores import PLANAR, Evaluation, Score
 from resinflow.evaluate.spread import fit_spread, gaussian_crps, score_spread
@@ -49,6 +57,7 @@ __all__ = [
     "flow_spreads",
     "gaussian_crps",
     "interval_coverage",
+    "json_text",
     "mean_ranks",
     "mean_spectrum",
     "mix_flows",

@@ -80,9 +80,14 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def json_text(document: Any) -> str:
+    """Return plain types as JSON, with null for NaN and infinity, which JSON does not know, and a line break at the end."""
+    return json.dumps(_plain(document), indent=1, allow_nan=False, default=str) + "\n"
+
+
 def write_json(document: Any, path: Path) -> None:
-    """Write plain types as JSON, with null for NaN and infinity, which JSON does not know."""
-    path.write_text(json.dumps(_plain(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Write plain types as :func:`json_text`."""
+    path.write_text(json_text(document), encoding="utf-8")
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, names: Sequence[str] = ()) -> None:
@@ -100,6 +105,6 @@ def _plain(value: Any) -> Any:
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value

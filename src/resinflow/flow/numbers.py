@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from resinflow.flow.errors import InvalidInputError
 
@@ -136,6 +136,12 @@ _UNITS = (("nm", 1e-9, 1e-7), ("um", 1e-6, 1e-3), ("mm", 1e-3, 1.0))
 def format_permeability(permeability: float) -> str:
     """Return a permeability (m^2) in m^2, um^2 and darcy, e.g. ``1.234e-12 m^2 = 1.234 um^2 = 1.25 darcy``."""
     return f"{permeability:.4g} m^2 = {permeability * 1e12:.4g} um^2 = {permeability / DARCY:.4g} darcy"
+
+
+def permeability_units(name: str, values: ArrayLike) -> dict[str, Any]:
+    """Return permeabilities (m^2) as ``{name_m2, name_um2, name_darcy}``: a number each, or lists."""
+    array = np.asarray(values, dtype=np.float64)
+    return {f"{name}_{unit}": (array / size).tolist() for unit, size in (("m2", 1.0), ("um2", 1e-12), ("darcy", DARCY))}
 
 
 def format_length(length: float) -> str:

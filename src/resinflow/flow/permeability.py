@@ -85,15 +85,30 @@ class PermeabilityTensor:
         """The symmetric part (3, 3), m^2."""
         return 0.5 * (self.values + self.values.T).astype(np.float64)
 
+    @cached_property
+    def asymmetries(self) -> dict[str, float]:
+        """Differences of mirrored entries, ``xy``, ``xz`` and ``yz``, over the geometric mean of their diagonal entries.
+
+        ``|Kxy - Kyx| / sqrt(Kxx Kyy)``: K along fibres is many times that across them, and is no measure of the plane across.
+        Where nothing flows along one of the two axes, over the largest entry; 0 for a medium without any flow.
+        """
+        largest = float(np.abs(self.values).max())
+        shares = {}
+        for first, second in ((0, 1), (0, 2), (1, 2)):
+            difference = abs(float(self.values[first, second]) - float(self.values[second, first]))
+            least, greatest = sorted((self.diagonal[first], self.diagonal[second]))
+            scale = float(np.sqrt(least) * np.sqrt(greatest)) if least > 0 else largest
+            shares[COMPONENTS[first] + COMPONENTS[second]] = difference / scale if scale > 0 else 0.0
+        return shares
+
     @property
     def asymmetry(self) -> float:
-        """Largest difference of two mirrored entries over the largest entry; 0 for a medium without any flow."""
-        largest = float(np.abs(self.values).max())
-        return float(np.abs(self.values - self.values.T).max()) / largest if largest > 0 else 0.0
+        """The largest of the :attr:`asymmetries`."""
+        return max(self.asymmetries.values())
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether mirrored entries differ by less than a thousandth of the largest entry."""
+        """Whether mirrored entries differ by less than a thousandth of the geometric mean of their diagonal entries."""
         return self.asymmetry < _SYMMETRIC
 
     @property
@@ -134,7 +149,8 @@ class PermeabilityTensor:
     @property
     def statement(self) -> str:
         """Whether the tensor is symmetric and positive definite, in words."""
-        size = f"mirrored entries differ by {self.asymmetry:.1e} of the largest"
+        (first, second), share = max(self.asymmetries.items(), key=lambda pair: pair[1])
+        size = f"K{first}{second} and K{second}{first} differ by {share:.1e} of sqrt(K{first}{first} K{second}{second})"
         symmetry = f"symmetric ({size})" if self.is_symmetric else f"not symmetric: {size}"
         if not np.any(self.values):
             return "zero: nothing flows along any axis"
@@ -165,6 +181,7 @@ class PermeabilityTensor:
             "principal_directions": self.principal_directions.tolist(),
             "in_plane_angle_degrees": self.in_plane_angle,
             "asymmetry": self.asymmetry,
+            "asymmetries": dict(self.asymmetries),
             "symmetric": self.is_symmetric,
             "positive_definite": self.is_positive_definite,
             "boundary": self.boundary,

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import COMPONENTS, Axis, InvalidInputError, Microstructure, PermeabilityTensor, check_medium
+from resinflow.flow import (
+    COMPONENTS,
+    Axis,
+    InvalidInputError,
+    Microstructure,
+    PermeabilityTensor,
+    check_medium,
+    permeability_units,
+)
 from resinflow.media import estimate_fibre_diameter
 from resinflow.stokes import WallChoice, permeability_tensor
 from resinflow.tow.budget import Budget, Source
@@ -83,7 +91,7 @@ class TowAnswer:
         return {
             "tensor": self.tensor.to_dict(),
             "budget": self.budget.to_dict(),
-            "upscaled_m2": self.upscaled.tolist(),
+            **permeability_units("upscaled", self.upscaled.tolist()),
             "integral_range_m2": list(self.representativity.integral_range),
             "sizes": [
                 {

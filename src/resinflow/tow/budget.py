@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from resinflow.flow import COMPONENTS, DARCY
+from resinflow.flow import COMPONENTS, permeability_units
 
 Triple = tuple[float, float, float]
 
@@ -90,10 +90,8 @@ class Budget:
         return {
             "axes": {
                 axis: {
-                    "K_m2": value,
-                    "K_um2": value * 1e12,
-                    "K_darcy": value / DARCY,
-                    "interval_m2": list(intervals[place]),
+                    **permeability_units("permeability", value),
+                    **permeability_units("interval", intervals[place]),
                     "log_deviation": self.deviations[place],
                 }
                 for place, (axis, value) in enumerate(zip(COMPONENTS, self.permeability, strict=True))

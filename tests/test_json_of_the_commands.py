@@ -1,0 +1,173 @@
+"""`--json` of every command that prints numbers: one object on stdout and nothing else, numbers with their units."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from resinflow.cli.reference import option_docs
+from resinflow.data import FlowStore
+from resinflow.flow import DARCY, FlowField, load_medium, save_medium
+from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.stokes import Check, solve
+from tests.commands import run
+from tests.drawn_images import save_small_stack
+
+SIZES = ("--pixel-size", "0.9375e-6", "--depth", "12e-6", "--front-end", "classical")
+LOOSE = ("--tolerance", "1e-3")
+CASES = {
+    "solve": ("solve", "STACK", *SIZES, *LOOSE, "-o", "OUT/flow.npz"),
+    "predict": ("predict", "STACK", *SIZES, "--model", "MODEL", "--compare", "--certify", "--figure", "OUT/flow.png"),
+    "segment": ("segment", "STACK", *SIZES, "-o", "OUT/medium.npz"),
+    "permeability": ("permeability", "STACK", *SIZES, *LOOSE),
+    "tow": ("tow", "SECTION", *LOOSE, "-o", "OUT/map.csv"),
+    "evaluate": ("evaluate", "--data", "DATA", "--model", "MODEL", "--split", "all", "--limit", "2"),
+    "reconstruct": ("reconstruct", "--data", "DATA", "--model", "MODEL", "--limit", "2", "-o", "OUT/reconstruction"),
+    "verify": ("verify", "--quick"),
+    "data info": ("data", "info", "DATA"),
+}
+"""A call of every command that has --json."""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store: FlowStore) -> dict[str, Path]:
+    """What the words of the calls in capitals stand for."""
+    folder = tmp_path_factory.mktemp("json")
+    settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
+    section = fibre_bundle((1, 50, 50), (1.3e-6, 66e-6, 66e-6), seed=8, settings=settings)
+    return {
+        "STACK": save_small_stack(folder / "stack.tif"),
+        "SECTION": save_medium(section, folder / "section.npz"),
+        "MODEL": tiny_run / "model",
+        "DATA": Path(tiny_store.path),
+        "OUT": folder,
+    }
+
+
+def strict(text: str) -> dict[str, Any]:
+    """The one object that a text is; NaN and infinity are no JSON."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    document = json.loads(text, parse_constant=refuse)
+    assert isinstance(document, dict)
+    return document
+
+
+def told(capsys: pytest.CaptureFixture[str], places: dict[str, Path], *words: str) -> dict[str, Any]:
+    """What a call with --json writes to stdout."""
+    names = []
+    for word in words:
+        head, _, rest = word.partition("/")
+        names.append(str(places[head] / rest) if head in places else word)
+    run(*names, "--json")
+    return strict(capsys.readouterr().out)
+
+
+def test_every_command_with_json_is_among_these_calls() -> None:
+    assert {command for command, name, _ in option_docs() if name == "--json"} == set(CASES)
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_stdout_is_one_object_with_command_line_and_version(
+    command: str, places: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = [Check("a duct", "plain", 1.0, float("nan"), float("inf"), None)]
+    monkeypatch.setattr("resinflow.stokes.verify", lambda quick: checks)
+    answer = told(capsys, places, *CASES[command])
+    assert answer["command"].startswith(f"resinflow {command} ")
+    assert answer["version"] == version("resinflow")
+    assert len(answer) > 3
+    if command == "verify":
+        assert answer["checks"][0]["expected"] is None
+        assert answer["checks"][0]["error"] is None
+
+
+def test_solve_tells_k_in_three_units_with_its_medium(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, places, *CASES["solve"])
+    flow, saved = answer["flow"], FlowField.load(places["OUT"] / "flow.npz")
+    assert flow["permeability_m2"] == saved.permeability
+    assert flow["permeability_um2"] == pytest.approx(saved.permeability * 1e12)
+    assert flow["permeability_darcy"] == pytest.approx(saved.permeability / DARCY)
+    assert flow["method"]["name"] == "solver"
+    assert flow["wall_time_s"] > 0
+    assert answer["medium"]["polarity"] == "dark"
+    assert answer["medium"]["surfaces"] == "estimated"  # by thresholds
+    assert answer["medium"]["fibre_fraction"] == saved.microstructure.fibre_fraction
+    assert answer["warnings"] == [*answer["medium"]["warnings"], *flow["warnings"]]
+
+
+def test_predict_tells_every_flow_of_its_table_with_errors_and_certificate(
+    places: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = told(capsys, places, *CASES["predict"])
+    flows = answer["flows"]
+    assert list(flows) == ["planar", "response", "model", "solver, these voxels"]
+    assert flows["model"]["relative_l2"] > 0
+    assert flows["solver, these voxels"]["relative_l2"] is None
+    assert 0 < answer["flow"]["certificate"]["bound_m2"] <= flows["solver, these voxels"]["permeability_m2"] * (1 + 1e-4)
+    assert len(answer["flow"]["method"]["samples_m2"]) == 3
+    assert answer["refinement"] is None
+
+
+def test_a_refined_prediction_tells_its_interval_and_what_it_took(
+    places: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = ("--figure", "OUT/refined.png")
+    answer = told(capsys, places, "predict", "STACK", *SIZES, "--model", "MODEL", "--refine", "0.05", *figure)
+    low, high = answer["refinement"]["interval"]["ends_m2"]
+    assert low <= answer["flow"]["permeability_m2"] <= high
+    assert answer["refinement"]["work"]["iterations"] > 0
+
+
+def test_drawn_media_tell_an_interval_with_its_parts(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(places["OUT"] / "one.tif", tifffile.imread(places["STACK"])[0])
+    drawing = ("--slices", "3", "--misalignment", "5", "--samples", "2", "--exact", "--figure", "OUT/drawn.png")
+    answer = told(capsys, places, "predict", "OUT/one.tif", *SIZES, *drawing)
+    interval = answer["flow"]["interval"]
+    assert interval["level"] == 0.9
+    assert interval["ends_um2"] == pytest.approx([end * 1e12 for end in interval["ends_m2"]])
+    assert "third dimension" in interval["deviations"]
+    assert answer["misalignment_degrees"] == 5
+
+
+def test_segment_tells_sections_and_k_with_moved_surfaces(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, places, *CASES["segment"])
+    flow = answer["flow"]
+    assert flow["surfaces_into_fibres_m2"] > flow["permeability_m2"] > flow["surfaces_out_of_fibres_m2"]
+    assert flow["permeability_m2"] == pytest.approx(solve(load_medium(places["OUT"] / "medium.npz")).permeability, rel=1e-3)
+    assert len(answer["sections"]["sections_by_slice"]) == 3
+
+
+def test_tow_and_permeability_tell_the_same_tensor(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    tow = told(capsys, places, *CASES["tow"])
+    tensor = told(capsys, places, "permeability", "SECTION", *LOOSE)["media"][0]["tensor"]
+    assert np.array(tow["tensor"]["values_m2"]) == pytest.approx(np.array(tensor["values_m2"]))
+    axis = tow["budget"]["axes"]["x"]
+    assert axis["permeability_darcy"] == pytest.approx(axis["permeability_m2"] / DARCY)
+    assert axis["interval_um2"] == pytest.approx([end * 1e12 for end in axis["interval_m2"]])
+
+
+def test_a_medium_that_fails_is_in_the_object_and_ends_the_command_with_status_2(
+    places: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("permeability", places["STACK"], places["OUT"] / "absent.tif", *SIZES, *LOOSE, "--json")
+    assert ended.value.code == 2
+    answer = strict(capsys.readouterr().out)
+    assert [entry["error"] is None for entry in answer["media"]] == [True, False]
+    assert answer["failures"] == 1
+
+
+def test_a_refusal_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("solve", "absent.tif", "--json")
+    assert ended.value.code == 2
+    assert capsys.readouterr().out == ""
