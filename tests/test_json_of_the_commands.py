@@ -50,6 +50,12 @@ def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store:
     }
 
 
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands write beside where they are called."""
+    monkeypatch.chdir(tmp_path)
+
+
 def strict(text: str) -> dict[str, Any]:
     """The one object that a text is; NaN and infinity are no JSON."""
 

@@ -25,6 +25,12 @@ from tests.test_data_layout import make_published
 SIZES = ["--pixel-size", "0.9375e-6", "--depth", "12e-6"]
 
 
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solve that stops leaves its field where it was called."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     return save_small_stack(tmp_path / "stack.tif")

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from resinflow.evaluate import compare
     from resinflow.evaluate.evaluation import evaluate_model
     from resinflow.flow import Drive, FlowField, Microstructure, PermeabilityTensor, ResinflowError
-    from resinflow.media import fibre_bundle, plain_weave
+    from resinflow.media import benchmark_tow, fibre_bundle, plain_weave
     from resinflow.models import Sampling
     from resinflow.presets import load_model, load_recipe
     from resinflow.presets.drawing import draw_flows, draw_media
+    from resinflow.presets.prediction import predict_many
     from resinflow.presets.surface.reading import from_image, read_medium
     from resinflow.presets.training import train as train_model
     from resinflow.stokes import certify, grid_flow, permeability_tensor, planar_flow, refine_flow, response_flow, solve
@@ -36,6 +37,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "ResinflowError": "resinflow.flow",
     "Sampling": "resinflow.models",
     "assess_tow": "resinflow.tow",
+    "benchmark_tow": "resinflow.media",
     "certify": "resinflow.stokes",
     "compare": "resinflow.evaluate",
     "draw_flows": "resinflow.presets.drawing",
@@ -50,6 +52,7 @@ _HOMES = {  # name -> module, or module:name where it has another one there
     "permeability_tensor": "resinflow.stokes",
     "plain_weave": "resinflow.media",
     "planar_flow": "resinflow.stokes",
+    "predict_many": "resinflow.presets.prediction",
     "read_medium": "resinflow.presets.surface.reading",
     "refine_flow": "resinflow.stokes",
     "response_flow": "resinflow.stokes",
@@ -65,6 +68,7 @@ __all__ = [
     "ResinflowError",
     "Sampling",
     "assess_tow",
+    "benchmark_tow",
     "certify",
     "compare",
     "draw_flows",
@@ -79,6 +83,7 @@ __all__ = [
     "permeability_tensor",
     "plain_weave",
     "planar_flow",
+    "predict_many",
     "read_medium",
     "refine_flow",
     "response_flow",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError, check_image_sizes
+from resinflow.flow import FLOW_SUFFIXES, Drive, InvalidInputError, address_of, check_image_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class MediumOptions:
 
     def check(self, path: Path) -> None:
         """Refuse a medium that is not there or an image without sizes; nothing heavy is loaded where nothing is wrong."""
-        if not path.exists():
+        if not address_of(path)[0].exists():
             raise InvalidInputError(f"{path} does not exist; needed: an image, a stack or a saved flow field.")
         if self.edits is not None and not self.edits.is_file():
             raise InvalidInputError(f"{self.edits} does not exist; needed: a file of strokes (.json), as the app saves it.")

@@ -17,6 +17,7 @@ from resinflow.flow import (
     InvalidInputError,
     Microstructure,
     PermeabilityTensor,
+    address_of,
     format_length,
     format_permeability,
 )
@@ -188,12 +189,12 @@ def read_sized(image: MediumOptions, path: Path) -> Microstructure:
 
 def sized(image: MediumOptions, path: Path) -> MediumOptions:
     """Return the options with a depth and one slice for a single image, whose K does not depend on them."""
-    if image.depth is not None or path.suffix.lower() in FLOW_SUFFIXES or not path.exists():
+    if image.depth is not None or path.suffix.lower() in FLOW_SUFFIXES or not address_of(path)[0].exists():
         return image
     if image.pixel_size is None or path.is_dir():
         return replace(image, depth=image.depth if path.is_dir() else "1um")
-    from resinflow.media import read_stack
+    from resinflow.media import count_slices
 
-    if len(read_stack(path)) > 1:
+    if count_slices(path) > 1:
         return image
     return replace(image, depth="1um" if image.pixel_size == "tag" else image.pixel_size, slices=image.slices or 1)

@@ -1,5 +1,6 @@
 """The physical values that every room speaks: microstructures, drives, flow fields, reports, and their files."""
 
+from resinflow.flow.addresses import HDF5_SUFFIXES, address_of, is_hdf5
 from resinflow.flow.atomic import replacing
 from resinflow.flow.drive import Boundary, Drive, DriveOptions, Lateral
 from resinflow.flow.errors import (
@@ -55,6 +56,7 @@ __all__ = [
     "COMPONENTS",
     "DARCY",
     "FLOW_SUFFIXES",
+    "HDF5_SUFFIXES",
     "LEVEL",
     "REACH",
     "SURFACES",
@@ -82,6 +84,7 @@ __all__ = [
     "Spread",
     "SurfaceSource",
     "Terminated",
+    "address_of",
     "blocks",
     "check_flow",
     "check_flow_target",
@@ -97,6 +100,7 @@ __all__ = [
     "format_length",
     "format_permeability",
     "interpolation_places",
+    "is_hdf5",
     "load_medium",
     "option",
     "permeability_units",

@@ -1,5 +1,7 @@
 """Microstructures: random fibre bundles, images and stacks, known media, and what is plausible for them."""
 
+from resinflow.media.array_formulas import berdichevsky_cai_permeability, drummond_tahir_permeability
+from resinflow.media.benchmark import BENCHMARK_SHAPE, BENCHMARK_TOW, BENCHMARK_VOXEL, benchmark_tow
 from resinflow.media.bundle_shape import BundleShape, measure_bundle
 from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, provenance_of
 from resinflow.media.cases import (
@@ -13,6 +15,7 @@ from resinflow.media.cases import (
 )
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.front_end import FibreSurfaces, FrontEnd
+from resinflow.media.image_files import count_slices
 from resinflow.media.images import EXTRUDED_SLICES, ImageOptions, from_image, read_stack
 from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
@@ -28,6 +31,9 @@ from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceEngine, SliceView, p
 from resinflow.media.weaves import WeaveSettings, plain_weave
 
 __all__ = [
+    "BENCHMARK_SHAPE",
+    "BENCHMARK_TOW",
+    "BENCHMARK_VOXEL",
     "BROAD_MISALIGNMENT",
     "EXTRUDED_SLICES",
     "STACK_SUFFIXES",
@@ -53,10 +59,14 @@ __all__ = [
     "Stroke",
     "Wave",
     "WeaveSettings",
+    "benchmark_tow",
+    "berdichevsky_cai_permeability",
     "checked_sizes",
+    "count_slices",
     "draw_fibres",
     "draw_micrograph",
     "draw_specimen",
+    "drummond_tahir_permeability",
     "estimate_fibre_diameter",
     "example_path",
     "fibre_array",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, ResinflowError, check_npy, check_size
+from resinflow.flow import HDF5_SUFFIXES, InvalidInputError, ResinflowError, check_npy, check_size, is_hdf5
+from resinflow.media.hdf5_stacks import hdf5_slices, read_hdf5
 from resinflow.media.palette import of_palette
 from resinflow.media.picture import Mask, Picture, picture_of
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _TIFF = (".tif", ".tiff")
 _PILLOW = (".png", ".jpg", ".jpeg", ".bmp")
 _IMAGES = (*_TIFF, *_PILLOW)
-_SUFFIXES = (*_IMAGES, ".npy")
+_SUFFIXES = (*_IMAGES, ".npy", *HDF5_SUFFIXES)
 _PNG_END = b"IEND\xaeB`\x82"
 _INVERTED, _PALETTE, _PLAIN = 0, 3, (0, 1, 2, 3)
 """Photometric interpretations of TIFF: white is zero, palette, and those that need no conversion of colours."""
@@ -42,12 +44,15 @@ _METRES = {
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Return what an image file, or a folder of images in the order of the numbers in their names, holds.
+    """Return what an image file, a folder of images in the order of the numbers in their names, or an HDF5 file holds.
 
     Raises:
         InvalidInputError: no such file, an unknown suffix, a damaged file, slices of different sizes, a wrong number of
             dimensions, nothing inside, or NaN.
+        MissingDependencyError: an HDF5 file where h5py is not installed.
     """
+    if is_hdf5(path) and not Path(path).is_dir():
+        return read_hdf5(path)
     path = Path(path)
     if not path.exists():
         raise InvalidInputError(
@@ -69,6 +74,31 @@ def read_picture(path: str | Path) -> Picture:
         raise InvalidInputError(
             f"{path.name} cannot be read ({reason}); the file is damaged or of another type: export it again."
         ) from None
+
+
+def count_slices(path: str | Path) -> int:
+    """Return how many images a file holds; of a TIFF, an array and an HDF5 file without reading them.
+
+    Raises:
+        InvalidInputError: as :func:`read_picture`.
+        MissingDependencyError: likewise.
+    """
+    if is_hdf5(path):
+        return hdf5_slices(path)
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".npy":
+            return len(picture_of(np.load(path, mmap_mode="r", allow_pickle=False), path.name).values)
+        if path.suffix.lower() in _TIFF:
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                series = file.series[0]
+                counts = [count for axis, count in zip(series.axes, series.shape, strict=True) if axis not in "YXSC"]
+                return math.prod(counts)
+    except Exception:  # the reader says what is wrong with the file
+        return len(read_picture(path).values)
+    return len(read_picture(path).values)
 
 
 def _read_npy(path: Path) -> Picture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes, format_length
+from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes, format_length, is_hdf5
 from resinflow.media.image_files import read_picture
 from resinflow.media.picture import Picture
 from resinflow.media.plausibility import fibre_diameter_warning, slice_spacing_warning
@@ -59,6 +59,8 @@ def scale_warnings(micro: Microstructure, *, extruded: bool) -> list[str]:
 
 def _hint(path: str | Path) -> str:
     """What the tag of an image says of its scale, as a sentence after others; empty without a tag."""
+    if is_hdf5(path):  # which has no tag
+        return ""
     try:
         pixel = read_picture(path).pixel_size
     except InvalidInputError:

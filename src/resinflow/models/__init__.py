@@ -70,6 +70,7 @@ from resinflow.models.predictor import (
     sample_seed,
 )
 from resinflow.models.start import BASE_NAMES, PLANAR_TOLERANCE, StartFlows, section_flow, start_flows
+from resinflow.models.together import flows_or_errors
 from resinflow.models.trained import TrainedModel
 
 __all__ = [
@@ -124,6 +125,7 @@ __all__ = [
     "dimensional",
     "dimensionless",
     "fit_novelty",
+    "flows_or_errors",
     "fluid_mask",
     "linear_profile",
     "load_calibration",

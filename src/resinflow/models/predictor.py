@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
@@ -180,6 +181,10 @@ class Predictor(ABC, Generic[Architecture, Networks]):
     def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
         """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them."""
 
+    def draw_each(self, starts: Sequence[StartFlows], sampling: ResolvedSampling) -> list[Array]:
+        """Return what :meth:`draw` gives for each medium; a model whose networks take many media at once overrides it."""
+        return [self.draw(start, sampling) for start in starts]
+
     @abstractmethod
     def mean(self, start: StartFlows, members: Array, sampling: ResolvedSampling) -> Ensemble:
         """Return the mean flow of members that :meth:`draw` gave, without a report, and the velocity of each."""
@@ -255,8 +260,11 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         check_axis(drive.axis)
         if start is None:
             start = start_flows(micro, drive, self.base)
-        flow = self.ensemble(start, sampling).flow
-        calibration = self.calibration_of(micro)
+        return self.judged(self.ensemble(start, sampling).flow, start)
+
+    def judged(self, flow: FlowField, start: StartFlows) -> FlowField:
+        """Return the mean flow of an ensemble with calibrated spread and the medium's novelty, where they were measured."""
+        calibration = self.calibration_of(flow.microstructure)
         if calibration is not None:
             flow = calibrated(flow, calibration, start.base, self.calibrations.get("exact"))
         if self.novelty is not None:  # it is measured in all conditions, in the medium's own units
@@ -273,7 +281,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         sampling = Sampling() if sampling is None else sampling
         resolved, started_at = self.resolve(sampling), time.perf_counter()
         check_axis(start.planar.axis)
-        return self._reported(start, self.draw(start, resolved), resolved, started_at)
+        return self.reported(start, self.draw(start, resolved), resolved, started_at)
 
     def resolve(self, sampling: Sampling) -> ResolvedSampling:
         """Return ``sampling`` with the model's defaults in the place of None.
@@ -300,7 +308,8 @@ class Predictor(ABC, Generic[Architecture, Networks]):
             check_whole(name, value, least)
         return resolved
 
-    def _reported(self, start: StartFlows, members: Array, sampling: ResolvedSampling, started_at: float) -> Ensemble:
+    def reported(self, start: StartFlows, members: Array, sampling: ResolvedSampling, started_at: float) -> Ensemble:
+        """Return the mean of members with its report; ``started_at`` by ``time.perf_counter``."""
         ensemble = self.mean(start, members, sampling)
         report = ModelReport(
             model=self.name,
@@ -359,12 +368,12 @@ class BranchedPredictor(Predictor[Architecture, Networks]):
     def mean_latent(self, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E2D): the deterministic cross-reconstruction without the diffusion."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_planar_latent(start), ResolvedSampling(project=project), started_at).flow
+        return self.reported(start, self.decoded_planar_latent(start), ResolvedSampling(project=project), started_at).flow
 
     def reconstruct(self, truth: FlowField, start: StartFlows, *, project: bool = True) -> FlowField:
         """Return D3D(E3D) of a flow: the ceiling that the VAE sets to any prediction."""
         started_at = time.perf_counter()
-        return self._reported(start, self.decoded_latent(truth, start), ResolvedSampling(project=project), started_at).flow
+        return self.reported(start, self.decoded_latent(truth, start), ResolvedSampling(project=project), started_at).flow
 
 
 def branched(model: Predictor) -> BranchedPredictor:

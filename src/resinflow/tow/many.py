@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from resinflow.evaluate import write_csv, write_json
-from resinflow.flow import InvalidInputError, Microstructure, PermeabilityTensor, ResinflowError, format_length, replacing
+from resinflow.flow import (
+    InvalidInputError,
+    Microstructure,
+    PermeabilityTensor,
+    ResinflowError,
+    address_of,
+    format_length,
+    replacing,
+)
 from resinflow.tow.rows import COLUMNS, TABLE_SUFFIXES, tensor_rows
 
 _KEY_LENGTH = 16
@@ -100,14 +108,15 @@ def medium_key(path: Path, settings: Mapping[str, Any]) -> str:
     Of a folder (a stack of images, a Zarr store) the names, sizes and times of its files count.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    digest.update(path.name.encode(errors="surrogateescape"))
+    file, name = address_of(path)
+    digest.update(f"{file.name}{'' if name is None else f'::{name}'}".encode(errors="surrogateescape"))
     try:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                status = file.stat()
-                digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode(errors="surrogateescape"))
+        if file.is_dir():
+            for part in sorted(file.rglob("*")):
+                status = part.stat()
+                digest.update(f"{part.name} {status.st_size} {status.st_mtime_ns}".encode(errors="surrogateescape"))
         else:
-            with path.open("rb") as content:
+            with file.open("rb") as content:
                 while block := content.read(_BLOCK):
                     digest.update(block)
     except OSError:

@@ -59,8 +59,15 @@ MIRROR_IMAGES: tuple[tuple[Mirror, ...], ...] = (
 """Members of a prediction see the medium in these images one after the other. Mirroring back is exact, the networks know the
 symmetry by training only: their errors differ between images, so that the mean is better and the spread tells more."""
 _AT_ONCE = 2
-"""Members that are drawn at once: for a single field of 64 x 64 pixels in float32 PyTorch has a slow convolution only. More
-gain nothing and take memory."""
+"""Members that are drawn at once on a CPU: for a single field of 64 x 64 pixels in float32 PyTorch has a slow convolution only.
+More gain nothing and take memory."""
+_MOST_AT_ONCE, _VOXELS_AT_ONCE = 32, 1 << 23
+"""The same on a GPU, of one medium or of several: so many, and so many voxels of all of them together."""
+
+
+def members_at_once(device: torch.device, voxels: int) -> int:
+    """Return how many members of media of so many voxels are drawn at once."""
+    return _AT_ONCE if device.type == "cpu" else max(_AT_ONCE, min(_MOST_AT_ONCE, _VOXELS_AT_ONCE // voxels))
 
 
 class LatentPredictor(
@@ -97,9 +104,40 @@ class LatentPredictor(
         # an odd last member is drawn with a companion that is dropped: two are as quick as one where the latter is slow
         size = min(sampling.samples, _AT_ONCE)
         groups = [range(first, first + size) for first in range(0, sampling.samples, size)]
-        members = [self._group(fields, group, sampling) for group in groups]
+        members = [self._group([(fields, index) for index in group], sampling) for group in groups]
         outputs = cropped(torch.cat(members)[: sampling.samples], conditions.shape)
         return dimensional(start, conditions, outputs)
+
+    def draw_each(self, starts: Sequence[StartFlows], sampling: ResolvedSampling) -> list[Array]:
+        """Return the corrections of :meth:`draw` for each medium; members of media of one shape are drawn together on a GPU.
+
+        They are those of :meth:`draw` to rounding: a convolution sums in another order where it has other company.
+        """
+        corrections: dict[int, Array] = {}
+        shapes = [start.planar.microstructure.shape for start in starts]
+        for shape in dict.fromkeys(shapes):
+            size = members_at_once(self.device, int(np.prod(shape)))
+            places = [place for place, other in enumerate(shapes) if other == shape]
+            if size <= _AT_ONCE:
+                corrections |= {place: self.draw(starts[place], sampling) for place in places}
+                continue
+            for first in range(0, len(places), count := max(1, size // sampling.samples)):
+                corrections |= self._drawn_together(starts, places[first : first + count], sampling, size)
+        return [corrections[place] for place in range(len(starts))]
+
+    def _drawn_together(
+        self, starts: Sequence[StartFlows], places: Sequence[int], sampling: ResolvedSampling, size: int
+    ) -> dict[int, Array]:
+        """The corrections of media of one shape by their place, ``size`` members at once."""
+        conditions = {place: conditions_of(starts[place], self.architecture) for place in places}
+        fields = {place: self._fields(conditions[place]) for place in places}
+        items = [(fields[place], index) for place in places for index in range(sampling.samples)]
+        members = [self._group(items[first : first + size], sampling) for first in range(0, len(items), size)]
+        by_medium = torch.cat(members).split(sampling.samples)
+        return {
+            place: dimensional(starts[place], conditions[place], cropped(outputs, conditions[place].shape))
+            for place, outputs in zip(places, by_medium, strict=True)
+        }
 
     def decoded_planar_latent(self, start: StartFlows) -> Array:
         """Return D3D(E2D) as a correction (1, 4, nz, ny, nx)."""
@@ -164,12 +202,14 @@ class LatentPredictor(
         """Return the outputs (B, 4, nz, h, w), dimensionless, of latents under conditions (B, channels, nz, h, w)."""
         return self.networks.unscaled(self.networks.decode(latent, fields))
 
-    def _group(self, fields: Tensor, group: range, sampling: ResolvedSampling) -> Tensor:
-        """Some of the members (members, 4, nz, h, w), drawn and decoded at once, dimensionless, from the :meth:`_fields`."""
-        images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.architecture.mirror_images else () for i in group]
+    def _group(self, items: Sequence[tuple[Tensor, int]], sampling: ResolvedSampling) -> Tensor:
+        """Members (members, 4, nz, h, w), drawn and decoded at once, dimensionless, each of its :meth:`_fields` and number."""
+        images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.architecture.mirror_images else () for _, i in items]
         with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
-            mirrored = torch.cat([mirror_fields(fields, CHANNELS, *image) for image in images])
-            outputs = self.sampled(mirrored, [sample_seed(sampling.seed, index) for index in group], sampling.steps)
+            mirrored = torch.cat(
+                [mirror_fields(fields, CHANNELS, *image) for (fields, _), image in zip(items, images, strict=True)]
+            )
+            outputs = self.sampled(mirrored, [sample_seed(sampling.seed, index) for _, index in items], sampling.steps)
             return torch.cat([mirror_fields(outputs[i : i + 1], TARGETS, *image) for i, image in enumerate(images)])
 
     def _fields(self, conditions: Conditions) -> Tensor:

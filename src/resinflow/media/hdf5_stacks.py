@@ -1,0 +1,150 @@
+"""Stacks of images in HDF5 and NeXus files, read slice by slice into one array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resinflow.flow import InvalidInputError, MissingDependencyError, address_of, check_size
+from resinflow.media.picture import Picture, picture_of
+
+if TYPE_CHECKING:
+    from h5py import Dataset, File
+
+_LISTED = 6
+"""Data sets that a message names."""
+_NEXUS_DEFAULT = "default"
+
+
+def read_hdf5(path: str | Path) -> Picture:
+    """Return the stack at ``file.nxs::/entry/data``, (ny, nx) or (nz, ny, nx), read once and slice by slice.
+
+    Without the name of a data set the one that NeXus calls its default is read, or the only one that can be a stack.
+
+    Raises:
+        InvalidInputError: no such file or data set, several that may be meant, or none of two or three dimensions.
+        MissingDependencyError: h5py is not installed.
+    """
+    file, _ = address_of(path)
+    try:
+        with _opened(file) as content:
+            data = _dataset(content, path)
+            return picture_of(_slices(data), f"{file.name}::{data.name}")
+    except OSError as error:
+        raise _damaged(file, error) from None
+
+
+def hdf5_slices(path: str | Path) -> int:
+    """Return how many slices the stack at an address has, without reading them.
+
+    Raises:
+        InvalidInputError: as :func:`read_hdf5`.
+        MissingDependencyError: likewise.
+    """
+    file, _ = address_of(path)
+    try:
+        with _opened(file) as content:
+            shape = _dataset(content, path).shape
+    except OSError as error:
+        raise _damaged(file, error) from None
+    return 1 if len(shape) == 2 else int(shape[0])
+
+
+def _opened(file: Path) -> File:
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError(
+            f"{file.name} needs h5py, which is not installed; run: pip install 'resinflow[hdf5]'."
+        ) from None
+    if not file.is_file():
+        raise InvalidInputError(f"{file} does not exist; needed: an HDF5 or NeXus file, e.g. scan.nxs::/entry/data.")
+    return h5py.File(file, "r")
+
+
+def _damaged(file: Path, error: OSError) -> InvalidInputError:
+    reason = str(error).splitlines()[0].rstrip(".")
+    return InvalidInputError(f"{file.name} cannot be read ({reason}); the file is damaged or of another type: export it again.")
+
+
+def _dataset(content: File, path: str | Path) -> Dataset:
+    """The data set that an address names, or that a file without a name in its address must mean."""
+    import h5py
+
+    file, name = address_of(path)
+    stacks = _stacks(content)
+    if name is None:
+        name = _default(content) or (stacks[0] if len(stacks) == 1 else None)
+    if name is None:
+        raise InvalidInputError(
+            f"{file.name} holds {_list_of(content, stacks)}; needed: the name of one, {_example(file, stacks)}."
+        )
+    entry = content.get(name)
+    if isinstance(entry, h5py.Group):  # NeXus names the data of a group
+        entry = content.get(_default(entry) or "")
+    if not isinstance(entry, h5py.Dataset):
+        raise InvalidInputError(
+            f"{file.name} has no data set {name}; it holds {_list_of(content, stacks)}. Needed: {_example(file, stacks)}."
+        )
+    if not _is_stack(entry):
+        raise InvalidInputError(
+            f"{name} of {file.name} has shape {entry.shape} and type {entry.dtype}; needed: greys (nz, ny, nx) or (ny, nx)."
+        )
+    check_size(f"{file.name}::{name}", entry.size * entry.dtype.itemsize)
+    return entry
+
+
+def _is_stack(entry: Dataset) -> bool:
+    """Whether a data set can be a stack of images."""
+    return entry.shape is not None and len(entry.shape) in (2, 3) and min(entry.shape) > 0 and entry.dtype.kind in "buif"
+
+
+def _stacks(content: File) -> list[str]:
+    """Names of the data sets that can be stacks of images."""
+    import h5py
+
+    names: list[str] = []
+
+    def look(name: str, entry: Any) -> None:
+        if isinstance(entry, h5py.Dataset) and _is_stack(entry):
+            names.append(f"/{name}")
+
+    content.visititems(look)
+    return names
+
+
+def _default(group: Any) -> str | None:
+    """The data set that NeXus' attributes ``default`` and ``signal`` lead to; None without them."""
+    while group is not None and _NEXUS_DEFAULT in group.attrs:
+        group = group.get(_text(group.attrs[_NEXUS_DEFAULT]))
+    if group is None or "signal" not in group.attrs:
+        return None
+    return f"{group.name.rstrip('/')}/{_text(group.attrs['signal'])}"
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _list_of(content: File, names: list[str]) -> str:
+    if not names:
+        return "no stack of images"
+    shapes = [f"{name} ({' x '.join(str(count) for count in content[name].shape)})" for name in names[:_LISTED]]
+    return ", ".join(shapes) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _example(file: Path, names: list[str]) -> str:
+    return f"e.g. {file.name}::{names[0] if names else '/entry/data'}"
+
+
+def _slices(data: Dataset) -> NDArray:
+    """The values, one slice at a time: a compressed stack is never in memory twice."""
+    if data.ndim == 2:
+        return np.asarray(data[()])
+    values = np.empty(data.shape, dtype=data.dtype)
+    for place in range(data.shape[0]):
+        data.read_direct(values, np.s_[place], np.s_[place])
+    return values
