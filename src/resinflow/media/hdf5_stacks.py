@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,17 +78,15 @@ def _dataset(content: File, path: str | Path) -> Dataset:
     file, name = address_of(path)
     stacks = _stacks(content)
     if name is None:
-        name = _default(content) or (stacks[0] if len(stacks) == 1 else None)
+        name = _default(content) or (next(iter(stacks)) if len(stacks) == 1 else None)
     if name is None:
-        raise InvalidInputError(
-            f"{file.name} holds {_list_of(content, stacks)}; needed: the name of one, {_example(file, stacks)}."
-        )
+        raise InvalidInputError(f"{file.name} holds {_list_of(stacks)}; needed: the name of one, {_example(file, stacks)}.")
     entry = content.get(name)
     if isinstance(entry, h5py.Group):  # NeXus names the data of a group
         entry = content.get(_default(entry) or "")
     if not isinstance(entry, h5py.Dataset):
         raise InvalidInputError(
-            f"{file.name} has no data set {name}; it holds {_list_of(content, stacks)}. Needed: {_example(file, stacks)}."
+            f"{file.name} has no data set {name}; it holds {_list_of(stacks)}. Needed: {_example(file, stacks)}."
         )
     if not _is_stack(entry):
         raise InvalidInputError(
@@ -102,18 +101,18 @@ def _is_stack(entry: Dataset) -> bool:
     return entry.shape is not None and len(entry.shape) in (2, 3) and min(entry.shape) > 0 and entry.dtype.kind in "buif"
 
 
-def _stacks(content: File) -> list[str]:
-    """Names of the data sets that can be stacks of images."""
+def _stacks(content: File) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the data sets that can be stacks of images."""
     import h5py
 
-    names: list[str] = []
+    shapes: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, entry: Any) -> None:
         if isinstance(entry, h5py.Dataset) and _is_stack(entry):
-            names.append(f"/{name}")
+            shapes[f"/{name}"] = entry.shape
 
     content.visititems(look)
-    return names
+    return shapes
 
 
 def _default(group: Any) -> str | None:
@@ -129,15 +128,15 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _list_of(content: File, names: list[str]) -> str:
-    if not names:
+def _list_of(stacks: Mapping[str, tuple[int, ...]]) -> str:
+    if not stacks:
         return "no stack of images"
-    shapes = [f"{name} ({' x '.join(str(count) for count in content[name].shape)})" for name in names[:_LISTED]]
-    return ", ".join(shapes) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    shapes = [f"{name} ({' x '.join(str(count) for count in shape)})" for name, shape in list(stacks.items())[:_LISTED]]
+    return ", ".join(shapes) + (f" and {len(stacks) - _LISTED} more" if len(stacks) > _LISTED else "")
 
 
-def _example(file: Path, names: list[str]) -> str:
-    return f"e.g. {file.name}::{names[0] if names else '/entry/data'}"
+def _example(file: Path, stacks: Mapping[str, tuple[int, ...]]) -> str:
+    return f"e.g. {file.name}::{next(iter(stacks), '/entry/data')}"
 
 
 def _slices(data: Dataset) -> NDArray:
