@@ -148,7 +148,8 @@ def _plane(problem: Problem) -> _Plane:
     conductance = system.conductance(np.float64)
     share = float(system.shares[1][1])
     is_unknown = on_faces(system.unknown(FLOW)) > 0
-    beyond = (on_faces(system.excess[FLOW]) + on_faces(system.rest[FLOW]) + float(conductance[FLOW])) / share
+    rest = on_faces(system.rest[FLOW]) if system.has_rest else 0.0
+    beyond = (on_faces(system.excess[FLOW]) + rest + float(conductance[FLOW])) / share
     excess = np.where(is_unknown, beyond, float(BLOCKED))
     wraps = problem.grid.wraps[:2]
     rows = Rows((1, nx, ny), (False, wraps[0], wraps[1]))

@@ -71,7 +71,7 @@ def response_flow(
     with Pool(threads) as pool:
         preconditioner = TwoScale(pool, system, response_tolerance=_RESPONSE_TOLERANCE)
         divergence, iterations = respond(pool, preconditioner, state, _FLUX_TOLERANCE)
-        error = energy_error(pool, preconditioner, state, system.new_state(), system.new_state())
+        error = energy_error(pool, preconditioner, state, system.new_state(), [system.new_state() for _ in range(2)])
     if not np.isfinite(error):
         raise ConvergenceError("the Poisson solve of the response flow failed. Use resinflow.solve for this medium.")
     report = SolverReport(

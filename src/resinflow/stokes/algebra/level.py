@@ -7,12 +7,16 @@ beside its own through a table, in which the row of zeros stands for what lies o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+_PORTION = 100_000
+"""Values of a field that are looked at together."""
 
 SOUTH, NORTH, BELOW, ABOVE = range(4)
 
@@ -58,6 +62,12 @@ class Rows:
                     np.moveaxis(moved, axis, 0)[length - 1 if step else 0] = outside
                 table[..., place + step] = moved
         return table.reshape(-1, 4)
+
+    @property
+    def portions(self) -> Iterator[slice]:
+        """Parts of the rows of a field, for what is not worth a copy of all of it."""
+        step = max(_PORTION // self.array_shape[1], 1)
+        return (slice(first, first + step) for first in range(0, self.count + 1, step))
 
     @cached_property
     def layout(self) -> Layout:

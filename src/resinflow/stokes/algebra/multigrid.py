@@ -149,8 +149,8 @@ class Viscous:
     rows: Rows
     diagonal: Field
     """The excess: only BLOCKED is told from the others, as with a diagonal."""
-    rest: Field
-    """What single precision leaves out of the excess; the coarse levels need it."""
+    rest: Field | None
+    """What single precision leaves out of the excess, if anything; the coarse levels need it."""
     share: NDArray[np.float32]
     conductance: NDArray[np.float32]
 
@@ -187,7 +187,15 @@ class Viscous:
         cx, cy, cz, slack = (rows.zeros() for _ in range(4))
         diagonal = np.full(rows.array_shape, BLOCKED)
         full = Stencil(rows, cx, cy, cz, diagonal)
-        pool.run(viscous.expand, rows.count, rows.points, self.level, self.rest, full.level, slack)
+        pool.run(
+            viscous.expand,
+            rows.count,
+            rows.points,
+            self.level,
+            rows.zeros() if self.rest is None else self.rest,
+            full.level,
+            slack,
+        )
         rows.wrap(diagonal)
         return full, slack
 

@@ -110,7 +110,7 @@ def outer_iteration(
     state = system.new_state(np.float64) if initial is None else initial
     if initial is None:
         respond(pool, preconditioner, state, _START_TOLERANCE, krylov.vectors)
-        energy_error(pool, preconditioner, state, residual, krylov.vectors[0])
+        energy_error(pool, preconditioner, state, residual, krylov.vectors)
     elif not earlier:
         follow_pressure(pool, preconditioner, state, residual, krylov.vectors[0])
 
@@ -138,7 +138,7 @@ def outer_iteration(
             continue
         flux_tolerance = min(FLUX_TOLERANCE, 0.1 * tolerance)
         divergence, _ = remove_divergence(pool, preconditioner, state, flux_tolerance, work=krylov.vectors)
-        error = energy_error(pool, preconditioner, state, residual, krylov.vectors[0], inflation)
+        error = energy_error(pool, preconditioner, state, residual, krylov.vectors, inflation)
         errors.append(error)
         if error > tolerance and met(run.residuals[-1], system.work(state)):
             goal *= max(0.05, min(0.35, tolerance / error))
@@ -168,8 +168,7 @@ def respond(
     """Write the response flow ``w (f - G p)``, ``L_w p = G^T (w f)``, before scaling; return as :func:`remove_divergence`."""
     state[...] = 0
     preconditioner.system.add_load(state, 1.0)
-    for component in range(PRESSURE):
-        state[component] *= preconditioner.response(component)
+    preconditioner.respond(state)
     return remove_divergence(pool, preconditioner, state, tolerance, state[PRESSURE], work)
 
 
@@ -263,7 +262,7 @@ def energy_error(
     preconditioner: TwoScale,
     state: NDArray[np.float64],
     residual: NDArray[np.float32],
-    image: NDArray[np.float32],
+    work: Sequence[NDArray[np.float32]],
     inflation: float = INFLATION,
 ) -> float:
     """Scale the velocity to its best amplitude, in place; return an upper estimate of the relative error of its K.
@@ -272,27 +271,30 @@ def energy_error(
 
         |K(v) - K| <= r.A^-1 r + 2 |p.G^T v| + spread
 
-    ``residual`` and ``image`` are work space.
+    ``residual`` and two states of ``work`` are work space.
     """
     system = preconditioner.system
-    work = system.work(state)
+    rate = system.work(state)
     momentum_residual(pool, system, state, residual)
-    pressure = state[PRESSURE].copy()
+    image, spare = work[:2]
+    pressure = spare[:2].reshape(-1).view(np.float64).reshape(state[PRESSURE].shape)  # the memory of two fields
+    pressure[...] = state[PRESSURE]
     try:
         state[PRESSURE] = 0
         dissipation = system.apply(pool, state, image)
     finally:  # a signal that comes here must find the state whole
         state[PRESSURE] = pressure
-    if not work > 0 or not dissipation > 0:
+    if not rate > 0 or not dissipation > 0:
         return np.inf
-    amplitude = work / dissipation
-    spread, _ = flux_spread(system, residual[PRESSURE], work)
-    leak = 2 * abs(dot(pool, residual[PRESSURE], pressure)) / work + spread
+    amplitude = rate / dissipation
+    spread, _ = flux_spread(system, residual[PRESSURE], rate)
+    leak = 2 * abs(dot(pool, residual[PRESSURE], pressure)) / rate + spread
+    spare[:2] = 0
     state[:PRESSURE] *= amplitude
     image[:PRESSURE] *= np.float32(amplitude - 1)
     residual[:PRESSURE] -= image[:PRESSURE]
     preconditioner.apply_velocity(residual, image, inflation)
-    return dot(pool, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * work) + _beyond_double(leak)
+    return dot(pool, residual[:PRESSURE], image[:PRESSURE]) / (amplitude * rate) + _beyond_double(leak)
 
 
 def _beyond_double(error: float) -> float:

@@ -18,10 +18,10 @@ from resinflow.stokes.algebra.level import ABOVE, NORTH, Field
 from resinflow.stokes.algebra.multigrid import Multigrid, Operator, Tuning, closed_stencil
 from resinflow.stokes.algebra.pool import Pool, kernel
 from resinflow.stokes.algebra.poregrid import PoreGrid
-from resinflow.stokes.algebra.stencil import BLOCKED
+from resinflow.stokes.algebra.stencil import BLOCKED, LIMIT
 from resinflow.stokes.algebra.vectors import combine, dot
 from resinflow.stokes.problem.mask import FLOW
-from resinflow.stokes.problem.system import StokesSystem
+from resinflow.stokes.problem.system import PRESSURE, StokesSystem
 
 _RESPONSE_TOLERANCE = 1e-2
 """Where the response only weights the preconditioner, a loose solve is enough."""
@@ -126,10 +126,25 @@ class TwoScale:
 
     def response(self, component: int) -> NDArray[np.float64]:
         """Return w on the faces of a component (rows + 1, width), 0 where there is no unknown."""
-        unknown = self.system.unknown(component)
-        area = float(self.system.area(np.float64)[component])
-        weight = np.where(unknown, self.system.openness[component] * (area if area > 0 else 1.0), 1.0)
-        return np.where(unknown, self._conductance[component] / weight**2, 0.0)
+        response = self.system.rows.zeros(np.float64)
+        for some in self.system.rows.portions:
+            response[some] = self._response(component, some)
+        return response
+
+    def respond(self, state: NDArray[np.float64]) -> None:
+        """Multiply the velocities of a state by w, in place."""
+        for component in range(PRESSURE):
+            for some in self.system.rows.portions:
+                state[component, some] *= self._response(component, some)
+
+    def _response(self, component: int, some: slice) -> NDArray[np.float64]:
+        """The response in some rows."""
+        system = self.system
+        unknown = system.excess[component, some] < LIMIT
+        area = float(system.area(np.float64)[component])
+        openness = system.openness[component, some] if system.partly_open else system.openness[component]
+        weight = np.where(unknown, openness * (area if area > 0 else 1.0), 1.0)
+        return np.where(unknown, self._conductance[component, some] / weight**2, 0.0)
 
 
 def conjugate_gradients(

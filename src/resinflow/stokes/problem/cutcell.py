@@ -190,7 +190,7 @@ class _Box:
 def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
     profile = _profile(padded, axis, box)
     unknown = profile.aperture >= SMALLEST_APERTURE
-    share = np.ones(unknown.shape)
+    share = np.ones([count if k == axis else 1 for k, count in enumerate(unknown.shape)])
     if box.open_ends(axis):
         np.moveaxis(share, axis, 0)[[0, -1]] = 0.5
     elif not box.wraps[axis]:
@@ -199,6 +199,7 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
         within = tuple(slice(pad, pad + count) for pad, count in zip(box.pads, box.shape, strict=True))
         seam = np.moveaxis(_blocked_seam(padded[within], axis, box), axis, 0)
         np.moveaxis(unknown, axis, 0)[0] &= ~seam[0]
+    share = np.broadcast_to(share, unknown.shape)
     ends = _ends(profile, axis, box)
     diagonal = _diagonal(axis, profile, unknown, share, box, ends) + _end_walls(axis, unknown, share, box, ends)
     unknown &= diagonal <= _MOST_DRAG * sum(2 / step**2 for step in box.spacing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -14,7 +16,7 @@ from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
 from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, pad_widths, wrapping
 from resinflow.stokes.problem.pores import find_pores, winding_clusters
 from resinflow.stokes.problem.problem import Problem
-from resinflow.stokes.problem.system import StokesSystem, pack_excess
+from resinflow.stokes.problem.system import NO_REST, StokesSystem, pack_excess
 
 Triple = tuple[float, float, float]
 
@@ -87,9 +89,10 @@ def _free(field: CutFaces, grid: Grid) -> bool:
     return bool((field.diagonal - joined <= _NO_DRAG * field.diagonal).all())
 
 
-def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Numbers of the voxels before and after every face normal to ``axis``, -1 beyond the box."""
-    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    size = int(np.prod(shape))
+    numbers = np.arange(size, dtype=np.int32 if size <= np.iinfo(np.int32).max else np.int64).reshape(shape)
     if wraps:
         return np.roll(numbers, 1, axis), numbers
     padded = np.pad(numbers, pad_widths(axis), constant_values=-1)
@@ -98,7 +101,7 @@ def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[N
 
 def _through_pores(
     faces: tuple[CutFaces, CutFaces, CutFaces], shape: tuple[int, ...], boundary: Boundary, lateral: Lateral
-) -> NDArray[np.int64]:
+) -> NDArray[np.integer]:
     """Label the voxels of the pores that lead through the box (1, 2, ...); voxels are joined by open faces."""
     wraps = wrapping(boundary, lateral)
     within, across = [], []  # pairs of voxels joined inside of the box, and over the seam along the flow
@@ -120,19 +123,20 @@ def _through_pores(
         through = winding_clusters(np.where(seam, labels[..., 0], 0), np.where(seam, labels[..., -1], 0), count)
     carrying = through[labels]
     _, pores = _clusters([*within, *across], shape)  # what the seam joins is one pore, with one level of the pressure
-    numbers, places = np.unique(pores[carrying], return_inverse=True)
-    whole = np.zeros(shape, dtype=np.int64)
-    whole[carrying] = np.arange(1, numbers.size + 1)[places]
-    return whole
+    numbers = np.zeros(int(pores.max()) + 1, dtype=np.int32)
+    numbers[pores[carrying]] = 1
+    numbers = np.cumsum(numbers, dtype=np.int32)  # in the order of the clusters
+    return np.where(carrying, numbers[pores], 0)
 
 
-def _clusters(pairs: list[NDArray[np.int64]], shape: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
+def _clusters(pairs: list[NDArray[np.integer]], shape: tuple[int, ...]) -> tuple[int, NDArray[np.integer]]:
     """Number of clusters of joined voxels, and the cluster (1, 2, ...) of every voxel."""
     first, second = np.concatenate(pairs, axis=1)
     size = int(np.prod(shape))
     graph = coo_array((np.ones(first.size, dtype=np.int8), (first, second)), shape=(size, size))
     count, labels = connected_components(graph, directed=False)
-    return count, labels.astype(np.int64).reshape(shape) + 1
+    labels += 1
+    return count, labels.reshape(shape)
 
 
 def _grid(
@@ -155,7 +159,7 @@ def _grid(
     return Grid(carrying, spacing, boundary, lateral, (built[0], built[1], built[2]))
 
 
-def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDArray[np.int64]) -> StokesSystem:
+def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDArray[np.integer]) -> StokesSystem:
     """Rows with the open fractions, and the excess of every diagonal over that of a face amid the fluid.
 
     excess_f = dx^2 diagonal_f - 2 (sum over the axes k of conductance_k share_k),    share_k = 1 along the normal, else share_f
@@ -168,11 +172,13 @@ def _system(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, labels: NDAr
     for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         openness[number] = rows.pack(np.where(carriers.unknown, field.aperture, 0.0).astype(np.float32))
     excess, rest = np.zeros_like(openness), np.zeros_like(openness)
-    system = StokesSystem(rows, grid, excess, rest, openness, spacing, rows.pack(labels, np.int32), int(labels.max(initial=0)))
+    pores = int(labels.max(initial=0))
+    packed = rows.pack(labels, np.int8 if pores < 128 else np.int32)
+    system = StokesSystem(rows, grid, excess, rest, openness, spacing, packed, pores)
     conductance = system.conductance(np.float64)
     for number, (field, carriers) in enumerate(zip(faces, grid.faces, strict=True)):
         share = [1.0 if k == number else field.share for k in range(3)]
         amid = sum(2 * conductance[k] * share[k] for k in range(3))
         beyond = np.where(carriers.unknown, field.diagonal * step**2 - amid, float(BLOCKED))
         excess[number], rest[number] = pack_excess(rows, beyond)
-    return system
+    return system if rest.any() else replace(system, rest=NO_REST)

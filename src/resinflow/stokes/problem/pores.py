@@ -43,6 +43,7 @@ def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool], *, a
     labels = np.empty(fluid.shape, dtype=np.int32)
     ndimage.label(fluid, structure=_IN_SLICE if apart else None, output=labels)
     labels, count = _joined(labels, int(labels.max()), (periodic[0], periodic[1], False))
+    labels = labels.astype(smallest_kind(count), copy=False)
     inlet, outlet = np.zeros((2, count + 1), dtype=bool)
     first, last = labels[..., 0], labels[..., -1]
     if periodic[2]:
@@ -50,10 +51,15 @@ def find_pores(fluid: NDArray[np.bool_], periodic: tuple[bool, bool, bool], *, a
         whole, number = _joined(labels, count, periodic)
         winds = np.zeros(number + 1, dtype=bool)
         winds[np.unique(whole[inlet[labels]])] = True
-        return Pores(whole, number, winds, winds, winds)
+        return Pores(whole.astype(smallest_kind(number), copy=False), number, winds, winds, winds)
     inlet[np.unique(first[first > 0])] = True
     outlet[np.unique(last[last > 0])] = True
     return Pores(labels, count, inlet & outlet, inlet, outlet)
+
+
+def smallest_kind(count: int) -> type[np.signedinteger]:
+    """Return the smallest kind of integers that holds so many labels."""
+    return next(kind for kind in (np.int8, np.int16, np.int32) if count <= np.iinfo(kind).max)
 
 
 def _joined(labels: NDArray[np.integer], count: int, periodic: tuple[bool, bool, bool]) -> tuple[NDArray[np.integer], int]:

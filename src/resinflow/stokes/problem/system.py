@@ -28,6 +28,10 @@ _REST_UNIT = float(np.finfo(np.float32).eps) / 2
 """Relative rounding of the rest of the excess."""
 
 
+NO_REST = np.zeros((3, 1, 1), dtype=np.float32)
+"""The rest of an excess that single precision holds as it is."""
+
+
 @dataclass(frozen=True)
 class StokesSystem:
     """Operators and load over the rows of a grid, for unit viscosity.
@@ -36,7 +40,8 @@ class StokesSystem:
         rows: layout of all fields.
         grid: the staggered grid, flow along the last axis.
         excess: (3, rows + 1, width), what walls and open sides add to the diagonal of ``A``; BLOCKED on faces without unknown.
-        rest: (3, rows + 1, width), what rounding took from ``excess``: their sum is the equations', to 15 digits.
+        rest: (3, rows + 1, width), what rounding took from ``excess``: their sum is the equations', to 15 digits. Or
+            (3, 1, 1), where it took nothing.
         openness: (3, rows + 1, width) open fractions of the faces, or (3, 1, 1) where all unknown faces are fully open.
         spacing: (z, y, x), voxel edges over the edge along the flow.
         labels: int (rows + 1, width), the pore of every voxel that carries flow, from 1; 0 elsewhere.
@@ -95,7 +100,13 @@ class StokesSystem:
     def component(self, number: int) -> Viscous:
         """The viscous operator of one component."""
         share = self.shares[int(number == FLOW)]
-        return Viscous(self.rows, self.excess[number], self.rest[number], share, self.conductance())
+        rest = self.rest[number] if self.has_rest else None
+        return Viscous(self.rows, self.excess[number], rest, share, self.conductance())
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether single precision leaves anything out of the excess."""
+        return self.rest.shape[1] > 1
 
     @property
     def partly_open(self) -> bool:
@@ -104,7 +115,7 @@ class StokesSystem:
 
     def saddle(self, dtype: type = np.float32) -> Saddle:
         """What kernels need to know of the system; conductances and areas of a dtype. Single precision leaves out the rest."""
-        rest = self.rest if dtype is np.float64 else None
+        rest = self.rest if dtype is np.float64 and self.has_rest else None
         openness = self.openness if self.partly_open else None
         layout, areas = self.rows.layout, self.area(dtype)
         return Saddle(self.excess, rest, openness, self.shares, self.conductance(dtype), areas, layout, self.voxels)
@@ -129,9 +140,11 @@ class StokesSystem:
         unit, total = float(np.finfo(np.float64).eps) / 2, 0.0
         terms = 2 * float(self.conductance(np.float64).sum())
         for component in range(PRESSURE):
-            squares = state[component] ** 2
-            total += _REST_UNIT * float(np.einsum("rj,rj->", np.abs(self.rest[component]), squares))
-            total += unit * terms * float(squares.sum())
+            for some in self.rows.portions:
+                squares = state[component, some] ** 2
+                if self.has_rest:
+                    total += _REST_UNIT * float(np.einsum("rj,rj->", np.abs(self.rest[component, some]), squares))
+                total += unit * terms * float(squares.sum())
         return total
 
     def _load_weights(self, places: slice) -> NDArray[np.float32]:
@@ -166,8 +179,9 @@ def build_system(grid: Grid, labels: NDArray[np.integer], rule: WallRule) -> Sto
     openness = np.ones((3, 1, 1), dtype=np.float32)
     numbered, first = np.unique(labels[labels > 0]), np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
     first[numbered] = np.arange(1, numbered.size + 1)
-    smallest = np.int8 if numbered.size < 128 else np.int32
-    return StokesSystem(rows, grid, excess, rest, openness, spacing, rows.pack(first[labels], smallest), int(numbered.size))
+    smallest = np.int8 if numbered.size < 128 else np.int32  # kernels are compiled for two kinds
+    packed = rows.pack(first[labels], smallest)
+    return StokesSystem(rows, grid, excess, rest if rest.any() else NO_REST, openness, spacing, packed, int(numbered.size))
 
 
 def pack_excess(rows: Rows, values: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
