@@ -22,11 +22,11 @@ from stopwatch import ROOT
 
 from resinflow.data import open_flows
 from resinflow.evaluate.methods import GRID
-from resinflow.flow import InvalidInputError
+from resinflow.flow import InvalidInputError, checked_target
 from resinflow.presets import STAGES, LatentRecipe
 from resinflow.search import REFERENCE, read_seconds
 from resinflow.train.history import read_history
-from resinflow.view import checked_target, new_figure, save_figure
+from resinflow.view import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -129,7 +129,8 @@ def name_points(axes: Axes, points: Sequence[Point], quantity: str) -> None:
 
 def draw(points: Sequence[Point], path: Path) -> None:
     """Write the figure that :func:`compose` returns."""
-    from resinflow.view import checked_target, save_figure
+    from resinflow.flow import checked_target
+    from resinflow.view import save_figure
 
     save_figure(compose(points), checked_target(path))
 

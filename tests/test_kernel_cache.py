@@ -73,10 +73,12 @@ try:
     main(["predict", "--help"])
 except SystemExit:
     pass
-print([name for name in ("torch", "numba", "scipy", "skimage", "xarray", "pandas") if name in sys.modules])
+heavy = ("torch", "lightning", "matplotlib", "numba", "scipy", "skimage", "xarray", "pandas", "pyvista", "tifffile", "zarr")
+slow = ("pydantic", "yaml", "resinflow.view", "resinflow.media", "resinflow.stokes")
+print([name for name in (*heavy, *slow) if name in sys.modules])
 """
 
 
-def test_help_loads_neither_torch_nor_numba_nor_scipy() -> None:
+def test_help_loads_nothing_heavy_and_no_library_that_it_does_not_need() -> None:
     answer = run(HELP, SOURCES.parent, HOME=os.environ.get("HOME", "/"))
     assert answer.stdout.splitlines()[-1] == "[]", answer.stderr

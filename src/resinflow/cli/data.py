@@ -12,8 +12,7 @@ from rich.console import Console
 from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import Pace, counting, make_console, showing_pace
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import InvalidInputError, check_whole
-from resinflow.view import FIGURE_SUFFIXES
+from resinflow.flow import FIGURE_SUFFIXES, InvalidInputError, check_whole
 
 if TYPE_CHECKING:
     import numpy as np

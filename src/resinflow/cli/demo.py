@@ -9,8 +9,7 @@ from resinflow.cli.console import make_console, print_medium, save_all, working
 from resinflow.cli.options import OUTPUT, MediumOptions, PredictionOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.cli.predict import draw_prediction, predict_flows, print_prediction
-from resinflow.flow import FLOW_SUFFIXES
-from resinflow.view import FIGURE_SUFFIXES
+from resinflow.flow import FIGURE_SUFFIXES, FLOW_SUFFIXES
 
 EXAMPLE_OPTIONS = MediumOptions(pixel_size=50e-6 / 64, depth=50e-6)
 

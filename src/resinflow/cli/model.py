@@ -12,7 +12,7 @@ from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.evaluate.choices import CalibrationOptions, DeviceName
-from resinflow.view import FIGURE_SUFFIXES
+from resinflow.flow import FIGURE_SUFFIXES
 
 model_app = App(name="model", help="Model directories.")
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from resinflow.flow import InvalidInputError, MissingDependencyError, check_flow_target
-from resinflow.view import checked_target
+from resinflow.flow import InvalidInputError, MissingDependencyError, check_flow_target, checked_target
 
 _FOLDERS = (".zarr",)
 

@@ -24,6 +24,7 @@ from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOption
 from resinflow.cli.outputs import check_outputs
 from resinflow.cli.refined import print_refinement, print_surface_error, refinement_answer
 from resinflow.flow import (
+    FIGURE_SUFFIXES,
     FLOW_SUFFIXES,
     Base,
     BlockedMediumError,
@@ -32,7 +33,6 @@ from resinflow.flow import (
     Microstructure,
     ModelReport,
 )
-from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,6 +15,7 @@ from resinflow.cli.console import make_console, print_medium, print_warnings, wo
 from resinflow.cli.options import FLAT, MediumOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import (
+    FIGURE_SUFFIXES,
     FLOW_SUFFIXES,
     Axis,
     Drive,
@@ -24,7 +25,6 @@ from resinflow.flow import (
     format_length,
     permeability_units,
 )
-from resinflow.view import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from resinflow.media import SegmentationSettings

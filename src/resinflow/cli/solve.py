@@ -26,8 +26,15 @@ from resinflow.cli.console import (
 )
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, BlockedMediumError, FlowField, InvalidInputError, Microstructure, SolverReport
-from resinflow.view import FIGURE_SUFFIXES
+from resinflow.flow import (
+    FIGURE_SUFFIXES,
+    FLOW_SUFFIXES,
+    BlockedMediumError,
+    FlowField,
+    InvalidInputError,
+    Microstructure,
+    SolverReport,
+)
 
 if TYPE_CHECKING:
     from resinflow.evaluate import TextTable

@@ -15,8 +15,7 @@ from resinflow.cli.console import COMMAND_LINE, counting_parts, make_console, pr
 from resinflow.cli.options import FLAT, MediumOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.cli.permeability import sized
-from resinflow.flow import InvalidInputError, read_length
-from resinflow.view import FIGURE_SUFFIXES
+from resinflow.flow import FIGURE_SUFFIXES, InvalidInputError, read_length
 
 if TYPE_CHECKING:
     from resinflow.tow import TowAnswer

@@ -10,8 +10,7 @@ from cyclopts import Parameter
 from resinflow.cli.console import make_console, save_all
 from resinflow.cli.options import OUTPUT
 from resinflow.cli.outputs import check_outputs
-from resinflow.flow import FLOW_SUFFIXES, FlowField, InvalidInputError
-from resinflow.view import FIGURE_SUFFIXES, SCENE_SUFFIXES
+from resinflow.flow import FIGURE_SUFFIXES, FLOW_SUFFIXES, SCENE_SUFFIXES, FlowField, InvalidInputError
 
 VIEW_SUFFIXES = tuple(dict.fromkeys((*FIGURE_SUFFIXES, *SCENE_SUFFIXES, *FLOW_SUFFIXES)))
 """Pictures, pages and flow fields."""

@@ -50,15 +50,18 @@ from resinflow.flow.surface import (
     surface_source,
     with_surface,
 )
+from resinflow.flow.targets import FIGURE_SUFFIXES, SCENE_SUFFIXES, checked_target
 
 __all__ = [
     "AXES",
     "COMPONENTS",
     "DARCY",
+    "FIGURE_SUFFIXES",
     "FLOW_SUFFIXES",
     "HDF5_SUFFIXES",
     "LEVEL",
     "REACH",
+    "SCENE_SUFFIXES",
     "SURFACES",
     "Axis",
     "Base",
@@ -96,6 +99,7 @@ __all__ = [
     "check_size",
     "check_type",
     "check_whole",
+    "checked_target",
     "first_fault",
     "format_length",
     "format_permeability",

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
-
-import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from resinflow.flow.errors import InvalidInputError
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:  # both libraries take as long to load as all of this room: whoever reads a recipe loads them
+    import yaml
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+Model = TypeVar("Model", bound="BaseModel")
 VARIANTS, TITLE = "variants", "title"
 """Keys of a recipe file: ``variants`` holds name -> dotted options, ``title`` among these is the variant's name in tables."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -22,6 +23,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 def read_recipe(path: Path, model: type[Model]) -> Model:
     """Return the YAML recipe ``path`` or ``FILE:VARIANT`` as a ``model``; every fault is one line with file, key and cause."""
+    from pydantic import ValidationError
+
     values = read_values(path)
     try:
         return model.model_validate(values)
@@ -94,6 +97,8 @@ def with_options(model: Model, options: Mapping[str, Any], title: str = "the rec
     Raises:
         InvalidInputError: an unknown key, or a value that the model does not accept.
     """
+    from pydantic import ValidationError
+
     values = model.model_dump(mode="json")
     for key, value in options.items():
         _check_key(model, key, title)
@@ -116,24 +121,29 @@ def option(model: BaseModel, key: str) -> Any:
     return value
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a key that is there twice: otherwise the last one would win in silence."""
+def _parsed(text: str) -> Any:
+    """What PyYAML's safe loader reads; a key that is there twice is refused: otherwise the last one would win in silence."""
+    import yaml
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping whose keys differ."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(problem=f"the key {key} is there twice")
-        return super().construct_mapping(node, deep)
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise yaml.constructor.ConstructorError(problem=f"the key {key} is there twice")
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
+    from yaml import YAMLError
+
     if not path.is_file():
         raise InvalidInputError(f"{path} does not exist; needed: a YAML recipe.")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = _parsed(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(values, dict):
         raise InvalidInputError(f"{path} holds {type(values).__name__}; needed: a mapping of options.")
@@ -159,6 +169,8 @@ def _untitled(variants: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any
 
 def _check_key(model: BaseModel, key: str, title: str) -> None:
     """Raise InvalidInputError for a key that names no option; the message lists the options at that place."""
+    from pydantic import BaseModel
+
     place: Any = model
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -173,6 +185,8 @@ def _check_key(model: BaseModel, key: str, title: str) -> None:
 
 
 def _option_names(model: BaseModel) -> Iterator[str]:
+    from pydantic import BaseModel
+
     for name in type(model).model_fields:
         yield f"{name}.*" if isinstance(getattr(model, name), BaseModel) else name
 
@@ -244,6 +258,8 @@ def _first(error: ValidationError) -> ErrorDetails:
 
 def _fields_at(model: type[BaseModel] | None, place: tuple[int | str, ...]) -> tuple[str, ...]:
     """Names of the options at a place inside a model; none where that is no group of options."""
+    from pydantic import BaseModel
+
     for part in place:
         field = None if model is None else model.model_fields.get(str(part))
         kinds = () if field is None else (field.annotation, *get_args(field.annotation))

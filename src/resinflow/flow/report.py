@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.recipe_file import first_fault
@@ -113,6 +112,8 @@ def report_from_dict(values: dict[str, Any]) -> Report:
     if not isinstance(values, dict) or values.get("kind") not in tuple(_KINDS):
         kind = values.get("kind") if isinstance(values, dict) else values
         raise InvalidInputError(f"the report's kind is {kind!r:.80}; needed: one of {sorted(_KINDS)}.")
+    from pydantic import TypeAdapter, ValidationError
+
     cls = _KINDS[values["kind"]]
     contents = {name: value for name, value in values.items() if name != "kind"}
     unknown = sorted(set(contents) - {field.name for field in fields(cls)})

@@ -7,12 +7,12 @@ from resinflow.view.flow_report import write_flow_report
 from resinflow.view.histograms import Histogram, histogram_figure
 from resinflow.view.maps import FieldMap, field_maps
 from resinflow.view.napari_layers import check_napari, napari_layers, open_in_napari
-from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
+from resinflow.view.output import save_figure
 from resinflow.view.overlay import segmentation_figure
 from resinflow.view.page import check_folder, worse_line, write_report
 from resinflow.view.panels import new_figure
 from resinflow.view.reconstruction import reconstruction_figures
-from resinflow.view.render import SCENE_SUFFIXES, render_flow
+from resinflow.view.render import render_flow
 from resinflow.view.slices import slices_figure
 from resinflow.view.tow_report import write_tow_report
 from resinflow.view.training_figure import training_figures
@@ -20,13 +20,10 @@ from resinflow.view.uncertainty import compose_novelty
 from resinflow.view.window_figures import representativity_figure, window_map_figure
 
 __all__ = [
-    "FIGURE_SUFFIXES",
-    "SCENE_SUFFIXES",
     "FieldMap",
     "Histogram",
     "check_folder",
     "check_napari",
-    "checked_target",
     "comparison_figure",
     "compose_novelty",
     "draw_flow",

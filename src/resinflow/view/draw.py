@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from resinflow.flow import FlowField, InvalidInputError
+from resinflow.flow import FIGURE_SUFFIXES, SCENE_SUFFIXES, FlowField, InvalidInputError
 from resinflow.view.figures import flow_figure
-from resinflow.view.output import FIGURE_SUFFIXES
-from resinflow.view.render import SCENE_SUFFIXES, render_flow
+from resinflow.view.render import render_flow
 from resinflow.view.slices import Field, slices_figure
 
 Kind = Literal["slices", "all-slices", "streamlines", "speed"]

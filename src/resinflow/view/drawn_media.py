@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import FlowField, InvalidInputError, MissingDependencyError, format_length
+from resinflow.flow import FlowField, InvalidInputError, MissingDependencyError, checked_target, format_length
 from resinflow.view.geometry import fibre_surface
-from resinflow.view.output import checked_target, save_figure
+from resinflow.view.output import save_figure
 from resinflow.view.panels import add_colour_bar, draw_field, new_figure, panel_size, slice_fields, style_axes
 from resinflow.view.render import load_pyvista, open_plotter
 from resinflow.view.scales import sequential

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
-from resinflow.flow import FlowField
+from resinflow.flow import FlowField, checked_target
 from resinflow.view.comparison import compose_comparison
-from resinflow.view.output import checked_target, save_figure
+from resinflow.view.output import save_figure
 from resinflow.view.panels import (
     add_colour_bar,
     add_headline,

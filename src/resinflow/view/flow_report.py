@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resinflow.evaluate import TextTable
-from resinflow.flow import replacing
-from resinflow.view.output import checked_target
+from resinflow.flow import checked_target, replacing
 from resinflow.view.page import Report, Section, html_page
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.view.output import checked_target, save_figure
+from resinflow.flow import checked_target
+from resinflow.view.output import save_figure
 from resinflow.view.panels import add_grid, new_figure
 
 if TYPE_CHECKING:

@@ -1,30 +1,14 @@
-"""Files of pictures: a check of the suffix before any work, and writing in one step."""
+"""Files of pictures: writing in one step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resinflow.flow import InvalidInputError, replacing
+from resinflow.flow import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
-
-
-def checked_target(path: str | Path, suffixes: Sequence[str] = FIGURE_SUFFIXES) -> Path:
-    """Return ``path`` if its suffix is one of ``suffixes`` (in any case).
-
-    Raises:
-        InvalidInputError: another suffix.
-    """
-    target = Path(path)
-    if target.suffix.lower() not in suffixes:
-        raise InvalidInputError(f"the suffix of {target.name} is {target.suffix!r}; needed: one of {', '.join(suffixes)}.")
-    return target
 
 
 def save_figure(figure: Figure, target: Path, *, resolution: int = 160) -> Path:

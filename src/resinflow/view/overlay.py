@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, format_length
-from resinflow.view.output import checked_target, save_figure
+from resinflow.flow import InvalidInputError, Microstructure, checked_target, format_length
+from resinflow.view.output import save_figure
 from resinflow.view.panels import (
     MICROMETRE,
     add_headline,

@@ -10,18 +10,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from resinflow.flow import FlowField, InvalidInputError, MissingDependencyError, replacing
+from resinflow.flow import SCENE_SUFFIXES, FlowField, InvalidInputError, MissingDependencyError, checked_target, replacing
 from resinflow.view.geometry import direction_arrow, fibre_surface, speed_cuts, trace_streamlines
-from resinflow.view.output import checked_target
 from resinflow.view.panels import FIBRE_GREY, MICROMETRE
 from resinflow.view.scales import SEQUENTIAL, sequential, unit_for
 from resinflow.view.scene_page import scene_page
 from resinflow.view.wording import describe_drive, describe_permeability
 
 Scene = Literal["streamlines", "speed"]
-PICTURE_SUFFIXES = (".png", ".jpg")
-PAGE_SUFFIX = ".html"
-SCENE_SUFFIXES = (*PICTURE_SUFFIXES, PAGE_SUFFIX)
+_PAGE = ".html"
 
 _CAMERA = (-1.35, -1.75, 1.15)  # direction from which the box is seen
 _ZOOM, _ZOOM_TALL = 1.05, 0.8  # a tall box is nearer to the edges of a wide window
@@ -69,7 +66,7 @@ def render_flow(
             _add_fibres(plotter, pyvista, flow)
             _add_streamlines(plotter, pyvista, flow, streamlines, seed)
         _add_frame(plotter, pyvista, flow)
-        if target.suffix.lower() == PAGE_SUFFIX:
+        if target.suffix.lower() == _PAGE:
             plotter.render()
             page = scene_page(plotter.render_window, describe_permeability(flow), describe_drive(flow))
             with replacing(target) as temporary:

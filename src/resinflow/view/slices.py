@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from resinflow.flow import FlowField, InvalidInputError, format_length
-from resinflow.view.output import checked_target, save_figure
+from resinflow.flow import FlowField, InvalidInputError, checked_target, format_length
+from resinflow.view.output import save_figure
 from resinflow.view.panels import add_colour_bar, draw_field, new_figure, panel_size, slice_fields, style_axes
 from resinflow.view.scales import scales_of
 from resinflow.view.wording import describe_drive, describe_permeability

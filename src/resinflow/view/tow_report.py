@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.evaluate import TextTable
-from resinflow.flow import COMPONENTS, DARCY, Microstructure, PermeabilityTensor, replacing
-from resinflow.view.output import checked_target
+from resinflow.flow import COMPONENTS, DARCY, Microstructure, PermeabilityTensor, checked_target, replacing
 from resinflow.view.overlay import compose_segmentation
 from resinflow.view.page import Report, Section, html_page
 from resinflow.view.panels import add_grid, new_figure

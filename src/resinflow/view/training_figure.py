@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resinflow.flow import InvalidInputError
-from resinflow.view.output import FIGURE_SUFFIXES, checked_target, save_figure
+from resinflow.flow import FIGURE_SUFFIXES, InvalidInputError, checked_target
+from resinflow.view.output import save_figure
 from resinflow.view.panels import new_figure
 from resinflow.view.training_log import LEARNING_RATE, Series, TrainingLog, best_epoch, read_training_log
 
