@@ -144,27 +144,8 @@ def number_points(lo, hi, transfer, points, base, parent):
                     parent[r, j] += base[row, block]
 
 
-@kernel
-def _add_edge(others, axes, sums, count, other, axis, conductance):
-    """Add a conductance to the edge to a point, among the ``count`` edges so far; return their number."""
-    for k in range(count):
-        if others[k] == other:
-            sums[k] += conductance
-            return count
-    others[count], axes[count], sums[count] = other, axis, conductance
-    return count + 1
-
-
 _MOST_EDGES = 64
 """Upper bound of the edges of a point on the finest network: 24 outer sides of a block, and its own parts."""
-
-
-class _Edges(NamedTuple):
-    """The edges of one point, as they are added up."""
-
-    others: NDArray[np.int32]
-    axes: NDArray[np.int8]
-    totals: Values
 
 
 @kernel
@@ -172,60 +153,49 @@ def edges_of_stencil(lo, hi, level, transfer, parent, base, fill, network, sums)
     """Add up conductances of a stencil between and inside of the points of a network; ``lo, hi`` count rows of blocks.
 
     Without ``fill`` only the number of edges is written, to ``network.start[point + 1]``. ``base``: (rows of blocks,
-    blocks + 1).
+    blocks + 1). All in one loop: calls that hand arrays on would take most of the time.
     """
-    points, children = level.layout.points, transfer.children
+    cx, cy, cz, near, points = level.cx, level.cy, level.cz, level.layout.near, level.layout.points
+    start, inner, slack, children = network.start, sums.inner, sums.slack, transfer.children
     width = 2 if transfer.paired[2] else 1
     others, axes = np.empty(_MOST_EDGES, dtype=np.int32), np.empty(_MOST_EDGES, dtype=np.int8)
-    edges = _Edges(others, axes, np.empty(_MOST_EDGES, dtype=np.float32))
+    totals = np.empty(_MOST_EDGES, dtype=np.float32)
+    conductance, ends = np.empty(6, dtype=np.float32), np.empty(6, dtype=np.int32)
     for row in range(lo, hi):
         for block in range(transfer.points):
             west = width * block + 1
             for point in range(base[row, block], base[row, block + 1]):
-                count = 0
-                for k in range(4):
-                    r = children[row, k]
-                    for j in range(west, min(west + width, points + 1)):
-                        if r >= 0 and parent[r, j] == point:
-                            count = _add_place(level, r, j, parent, fill, edges, count, sums)
+                count, totals[:] = 0, 0
+                for place in range(8):
+                    r, j = children[row, place // 2], west + place % 2
+                    if r < 0 or place % 2 >= width or j > points or parent[r, j] != point:
+                        continue
+                    s, n, b, a = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
+                    conductance[0], conductance[1] = cx[r, j], cx[r, j + 1]
+                    ends[0], ends[1] = parent[r, j - 1], parent[r, j + 1]
+                    conductance[2], conductance[3], ends[2], ends[3] = cy[r, j], cy[n, j], parent[s, j], parent[n, j]
+                    conductance[4], conductance[5], ends[4], ends[5] = cz[r, j], cz[a, j], parent[b, j], parent[a, j]
+                    for side in range(6):
+                        axis, c, other = 2 - side // 2, conductance[side], ends[side]
+                        if not c > 0 or ((other == point or other < 0) and not fill):
+                            continue
+                        if other == point:
+                            inner[axis, point] += np.float32(0.5) * c
+                        elif other < 0:
+                            slack[point] += c
+                        else:
+                            e = 0
+                            while e < count and others[e] != other:
+                                e += 1
+                            others[e], axes[e] = other, axis
+                            totals[e] += c
+                            count = max(count, e + 1)
                 if not fill:
-                    network.start[point + 1] = count
+                    start[point + 1] = count
                     continue
-                for k in range(count):
-                    e = network.start[point] + k
-                    network.other[e], sums.axis[e], network.conductance[e] = others[k], axes[k], edges.totals[k]
-
-
-@kernel
-def _add_place(level, r, j, parent, fill, edges, count, sums):
-    """Add the conductances of a place to the edges of its point, of which there are ``count``; return their number."""
-    near, cx, cy, cz = level.layout.near, level.cx, level.cy, level.cz
-    s, n, b, a = near[r, SOUTH], near[r, NORTH], near[r, BELOW], near[r, ABOVE]
-    count = _add(parent[r, j], parent[r, j - 1], 2, cx[r, j], fill, edges, count, sums)
-    count = _add(parent[r, j], parent[r, j + 1], 2, cx[r, j + 1], fill, edges, count, sums)
-    count = _add(parent[r, j], parent[s, j], 1, cy[r, j], fill, edges, count, sums)
-    count = _add(parent[r, j], parent[n, j], 1, cy[n, j], fill, edges, count, sums)
-    count = _add(parent[r, j], parent[b, j], 0, cz[r, j], fill, edges, count, sums)
-    return _add(parent[r, j], parent[a, j], 0, cz[a, j], fill, edges, count, sums)
-
-
-@kernel
-def _add(point, other, axis, conductance, fill, edges, count, sums):
-    """Add one conductance of a point: to an edge, to what is inside of it, or (to no point) to its slack."""
-    if not conductance > 0:
-        return count
-    if other == point or other < 0:
-        if fill and other < 0:
-            sums.slack[point] += conductance
-        elif fill:
-            sums.inner[axis, point] += np.float32(0.5) * conductance
-        return count
-    for k in range(count):
-        if edges.others[k] == other:
-            edges.totals[k] += conductance
-            return count
-    edges.others[count], edges.axes[count], edges.totals[count] = other, axis, conductance
-    return count + 1
+                begin, end = start[point], start[point] + count
+                network.other[begin:end], sums.axis[begin:end] = others[:count], axes[:count]
+                network.conductance[begin:end] = totals[:count]
 
 
 @kernel
