@@ -17,7 +17,7 @@ from resinflow.tow import (
     permeability_under,
     size_statistics,
 )
-from resinflow.tow.sources import Parts, pixel_source
+from resinflow.tow.sources import Parts, pixel_source, window_source
 from resinflow.tow.third_dimension import tilt_source
 
 EDGE = 84e-6
@@ -123,3 +123,12 @@ def test_walls_beside_a_section_let_least_through(section: Microstructure) -> No
         assert min(values.values()) > 0
     with pytest.raises(InvalidInputError, match="the condition is"):
         permeability_under(section, "open", "x")  # pyright: ignore[reportArgumentType]
+
+
+def test_an_axis_along_which_too_few_windows_have_a_way_through_is_named_in_the_budget() -> None:
+    windows = np.full((9, 3), 1e-13) * np.linspace(1, 2, 9)[:, None]
+    windows[:5, 0] = 0.0
+    source = window_source(Representativity((1e-13, 1e-13, 1e-12), (size_statistics(windows, 1e-5),), 9e-10))
+    assert source.deviations[0] == 0.0
+    assert min(source.deviations[1:]) > 0.0
+    assert "along x too few windows have a way through: not in the interval" in source.basis

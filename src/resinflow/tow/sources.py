@@ -74,10 +74,13 @@ def window_source(answer: Representativity) -> Source:
     deviations = answer.reaches()
     x, y, z = (reach / NORMAL_REACH if np.isfinite(reach) else 0.0 for reach in deviations)
     edge = np.sqrt(answer.area) * 1e6
+    counts = ", ".join(str(size.windows) for size in answer.sizes)
+    silent = [axis for axis, reach in zip(COMPONENTS, deviations, strict=True) if not np.isfinite(reach)]
+    gap = f"; along {' and '.join(silent)} too few windows have a way through: not in the interval" if silent else ""
     return Source(
         "size and place of the image",
         (x, y, z),
-        f"scatter of its windows ({', '.join(str(size.windows) for size in answer.sizes)} of them); the image is {edge:.0f} um",
+        f"scatter of its windows ({counts} of them); the image is {edge:.0f} um{gap}",
         "An image twice as wide and high, or four of the same size, halves it.",
     )
 
