@@ -51,6 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     runs = json.loads(options.output.read_text()) if options.output.exists() else {}
     nz, ny, nx = options.shape
+    solved = []
     for seed in options.seeds:
         done = runs.setdefault(f"{nz} x {ny} x {nx}, {options.voxel:g} m, gap {options.gap:g} m, seed {seed}", {})
         micro = benchmark_tow((nz, ny, nx), seed=seed, voxel=options.voxel, minimum_gap=options.gap)
@@ -58,7 +59,8 @@ def main() -> None:
             done[name] = values
             options.output.write_text(json.dumps(runs, indent=1))
             print(f"seed {seed}, {name}: {np.round(np.array(values) * 1e12, 4).tolist()} um^2", flush=True)
-    report([done for done in runs.values() if WHOLE in done])
+        solved.append(done)
+    report(solved)
 
 
 def _answers(
