@@ -18,8 +18,11 @@ import psutil
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
+SCREENS = Path(__file__).parents[1] / "build" / "app-screens"
+_HIGH = ".rf-viewer, .rf-drop"
+"""What is as high as a part of the window."""
 CHROMIUM = Path("/usr/bin/chromium")
 IN_BROWSER = (
     pytest.mark.browser,
@@ -71,6 +74,29 @@ def running_browser() -> Iterator[Browser]:
         browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
         yield browser
         browser.close()
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture of the whole page in ``build/app-screens``, as its window would show it piece by piece.
+
+    The window is as high as the page meanwhile: chromium draws what lies outside of a window late or not at all, scenes in 3-D
+    above all. What is measured by the height of the window keeps its own.
+    """
+    size = page.viewport_size
+    assert size is not None
+    page.evaluate("window.scrollTo(0, 0)")
+    page.evaluate(f"for (const each of document.querySelectorAll('{_HIGH}')) each.style.height = each.clientHeight + 'px'")
+    page.set_viewport_size({"width": size["width"], "height": page.evaluate("document.documentElement.scrollHeight")})
+    scene = page.locator("iframe.rf-scene")
+    if scene.count():
+        scene.content_frame.locator("canvas").wait_for(state="attached", timeout=60_000)
+        page.wait_for_timeout(1500)  # without a GPU it is drawn slowly
+    page.wait_for_timeout(300)
+    path = SCREENS / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+    page.evaluate(f"for (const each of document.querySelectorAll('{_HIGH}')) each.style.height = ''")
+    page.set_viewport_size(size)
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
+from tests.app_server import Server, running_app, running_browser
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TINY_RECIPE = {
     "samples": 8,
@@ -80,3 +86,17 @@ def tiny_run(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) ->
     for stage in STAGES:
         train(stage, tiny_store.path, run, LatentRecipe.model_validate(TINY_TRAINING))
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests that look at the app; a window of its own is a session of its own."""
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running app for all tests that do not end it."""
+    with running_app(tmp_path_factory.mktemp("app")) as server:
+        yield server

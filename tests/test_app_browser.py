@@ -21,25 +21,12 @@ from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 from resinflow.flow import FlowField  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
-from tests.app_server import IN_BROWSER, Server, running_app, running_browser  # noqa: E402
+from tests.app_server import IN_BROWSER, Server, keep_picture, running_app  # noqa: E402
 from tests.drawn_images import drawn_greys  # noqa: E402
 
-SCREENS = Path(__file__).parents[1] / "build" / "app-screens"
 PATIENCE = 60_000  # ms: of a machine that does other things, too
 
 pytestmark = [*IN_BROWSER]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_app(tmp_path_factory.mktemp("app")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -51,13 +38,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     page.goto(server.address)
     yield page
     context.close()
-
-
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the whole page."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.wait_for_timeout(400)
-    page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
 
 
 def folder_of(server: Server) -> Path:
@@ -98,15 +78,13 @@ def bright_fibres() -> NDArray[np.uint8]:
 
 
 def test_the_example_leads_from_the_image_to_k_and_files(page: Page, server: Server) -> None:
-    shoot(page, "1-empty")
+    keep_picture(page, "1-empty")
     take_example(page)
-    shoot(page, "2-fibres")
+    keep_picture(page, "2-fibres")
     compute(page)
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
-    page.locator("iframe.rf-scene").scroll_into_view_if_needed()
-    page.wait_for_timeout(4000)  # chromium draws no scene that it does not show, and without a GPU slowly
-    shoot(page, "3-answer")
+    keep_picture(page, "3-answer")
     flow = FlowField.load(folder_of(server) / "answer-1" / "flow.npz")
     mantissa = f"{flow.permeability:.3e}".split("e")[0]
     assert mantissa in page.locator(".rf-big").inner_text()
@@ -121,7 +99,7 @@ def test_the_example_leads_from_the_image_to_k_and_files(page: Page, server: Ser
 def test_a_single_image_of_bright_fibres_gets_its_scale_from_a_bar_and_is_solved(page: Page) -> None:
     drop(page, ("bright.png", image_bytes(bright_fibres())))
     expect(page.get_by_text("bright.png: 64 x 64 pixels")).to_be_visible(timeout=PATIENCE)
-    shoot(page, "4-without-scale")
+    keep_picture(page, "4-without-scale")
     page.get_by_role("button", name="Measure scale bar").click()
     expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", "measure")
     box = page.locator(".rf-plane").bounding_box()
@@ -132,7 +110,7 @@ def test_a_single_image_of_bright_fibres_gets_its_scale_from_a_bar_and_is_solved
     page.mouse.move(box["x"] + box["width"] * 0.75, y, steps=5)
     page.mouse.up()
     page.get_by_label("Length of the scale bar").fill("25um")
-    shoot(page, "5-scale-bar")
+    keep_picture(page, "5-scale-bar")
     page.get_by_role("button", name="Use", exact=True).click()
     pixel = page.get_by_label("Pixel size", exact=True)
     expect(pixel).not_to_have_value("")
@@ -164,7 +142,7 @@ def test_the_brush_adds_a_fibre_a_click_measures_it_and_undo_takes_it_back(page:
     expect(page.get_by_text("This fibre is")).to_be_visible(timeout=PATIENCE)
     words = page.get_by_text("This fibre is").inner_text()
     assert float(words.split()[3]) == pytest.approx(8 * 0.78125, rel=0.06)  # the brush is 8 pixels wide
-    shoot(page, "6-brush")
+    keep_picture(page, "6-brush")
     page.get_by_role("button", name="Undo").click()
     expect(fraction).to_have_text(before, timeout=PATIENCE)
 
@@ -185,7 +163,7 @@ def test_wrong_files_are_refused_in_one_line_and_the_page_goes_on(page: Page, na
         type_into(page, "Pixel size", "0.5um")
     expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible(timeout=PATIENCE)
     if name == "noise.tif":
-        shoot(page, "7-refused")
+        keep_picture(page, "7-refused")
         take_example(page)
 
 
@@ -197,14 +175,14 @@ def test_wrong_numbers_are_told_at_their_field(page: Page) -> None:
     expect(page.get_by_text("viscosity is -1.0")).to_be_visible()
     type_into(page, "Part of the image", "0:9999,0:32")
     expect(page.get_by_role("alert").filter(has_text="9999")).to_be_visible(timeout=PATIENCE)
-    shoot(page, "8-wrong-numbers")
+    keep_picture(page, "8-wrong-numbers")
 
 
 def test_a_run_can_be_cancelled_and_survives_a_reload(page: Page) -> None:
     take_example(page)
     compute(page)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    shoot(page, "9-busy")
+    keep_picture(page, "9-busy")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Cancelled.")).to_be_visible()
     compute(page)
@@ -230,7 +208,7 @@ def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
     compute(page)
     expect(page.get_by_text("Principal axes")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("link", name="Tensor")).to_be_visible(timeout=PATIENCE)
-    shoot(page, "10-tensor")
+    keep_picture(page, "10-tensor")
 
 
 def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Server) -> None:
@@ -245,7 +223,7 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     expect(page.get_by_text("misalignment is 95 degrees")).to_be_visible()
     type_into(page, "Misalignment of the fibres in degrees", "2")
     type_into(page, "Error of the pixel size in %", "1.5")
-    shoot(page, "12-tow-question")
+    keep_picture(page, "12-tow-question")
     compute(page)
     expect(page.get_by_text("Measuring axes of the whole image").or_(page.get_by_text("Measuring windows"))).to_be_visible()
     expect(page.get_by_text("What to do first")).to_be_visible(timeout=3 * PATIENCE)
@@ -261,9 +239,9 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     for width in (1280, 820):
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        shoot(page, f"13-tow-{width}")
+        keep_picture(page, f"13-tow-{width}")
     page.emulate_media(color_scheme="dark")
-    shoot(page, "14-tow-dark")
+    keep_picture(page, "14-tow-dark")
 
 
 def test_the_theme_can_be_chosen(page: Page) -> None:

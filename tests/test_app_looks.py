@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -12,9 +9,8 @@ pytest.importorskip("nicegui")
 
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
-from tests.app_server import IN_BROWSER, Server, running_app, running_browser  # noqa: E402
+from tests.app_server import IN_BROWSER, Server, keep_picture  # noqa: E402
 
-SCREENS = Path(__file__).parents[1] / "build" / "app-screens" / "states"
 PATIENCE = 60_000  # ms
 SIZES = {1920: 1080, 1280: 800, 820: 1180}
 LEAST_CONTRAST = 4.5
@@ -63,26 +59,11 @@ CUT_OFF = """() => [...document.querySelectorAll('main *')].filter(element => {
 pytestmark = [*IN_BROWSER]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_app(tmp_path_factory.mktemp("looks")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
-
-
 def look(page: Page, state: str, scheme: str) -> None:
     """Keep a picture of a state, and check that it fits its window and can be read."""
-    page.wait_for_timeout(400)
     size = page.viewport_size
     assert size is not None
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.screenshot(path=SCREENS / f"{state}-{size['width']}-{scheme}.png", full_page=True)
+    keep_picture(page, f"states/{state}-{size['width']}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], state
     assert page.evaluate(UNREADABLE, LEAST_CONTRAST) == [], state
     assert page.evaluate(CUT_OFF) == [], state
@@ -109,17 +90,16 @@ def test_every_state_fits_its_window_and_can_be_read(browser: Browser, server: S
     page.get_by_role("button", name="Try the example").click()
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "3-loaded", scheme)
-    for width, height in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        page.get_by_role("button", name="Compute", exact=True).click()
-        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=PATIENCE)
-        look(page, "4-busy", scheme)
-        page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Solve", exact=True).click()
+    page.get_by_text("on a grid twice as fine").click()
+    page.get_by_role("button", name="Compute", exact=True).click()
+    expect(page.get_by_text("K so far")).to_be_visible(timeout=PATIENCE)
+    look_at_all_widths(page, "4-busy", scheme)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=PATIENCE)
     look(page, "5-cancelled", scheme)
+    page.get_by_role("button", name="Predict", exact=True).click()
     page.get_by_role("button", name="Compute", exact=True).click()
     expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
-    page.locator("iframe.rf-scene").scroll_into_view_if_needed()
-    page.wait_for_timeout(2000)
     look_at_all_widths(page, "6-answer", scheme)
     context.close()

@@ -10,7 +10,7 @@ import pytest
 
 from resinflow.app.answer_markup import progress_words
 from resinflow.app.jobs import Job
-from resinflow.app.page_words import in_page_words
+from resinflow.app.page_words import in_page_words, sentence
 from resinflow.app.resins import RESINS
 from resinflow.app.sessions import Answer
 from resinflow.app.user_choices import Choices, Task
@@ -25,11 +25,19 @@ from resinflow.app.worker import Channel
         ("--pixel-size tag takes it", "the file's own pixel size takes it"),
         ("--depth-of-field is no option", "--depth-of-field is no option"),
         ("It is coarse. --refine 1e-4 mends it", "It is coarse. Solving on a grid twice as fine mends it"),
-        ("K = 1e-12 m^2", "K = 1e-12 m^2"),
+        ("needed: e.g. --crop 0:64,0:64", "needed: e.g. 0:64,0:64"),
+        ("say it, e.g. --fibres dark", "say it, e.g. dark fibres"),
+        ("K = 1e-12 m^2 of pixels of 0.47um+-1% or 5 um", "K = 1e-12 m² of pixels of 0.47µm±1% or 5 µm"),
     ],
 )
 def test_options_become_names_of_the_page(line: str, words: str):
     assert in_page_words(line) == words
+
+
+def test_a_line_of_the_library_is_a_sentence_on_the_page_and_a_name_stays_as_it_is():
+    assert sentence("the depth is 0; needed: more") == "The depth is 0; needed: more."
+    assert sentence("noise.tif is damaged: export it again.") == "noise.tif is damaged: export it again."
+    assert sentence("") == ""
 
 
 def test_every_resin_has_either_a_source_or_a_typical_range_that_holds_its_viscosity():
@@ -57,6 +65,10 @@ def told(task: Task, channel_does: str) -> str:
         channel.watch(7, 1e-3)
     elif channel_does == "starts":
         channel.follow(1.5e-13, None)
+    elif channel_does == "draws once":
+        channel.draws("sample", [1.5e-13], 4)
+    elif channel_does == "draws":
+        channel.draws("sample", [1.4e-13, 1.5e-13, 1.6e-13], 4)
     elif channel_does == "counts":
         channel.count("measuring windows", 3, 9)
         channel.count("measuring windows", 3, 9)
@@ -71,5 +83,7 @@ def test_progress_names_k_so_far_and_about_its_error():
     assert "K so far 1.5e-13 m² = 0.15 µm², error about 3.1%" in solving
     assert "iteration 7, residual 1.0e-03 of the first" in solving
     assert "K before the correction 1.5e-13 m²" in told("predict", "starts")
+    assert "Sample 1 of 4 | K so far 1.5e-13 m² = 0.15 µm², 0 s" in told("predict", "draws once")
+    assert "Sample 3 of 4 | mean K so far 1.5e-13 m² = 0.15 µm², 90 % by their scatter 0.1" in told("predict", "draws")
     assert told("tow", "counts") == "2: Measuring windows: 3 of 9 | 0 s"
     assert told("solve", "nothing") == "1: Solving the flow | 0 s"

@@ -84,7 +84,7 @@ def _write_tensor(target: Path, micro: Microstructure, choices: Choices, progres
 def _write_flow(target: Path, micro: Microstructure, choices: Choices, progress: Progress) -> None:
     """Compute a flow; tell K, then draw the fields and write the files."""
     flow = flow_of(micro, choices, progress)
-    numbers = describe(flow)
+    numbers = describe(flow, micro)
     progress.part(**numbers)
     flow.save(target / "flow.npz")
     if flow.permeability > 0:
@@ -95,9 +95,12 @@ def _write_flow(target: Path, micro: Microstructure, choices: Choices, progress:
     _write_files(target, choices, flow, numbers, progress)
 
 
-def describe(flow: FlowField) -> dict[str, Any]:
-    """Return the numbers of a flow and what they mean, as plain values."""
-    micro, report = flow.microstructure, flow.report
+def describe(flow: FlowField, micro: Microstructure) -> dict[str, Any]:
+    """Return the numbers of a flow and what they mean, as plain values; of a medium, or of media drawn round it."""
+    from resinflow.evaluate import THIRD_DIMENSION
+
+    report = flow.report
+    draws = report.samples if isinstance(report, ModelReport) and THIRD_DIMENSION in (report.permeability_parts or {}) else 0
     interval, error = flow.permeability_interval, None
     if isinstance(report, SolverReport) and flow.permeability > 0:
         error = report.permeability_error
@@ -108,13 +111,14 @@ def describe(flow: FlowField) -> dict[str, Any]:
         "error": error,
         "parts": dict(report.permeability_parts or {}) if isinstance(report, ModelReport) else {},
         "gebart": _gebart(micro, flow.axis == "z"),
+        "draws": draws,
         "method": report.model if isinstance(report, ModelReport) else "solver",
         "iterations": report.iterations if isinstance(report, SolverReport) else None,
         "seconds": report.wall_time if report is not None else None,
         "axis": flow.axis,
         "fraction": micro.fibre_fraction,
         "superficial": flow.permeability * flow.pressure_drop / (flow.viscosity * flow.length),
-        "warnings": [*(report.warnings if report is not None else ()), *_doubts(flow)],
+        "warnings": [*(report.warnings if report is not None else ()), *_doubts(flow.permeability, flow.axis, micro)],
     }
 
 
@@ -132,16 +136,15 @@ def _gebart(micro: Microstructure, along: bool) -> dict[str, float] | None:
     return {"permeability": value, "diameter": diameter}
 
 
-def _doubts(flow: FlowField) -> list[str]:
-    """What is implausible about a K."""
+def _doubts(permeability: float, axis: Axis, micro: Microstructure) -> list[str]:
+    """What is implausible about a K, m^2."""
     from resinflow.media import estimate_fibre_diameter, gebart_warning
 
-    micro = flow.microstructure
     diameter = estimate_fibre_diameter(micro)
-    if diameter is None or flow.permeability <= 0:
+    if diameter is None or permeability <= 0:
         return []
-    direction = "longitudinal" if flow.axis == "z" else "transverse"
-    warning = gebart_warning(flow.permeability, micro.fibre_fraction, diameter, direction)
+    direction = "longitudinal" if axis == "z" else "transverse"
+    warning = gebart_warning(permeability, micro.fibre_fraction, diameter, direction)
     return [] if warning is None else [warning]
 
 
@@ -195,6 +198,7 @@ def number_rows(choices: Choices, numbers: dict[str, Any]) -> list[dict[str, Any
         ("pixel size", choices.pixel_size, ""),
         ("depth", choices.depth, ""),
         ("method", numbers["method"], ""),
+        *([("media drawn round the image", str(numbers["draws"]), "")] if numbers.get("draws") else []),
     ]
     return [{"quantity": name, "value": number, "unit": unit} for name, number, unit in rows]
 
@@ -204,17 +208,23 @@ def in_words(numbers: dict[str, Any]) -> dict[str, str]:
     sentences = {
         "K": "The resin's mean velocity is K times the pressure gradient over its viscosity (Darcy); K is the fibres' alone."
     }
+    if numbers.get("draws"):
+        sentences["draws"] = (
+            f"K is the mean of {numbers['draws']} media drawn round the image, and so are the fields; fibres are shown where "
+            "half of the media or more have one."
+        )
     if numbers["error"] is not None:
         sentences["interval"] = (
             f"The solver's K is low by no more than {100 * numbers['error']:.2g} %: its iteration leaves that. What the "
-            "pixels and the fibre surfaces leave is not in it; a prediction has an interval with both."
+            "pixels and the fibre surfaces leave comes on top; a prediction has an interval with both."
         )
     elif numbers["interval"] is not None:
         parts = ", ".join(f"{name} {100 * part:.2g} %" for name, part in numbers["parts"].items())
-        sentences["interval"] = f"The true K lies in it with a probability of 90 %; standard deviations: {parts}."
+        sentences["interval"] = f"The true K lies in the interval with a probability of 90 %; standard deviations: {parts}."
     if numbers["gebart"] is not None:
+        diameter = format_length(numbers["gebart"]["diameter"]).replace("um", "µm")
         sentences["gebart"] = (
-            f"Gebart's formula for straight fibres of {format_length(numbers['gebart']['diameter'])} in a hexagonal array of "
-            "the same fraction: a check of the order of magnitude."
+            f"Gebart's formula for straight fibres of {diameter} in a hexagonal array of the same fraction: a check of the "
+            "order of magnitude."
         )
     return sentences

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from resinflow.app.page_words import in_page_words
+from resinflow.app.page_words import sentence
 from resinflow.app.sessions import Answer
 from resinflow.flow import DARCY
 
-__all__ = ["colour_bar", "headline", "progress_words", "scale_line", "table", "tensor_page"]
+__all__ = ["colour_bar", "figures", "headline", "progress_words", "scale_line", "table", "tensor_page"]
 
 
 def progress_words(answer: Answer, before: int) -> tuple[str, str]:
@@ -29,7 +29,10 @@ def _moment(answer: Answer) -> str:
     if job.permeability is None:
         return ""
     value = f"{job.permeability:.3g} m² = {job.permeability * 1e12:.3g} µm²"
-    if answer.choices.task == "predict":
+    if job.interval is not None:
+        low, high = (end * 1e12 for end in job.interval)
+        return f"mean K so far {value}, 90 % by their scatter {low:.3g} to {high:.3g} µm²"
+    if answer.choices.task == "predict" and job.draws == 0:
         return f"K before the correction {value}"
     error = "" if job.error is None else f", error about {min(job.error, 1.0):.1%}"
     return f"K so far {value}{error}"
@@ -47,7 +50,7 @@ def headline(numbers: dict[str, Any]) -> str:
 def _power(value: float) -> str:
     """A number with a power of ten, as HTML."""
     mantissa, _, exponent = f"{value:.3e}".partition("e")
-    return f"{mantissa} &middot; 10<sup>{int(exponent)}</sup>" if value else "0"
+    return f"{mantissa} &middot; 10<sup>{int(exponent)}</sup>".replace("-", "&minus;") if value else "0"
 
 
 def table(numbers: dict[str, Any]) -> str:
@@ -59,11 +62,17 @@ def table(numbers: dict[str, Any]) -> str:
     if numbers["gebart"] is not None:
         rows.append(("Gebart", numbers["gebart"]["permeability"]))
     body = "".join(
-        f"<tr><th scope=row>{name}</th><td>{value:.4g}</td><td>{value * 1e12:.4g}</td><td>{value / DARCY:.4g}</td></tr>"
+        f"<tr><th scope=row>{name}</th><td>{figures(value)}</td><td>{figures(value * 1e12)}</td>"
+        f"<td>{figures(value / DARCY)}</td></tr>"
         for name, value in rows
     )
     head = "<tr><th></th><th scope=col>m²</th><th scope=col>µm²</th><th scope=col>darcy</th></tr>"
     return f'<table class="rf-numbers"><thead>{head}</thead><tbody>{body}</tbody></table>'
+
+
+def figures(value: float) -> str:
+    """Return a number with four figures, also where the last of them are zeros."""
+    return f"{value:#.4g}".rstrip(".")
 
 
 def scale_line(numbers: dict[str, Any]) -> str:
@@ -109,18 +118,19 @@ def tensor_page(numbers: dict[str, Any]) -> str:
     tensor, gebart = numbers["tensor"], numbers["gebart_values"]
     head = "".join(f"<th scope=col>{axis}</th>" for axis in "xyz")
     rows = "".join(
-        f"<tr><th scope=row>{axis}</th>{''.join(f'<td>{value:.4g}</td>' for value in row)}</tr>"
+        f"<tr><th scope=row>{axis}</th>{''.join(f'<td>{figures(value)}</td>' for value in row)}</tr>"
         for axis, row in zip("xyz", tensor["values_um2"], strict=True)
     )
     if gebart is not None:
-        rows += f"<tr><th scope=row>Gebart</th>{''.join(f'<td>{value * 1e12:.4g}</td>' for value in gebart)}</tr>"
+        rows += f"<tr><th scope=row>Gebart</th>{''.join(f'<td>{figures(value * 1e12)}</td>' for value in gebart)}</tr>"
     principal = "".join(
-        f"<tr><th scope=row>K{number}</th><td>{value * 1e12:.4g}</td><td>{', '.join(f'{part:.3f}' for part in way)}</td></tr>"
+        f"<tr><th scope=row>K{number}</th><td>{figures(value * 1e12)}</td>"
+        f"<td>{', '.join(f'{part:.3f}' for part in way)}</td></tr>"
         for number, (value, way) in enumerate(
             zip(tensor["principal_values_m2"], tensor["principal_directions"], strict=True), 1
         )
     )
-    warnings = "".join(f'<div class="rf-warning">{escape(in_page_words(line))}</div>' for line in numbers["warnings"])
+    warnings = "".join(f'<div class="rf-warning">{escape(sentence(line))}</div>' for line in numbers["warnings"])
     return (
         f'<div class="rf-k"><div><div class="rf-soft">Permeability tensor in µm² ({escape(tensor["conditions"])})</div>'
         f'<table class="rf-numbers"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

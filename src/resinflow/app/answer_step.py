@@ -10,7 +10,7 @@ from nicegui import ui
 from resinflow.app.answer import in_words
 from resinflow.app.answer_markup import colour_bar, headline, progress_words, scale_line, table, tensor_page
 from resinflow.app.canvas import heading
-from resinflow.app.page_words import in_page_words
+from resinflow.app.page_words import sentence
 from resinflow.app.reproduction import command_lines, python_lines
 from resinflow.app.sessions import Answer, Session
 from resinflow.app.tow_markup import tow_figures, tow_page
@@ -59,7 +59,7 @@ class AnswerStep:
         self._drawn: tuple[str, ...] | None = None
         with ui.element("section").classes("rf-card rf-answer").props('aria-label="Step 4: answer"') as self._card:
             heading(4, "Answer")
-            self._empty = ui.label("K, its interval and the flow appear here once a question was asked.").classes("rf-soft")
+            self._empty = ui.label("K, its interval and the flow appear here after Compute.").classes("rf-soft")
             with ui.element("div").classes("rf-busy").props('role="status" aria-live="polite"') as self._busy:
                 ui.spinner(size="md")
                 with ui.element("div"):
@@ -67,6 +67,7 @@ class AnswerStep:
                     self._pace = ui.label().classes("rf-soft")
                 ui.button("Cancel", on_click=session.cancel).props("outline no-caps")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
+            self._cancelled = ui.label("Cancelled.").classes("rf-soft").props('role="status"')
             self._list = ui.element("div").classes("rf-row").props('role="group" aria-label="Answers so far"')
             self._body = ui.element("div")
 
@@ -82,9 +83,10 @@ class AnswerStep:
         self._busy.visible = running is not None
         self.tick()
         failed = last is not None and last.job.state in ("refused", "failed", "cancelled")
-        self._trouble.visible = failed
+        cancelled = last is not None and last.job.state == "cancelled"
+        self._trouble.visible, self._cancelled.visible = failed and not cancelled, cancelled
         if failed and last is not None:
-            self._trouble.text = "Cancelled." if last.job.state == "cancelled" else in_page_words(last.job.line)
+            self._trouble.text = sentence(last.job.line)
         answer = self._answer
         self._empty.visible = answer is None and running is None and not failed
         self._draw_list()
@@ -136,10 +138,10 @@ class AnswerStep:
                 ui.html(scale_line(numbers), sanitize=False)
             with ui.element("div").classes("rf-stack"):
                 ui.html(table(numbers), sanitize=False)
-                for sentence in in_words(numbers).values():
-                    ui.label(sentence).classes("rf-soft")
+                for meaning in in_words(numbers).values():
+                    ui.label(meaning).classes("rf-soft")
                 for warning in numbers["warnings"]:
-                    ui.label(in_page_words(warning)).classes("rf-warning")
+                    ui.label(sentence(warning)).classes("rf-warning")
         if numbers.get("maps"):
             with ui.element("div").classes("rf-fields"):
                 with ui.element("div"):
@@ -191,9 +193,10 @@ class AnswerStep:
         if "scene.html" in files:
             ui.html(
                 f'<iframe class="rf-scene" sandbox="allow-scripts" title="Streamlines between the fibres in 3-D" '
-                f'src="{self._base}{answer.run}/scene.html"></iframe>',
+                f'src="{self._base}{answer.run}/scene.html#bare"></iframe>',
                 sanitize=False,
             )
+            ui.label("Drag to turn, shift and drag to move, wheel to zoom.").classes("rf-soft")
         else:
             ui.label(answer.job.result.get("missing", "They are being drawn.")).classes("rf-soft")
 

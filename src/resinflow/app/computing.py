@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,7 @@ from resinflow.flow import (
 
 if TYPE_CHECKING:
     from resinflow.media import SegmentationSettings
+    from resinflow.models import Predictor
 
 _GREYS = (0.5, 99.5)
 """Percentiles of an image that are shown black and white."""
@@ -44,6 +46,10 @@ class Progress(Protocol):
 
     def follow(self, permeability: float, error: float | None) -> None:
         """Take note of K so far, m^2, and about its relative error; None: not known."""
+        ...
+
+    def draws(self, text: str, values: Sequence[float], total: int) -> None:
+        """Say what is being drawn now, and K, m^2, of the draws so far, of which there will be ``total``."""
         ...
 
     def watch(self, iteration: int, residual: float) -> None:
@@ -215,12 +221,28 @@ def _predicted(micro: Microstructure, choices: Choices, progress: Progress) -> F
 
     progress.stage("loading the model")
     predictor = load_model("small")
+    if choices.draws:
+        return _predicted_round(micro, choices, predictor, progress)
     base = BASE_NAMES[predictor.base or "planar"]
     progress.stage("solving the planar flow" if base == "planar" else f"solving the planar and the {base} flow")
     start = start_flows(micro, choices.drive, predictor.base)
     if start.base.permeability == 0:
         raise BlockedMediumError(f"nothing flows through the medium along {choices.axis}: K = 0.")
-    samples = predictor.defaults.samples
-    progress.stage(f"predicting the flow of a finer grid in {samples} sample{'s' if samples > 1 else ''}")
+    progress.stage(f"predicting the flow of a finer grid in {predictor.defaults.samples} samples")
     progress.follow(start.base.permeability, None)
-    return predictor.predict(micro, choices.drive, Sampling(), start=start)
+
+    def watch(values: Sequence[float], total: int) -> None:
+        progress.draws("predicting the flow of a finer grid: sample", values, total)
+
+    return predictor.predict(micro, choices.drive, Sampling(), start=start, watch=watch)
+
+
+def _predicted_round(micro: Microstructure, choices: Choices, predictor: Predictor, progress: Progress) -> FlowField:
+    """Return the predicted flow through media drawn round a single image."""
+    from resinflow.evaluate.round_slice import predict_round
+
+    def watch(values: Sequence[float], total: int) -> None:
+        progress.draws("predicting the flow round the image: medium", values, total)
+
+    progress.stage("drawing media round the image")
+    return predict_round(micro, predictor, choices.drive, misalignment=choices.misalignment, watch=watch)

@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import heading
-from resinflow.app.page_words import in_page_words
+from resinflow.app.page_words import sentence
 from resinflow.app.sessions import Session
 from resinflow.flow import format_length
 
@@ -17,6 +17,8 @@ __all__ = ["FibreStep"]
 _FRONT_ENDS = {"learned": "Learned network", "classical": "Thresholds"}
 _POLARITIES = {"auto": "The image decides", "dark": "Dark fibres", "bright": "Bright fibres"}
 _LEVEL = 0.55
+_SHORT = 20
+"""Letters of a tile that fits a narrow one."""
 
 
 class FibreStep:
@@ -89,7 +91,7 @@ class FibreStep:
             self._stage.text = f"Waiting for {waiting} before this one" if waiting else "Finding the fibres"
         self._trouble.visible = job is not None and job.state in ("refused", "failed")
         if job is not None and self._trouble.visible:
-            self._trouble.text = in_page_words(job.line)
+            self._trouble.text = sentence(job.line)
         picked = session.picked
         self._picked.text = "" if picked is None else picked.result.get("line", picked.line)
         self._picked.visible = bool(self._picked.text)
@@ -97,7 +99,7 @@ class FibreStep:
         self._numbers.visible = self._notes.visible = done
         if job is not None and done:
             self._numbers.content = _tiles(job.result)
-            self._note_text.content = "".join(f"<p>{escape(in_page_words(note))}.</p>" for note in job.result["notes"])
+            self._note_text.content = "".join(f"<p>{escape(sentence(note))}</p>" for note in job.result["notes"])
 
 
 def _tiles(facts: dict[str, Any]) -> str:
@@ -106,9 +108,12 @@ def _tiles(facts: dict[str, Any]) -> str:
     if facts["diameters"] is not None:
         low, middle, high = (format_length(value).replace("um", "µm") for value in facts["diameters"])
         pixels = facts["diameters"][1] / facts["pixel"]
-        tiles.append((middle, f"median diameter, {pixels:.1f} pixels; most from {low} to {high}"))
+        tiles.append((middle, f"median diameter ({pixels:.1f} pixels); most: {low} to {high}"))
     if facts["polarity"] is not None:
-        tiles.append((str(facts["polarity"]), "fibres in the image"))
-    body = "".join(f'<div class="rf-tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in tiles)
-    warnings = "".join(f'<div class="rf-warning" role="note">{escape(in_page_words(line))}</div>' for line in facts["warnings"])
+        tiles.append((str(facts["polarity"]), "fibres"))
+    body = "".join(
+        f'<div class="rf-tile{" wide" if len(what) > _SHORT else ""}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        for value, what in tiles
+    )
+    warnings = "".join(f'<div class="rf-warning" role="note">{escape(sentence(line))}</div>' for line in facts["warnings"])
     return f'<div class="rf-stack" style="margin-top:10px"><div class="rf-tiles">{body}</div>{warnings}</div>'

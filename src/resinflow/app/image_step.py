@@ -24,8 +24,8 @@ class ImageStep:
             heading(1, "Image and scale")
             self._facts = ui.label().classes("rf-soft")
             with ui.element("div").classes("rf-row"):
-                self._pixel = self._length("Pixel size", "pixel_size", "e.g. 0.47um", "Edge of a pixel, with its unit")
-                self._depth = self._length("Depth of the stack", "depth", "e.g. 50um", "Thickness of all slices together")
+                self._pixel = self._length("Pixel size", "pixel_size", "e.g. 0.47um", "Edge, with its unit")
+                self._depth = self._length("Depth of the stack", "depth", "e.g. 50um", "All slices together")
                 self._crop = self._length("Part of the image", "crop", "all of it", "X0:X1,Y0:Y1 in pixels")
             self._hint = ui.label().classes("rf-soft")
             self._tag = ui.button("", on_click=self._take_tag).props("flat dense no-caps")
@@ -63,7 +63,11 @@ class ImageStep:
         size = f"{facts['width']} x {facts['height']} pixels"
         self._facts.text = f"{choices.name}: {size}, {f'{count} slices' if count > 1 else 'one slice, extruded along z'}"
         self._hint.text = (
-            "" if choices.has_sizes else "Type the pixel size and the depth, or measure the scale bar in the image."
+            ""
+            if choices.has_sizes
+            else "Type the pixel size, or measure the scale bar in the image; the depth follows."
+            if count == 1
+            else "Type the depth of the stack and the pixel size, or measure the scale bar in the image."
         )
         self._hint.visible = bool(self._hint.text)
         tag = facts["tag"]

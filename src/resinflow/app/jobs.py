@@ -42,6 +42,8 @@ class Job:
         residual: of that iteration, relative to the first.
         permeability: K so far, m^2; None before there is one.
         error: about the relative error of it; None: not known.
+        draws: how many there are so far, whose mean K is; 0 for none.
+        interval: m^2, of 90 % by the scatter of the draws; None for fewer than two.
         result: what has come back so far.
         line: why it was refused or failed, in one line.
         stamp: grows with every change.
@@ -57,6 +59,8 @@ class Job:
     residual: float | None = None
     permeability: float | None = None
     error: float | None = None
+    draws: int = 0
+    interval: tuple[float, float] | None = None
     result: dict[str, Any] = field(default_factory=dict)
     line: str = ""
     stamp: int = 0
@@ -88,6 +92,8 @@ class Job:
             self.stage = message.get("stage", self.stage)
             self.iteration, self.residual = message.get("iteration"), message.get("residual")
             self.permeability, self.error = message.get("permeability"), message.get("error")
+            self.draws, ends = message.get("draws", 0), message.get("interval")
+            self.interval = None if ends is None else (float(ends[0]), float(ends[1]))
         self.stamp += 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["in_page_words"]
+__all__ = ["in_page_words", "sentence"]
 
 _NAMES = {
     "--pixel-size tag": "the file's own pixel size",
@@ -28,14 +28,35 @@ _NAMES = {
 }
 """Options of the commands, longer ones first where one begins another."""
 _OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _NAMES))
+_ENDED = re.compile(r"(?<!e\.g)\. $")
+_EXAMPLE = re.compile(r"(?<=e\.g\. )--crop (?=\d)")
+"""An option before an example of its value: on the page the value alone is typed."""
+_SIGNS = (
+    (re.compile(r"\bum\^2"), "µm²"),
+    (re.compile(r"\bm\^2"), "m²"),
+    (re.compile(r"(?<=\d)( ?)um\b"), r"\1µm"),
+    (re.compile(r"\+-"), "±"),
+)
+"""Units and signs as they are written where there are more letters than on a terminal."""
 
 
 def in_page_words(line: str) -> str:
     """Return a line of the library with the page's names in the place of the options of the command line."""
-    return _OPTIONS.sub(_name, line)
+    text = _OPTIONS.sub(_name, _EXAMPLE.sub("", line))
+    for sign, letters in _SIGNS:
+        text = sign.sub(letters, text)
+    return text
+
+
+def sentence(line: str) -> str:
+    """Return a line of the library as a sentence of the page: it begins with a capital, unless with a name, and has a stop."""
+    text = in_page_words(line)
+    if text.split(" ", 1)[0].isalpha():
+        text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
 
 
 def _name(match: re.Match[str]) -> str:
     """The page's name of an option; a sentence begins with a capital."""
     name = _NAMES[match.group()]
-    return name[:1].upper() + name[1:] if match.string[: match.start()].endswith(". ") else name
+    return name[:1].upper() + name[1:] if _ENDED.search(match.string[: match.start()]) else name

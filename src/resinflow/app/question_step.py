@@ -29,6 +29,10 @@ _DOUBTS = (
     "Standard deviations: of the pixel size, as its calibration has it; of the fibres' tilt about either axis of a single "
     "image, which does not show it."
 )
+_LEANING = (
+    "A single image does not show how its fibres lean, and K depends on it. Where the tilt is not known, leave the field empty: "
+    "0 to 15 degrees. It takes about a minute, and K's interval then holds what the image does not show."
+)
 _BOUNDARIES = {
     "symmetry": "Pressure at inlet and outlet, mirrors at the sides",
     "periodic sides": "Pressure at inlet and outlet, periodic sides",
@@ -75,6 +79,8 @@ class QuestionStep:
                     self._viscosity = self._number("Viscosity in Pa s", "viscosity")
                     self._drop = self._number("Pressure drop in Pa", "pressure_drop")
                 self._resin_text = ui.label().classes("rf-soft")
+                self._draws = ui.checkbox("draw 16 media round this image, with fibres that lean")
+                self._draws.on_value_change(lambda event: self._choose(draws=bool(event.value)))
                 with ui.element("div").classes("rf-row") as self._doubts:
                     self._error = self._number("Error of the pixel size in %", "pixel_error")
                     self._tilt = self._number("Misalignment of the fibres in degrees", "misalignment", "unknown")
@@ -169,16 +175,27 @@ class QuestionStep:
         name = next(name for name, pair in _CONDITIONS.items() if pair == (choices.boundary, choices.lateral))
         self._boundary.value = name
         self._advice.text = _ADVICE[name]
-        self._finer.value = choices.finer
         self._conditions.visible = choices.task != "predict"
         self._finer.visible = choices.task == "solve"
         self._way.visible = self._fluid.visible = choices.task in _ALONG_ONE_AXIS
-        self._doubts.visible = self._doubts_text.visible = choices.task == "tow"
+        self._finer.value, self._draws.value = choices.finer, choices.draws
+        self._doubts_text.text = _DOUBTS if choices.task == "tow" else _LEANING
+        self._error.visible = choices.task == "tow"
+        self._show_doubts()
         self._syncing = False
+
+    def _show_doubts(self) -> None:
+        """Show what is asked about the third dimension of a single image, and of any image of a tow."""
+        choices, reading = self._session.choices, self._session.reading
+        single = reading is not None and bool(reading.result.get("extruded"))
+        self._draws.visible = single and choices.task == "predict"
+        leaning = self._draws.visible and choices.draws
+        self._doubts.visible = self._doubts_text.visible = choices.task == "tow" or leaning
 
     def show(self) -> None:
         """Show whether the question can be asked."""
         session = self._session
+        self._show_doubts()
         ready = session.is_read and session.running is None
         self._ask.set_enabled(ready)
         self._card.classes(add="" if session.is_read else "waiting", remove="waiting" if session.is_read else "")

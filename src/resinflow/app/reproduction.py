@@ -51,7 +51,8 @@ def _question(choices: Choices) -> list[str]:
         return ["--condition", choices.condition, *tilt]
     options = ["--axis", drive.axis, "--viscosity", f"{drive.viscosity!r}", "--pressure-drop", f"{drive.pressure_drop!r}"]
     if choices.task == "predict":
-        return options
+        tilt = "unknown" if choices.misalignment is None else f"{choices.misalignment!r}"
+        return [*options, "--misalignment", tilt] if choices.draws else options
     if drive.boundary == "periodic":
         options += ["--boundary", "periodic"]
     elif drive.lateral != "symmetry":
@@ -94,14 +95,18 @@ def python_lines(choices: Choices, run: str) -> str:
         ]
         return "\n".join(["import json", "from pathlib import Path", "", *imports, "", *lines]) + "\n"
     question = [f"axis={drive.axis!r}", f"pressure_drop={drive.pressure_drop!r}", f"viscosity={drive.viscosity!r}"]
-    compute = 'rf.load_model("small").predict' if choices.task == "predict" else "rf.solve"
+    compute = 'rf.load_model("small").predict(micro' if choices.task == "predict" else "rf.solve(micro"
+    if choices.draws:
+        imports.append("from resinflow.evaluate.round_slice import predict_round")
+        compute = 'predict_round(micro, rf.load_model("small")'
+        question.append(f"misalignment={choices.misalignment!r}")
     if choices.task == "solve" and (drive.boundary, drive.lateral) != ("pressure", "symmetry"):
         question += [f"boundary={drive.boundary!r}", f"lateral={drive.lateral!r}"]
     if choices.task == "solve" and choices.finer:
         imports.append("from resinflow.stokes import solve_finer")
-        compute = "solve_finer"
+        compute = "solve_finer(micro"
     lines += [
-        f"flow = {compute}(micro, {', '.join(question)})",
+        f"flow = {compute}, {', '.join(question)})",
         "print(flow.permeability, flow.permeability_interval)  # m^2",
         f"flow.save({f'{run}/again.npz'!r})",
     ]

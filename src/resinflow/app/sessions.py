@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +152,16 @@ class Session:
         numbers = [int(path.name.removeprefix("answer-")) for path in self.folder.glob("answer-*") if path.name[7:].isdigit()]
         run = f"answer-{max([len(self.answers), *numbers]) + 1}"
         keep_medium(self.folder, run)
-        job = Job("answer", self.folder, {"choices": asdict(self.choices), "run": run})
-        answer = Answer(run, self.choices, self.desk.submit(job))
+        question = self._question()
+        job = Job("answer", self.folder, {"choices": asdict(question), "run": run})
+        answer = Answer(run, question, self.desk.submit(job))
         self.answers.append(answer)
         return answer
+
+    def _question(self) -> Choices:
+        """The choices of which the answer is asked: media are drawn round a single image alone, and for predictions."""
+        single = self.reading is not None and bool(self.reading.result.get("extruded"))
+        return replace(self.choices, draws=self.choices.draws and single and self.choices.task == "predict")
 
     def pick(self, x: float, y: float, index: int) -> None:
         """Measure the fibre at a place of the image, pixels, in a slice; without a medium nothing happens."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from resinflow.app.page_words import in_page_words
+from resinflow.app.answer_markup import figures
+from resinflow.app.page_words import in_page_words, sentence
 
 __all__ = ["tow_figures", "tow_page"]
 
@@ -17,7 +18,7 @@ def tow_page(numbers: dict[str, Any]) -> str:
     """Return K of a tow with its intervals, what to do first, and the budget, as HTML."""
     tow = numbers["tow"]
     warnings = "".join(
-        f'<div class="rf-warning">{escape(in_page_words(line))}</div>' for line in (*numbers["warnings"], *tow["reasons"])
+        f'<div class="rf-warning">{escape(sentence(line))}</div>' for line in (*numbers["warnings"], *tow["reasons"])
     )
     rows, columns = tow["windows"]
     return (
@@ -26,7 +27,7 @@ def tow_page(numbers: dict[str, Any]) -> str:
         f'<div class="rf-soft">The K of the tow that the image was taken from lies in the interval with a probability of 90 %. '
         f"From the map: K of {rows} x {columns} windows of {tow['edges_um'][0]:.4g} x {tow['edges_um'][1]:.4g} µm, joined by a "
         f"Darcy flow; far from K of the whole image, windows are too small.</div>"
-        f'<div class="rf-advice"><b>What to do first</b><br>{escape(_sentence(in_page_words(tow["advice"])))}</div>'
+        f'<div class="rf-advice"><b>What to do first</b><br>{escape(sentence(tow["advice"]))}</div>'
         f'<h3 class="rf-title">Budget: what makes K uncertain</h3><div class="rf-scroll">{_budget(tow)}</div>'
         f'<div class="rf-soft">Standard deviations of ln K, near those of K itself; their squares add up.</div>{warnings}</div>'
     )
@@ -46,16 +47,11 @@ def tow_figures(place: str) -> str:
     )
 
 
-def _sentence(text: str) -> str:
-    """A text that begins with a capital and ends with a stop."""
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
-
-
 def _axes(tow: dict[str, Any]) -> str:
     body = "".join(
-        f"<tr><th scope=row>K<sub>{each['axis']}{each['axis']}</sub></th><td><b>{each['permeability'] * 1e12:.4g}</b></td>"
-        f"<td>{each['interval'][0] * 1e12:.4g} to {each['interval'][1] * 1e12:.4g}</td>"
-        f"<td>{each['permeability']:.4g}</td><td>{each['upscaled'] * 1e12:.4g}</td></tr>"
+        f"<tr><th scope=row>K<sub>{each['axis']}{each['axis']}</sub></th><td><b>{figures(each['permeability'] * 1e12)}</b></td>"
+        f"<td>{figures(each['interval'][0] * 1e12)} to {figures(each['interval'][1] * 1e12)}</td>"
+        f"<td>{figures(each['permeability'])}</td><td>{figures(each['upscaled'] * 1e12)}</td></tr>"
         for each in tow["axes"]
     )
     titles = ("K, µm²", "90 % interval, µm²", "K, m²", "from the map, µm²")
@@ -68,7 +64,7 @@ def _budget(tow: dict[str, Any]) -> str:
     rows = ""
     for source in sorted(tow["sources"], key=lambda each: -each["share"]):
         share = source["share"]
-        advice = _sentence(in_page_words(source["advice"])) if share >= _LEAST_SHARE else ""
+        advice = sentence(source["advice"]) if share >= _LEAST_SHARE else ""
         cells = "".join(f"<td>{deviation:.1%}</td>" for deviation in source["deviations"])
         rows += (
             f"<tr><th scope=row>{escape(source['name'])}</th>{cells}"

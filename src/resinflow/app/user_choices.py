@@ -70,7 +70,8 @@ class Choices:
         task: what is computed.
         finer: whether the solver works on a grid twice as fine.
         pixel_error: standard deviation of the pixel size, per cent, for the budget of a tow.
-        misalignment: largest tilt of the fibre bundle, degrees, for the budget of a tow; None: not known.
+        draws: whether a prediction for a single image is that of media drawn round it, whose fibres lean.
+        misalignment: largest tilt of the fibre bundle, degrees, for these draws and for the budget of a tow; None: not known.
     """
 
     image: str = ""
@@ -93,6 +94,7 @@ class Choices:
     lateral: Lateral = "symmetry"
     task: Task = "predict"
     finer: bool = False
+    draws: bool = False
     pixel_error: float = 0.0
     misalignment: float | None = None
 

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import DropZone, Viewer
-from resinflow.app.page_words import in_page_words
+from resinflow.app.page_words import sentence
 from resinflow.app.sessions import Session
 from resinflow.app.uploads import KINDS, Upload
 from resinflow.flow import InvalidInputError, read_length
@@ -116,7 +116,7 @@ class Workbench:
         self._empty.visible = look is None or failed
         self._looking.visible = look is not None and not look.is_over
         self._full.visible = look is not None and look.state == "done"
-        self._trouble.text = in_page_words(look.line) if look is not None and failed else self.line
+        self._trouble.text = sentence(look.line if look is not None and failed else self.line)
         self._trouble.visible = bool(self._trouble.text)
         if look is None or look.state != "done":
             return

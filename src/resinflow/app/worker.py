@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ class Channel:
         if words != self._words:
             self._words = words
             self.stage(words)
+
+    def draws(self, text: str, values: Sequence[float], total: int) -> None:
+        """Say what is being drawn now, with the mean K, m^2, of the draws so far and the interval of their scatter."""
+        from resinflow.evaluate import permeability_range
+
+        interval = permeability_range(values) if len(values) > 1 else None
+        mean = sum(values) / len(values)
+        stage = f"{text} {len(values)} of {total}"
+        self.send("progress", stage=stage, permeability=mean, draws=len(values), interval=interval)
 
     def watch(self, iteration: int, residual: float) -> None:
         """Report an iteration of the solver, not more often than a reader can follow."""

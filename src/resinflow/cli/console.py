@@ -50,6 +50,21 @@ def following(console: Console, what: str) -> Iterator[Callable[[float, float], 
 
 
 @contextmanager
+def following_draws(console: Console, what: str) -> Iterator[Callable[[Sequence[float], int], None]]:
+    """Yield a function (K of the draws so far in m^2, their number in the end) that shows them on a terminal.
+
+    It shows how many there are, the time, and the last K with the mean and the interval of all.
+    """
+    from resinflow.evaluate import draws_in_words
+
+    bar = (TextColumn(what), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (*bar, TextColumn("{task.fields[moment]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None, moment="")
+        yield lambda values, total: progress.update(task, completed=len(values), total=total, moment=draws_in_words(values))
+
+
+@contextmanager
 def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function (count, total) that drives a progress bar with rate and remaining time on a terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
-from resinflow.cli.console import counting, print_plausibility, print_warnings, save_all
+from resinflow.cli.console import following_draws, print_plausibility, print_warnings, save_all
 from resinflow.cli.options import PredictionOptions
 from resinflow.flow import FlowField, InvalidInputError, Microstructure, ModelReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT_DRAWS = 16
 _SHOWN = 4
 """Draws in the figure."""
 _TOLERANCE = 1e-4
@@ -78,6 +77,7 @@ def predict_drawn(
         InvalidInputError: a medium that is no single slice, or a number out of range.
     """
     from resinflow.evaluate import mix_flows
+    from resinflow.evaluate.round_slice import DEFAULT_DRAWS
     from resinflow.media import is_extruded
     from resinflow.presets.drawing import draw_media
     from resinflow.view import drawn_media_figure
@@ -101,14 +101,16 @@ def predict_drawn(
     flow_of = _solver(options) if drawing.exact else _model(options)
 
     def flows() -> Iterator[FlowField]:
-        with counting(console, "drawn media") as show:
+        values: list[float] = []
+        with following_draws(console, "drawn media") as show:
             for number, medium in enumerate(media):
                 flow = flow_of(medium)
+                values.append(flow.permeability)
                 if drawing.draws is not None:
                     flow.save(drawing.draws / f"draw-{number:02d}.vti")
                 if number < _SHOWN:
                     shown.append(flow)
-                show(number + 1, count)
+                show(values, count)
                 yield flow
 
     if drawing.draws is not None:
@@ -143,21 +145,14 @@ def _surface_deviation(micro: Microstructure, options: PredictionOptions) -> flo
 
 def _model(options: PredictionOptions) -> Callable[[Microstructure], FlowField]:
     """What predicts the flow through a drawn medium: the model with its own number of samples; at rest where nothing flows."""
-    from resinflow.models import Sampling, start_flows
+    from resinflow.evaluate.round_slice import predict_medium
+    from resinflow.models import Sampling
     from resinflow.presets import load_model
-    from resinflow.stokes import rest_flow
 
     sampling = Sampling(None, options.steps, options.seed, options.sampler, options.eta)
     predictor = load_model(options.model, options.device)
     predictor.resolve(sampling)  # what the model refuses, it refuses before any flow is solved
-
-    def flow_of(medium: Microstructure) -> FlowField:
-        start = start_flows(medium, options.drive, predictor.base)
-        if start.base.permeability == 0:
-            return rest_flow(medium, options.drive)
-        return predictor.predict(medium, options.drive, sampling, start=start)
-
-    return flow_of
+    return lambda medium: predict_medium(medium, predictor, options.drive, sampling)
 
 
 def print_mixture(flow: FlowField, console: Console, degrees: float | None) -> None:

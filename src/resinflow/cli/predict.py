@@ -11,6 +11,7 @@ from rich.console import Console
 
 from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
 from resinflow.cli.console import (
+    following_draws,
     make_console,
     print_medium,
     print_medium_line,
@@ -183,8 +184,8 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
         start = start_flows(micro, drive, predictor.base)
     if start.base.permeability == 0:
         raise BlockedMediumError(f"nothing flows through the medium along {drive.axis}: K = 0.")
-    with working(console, f"prediction by {predictor.name}"):
-        model = predictor.predict(micro, drive, sampling, start=start)
+    with following_draws(console, f"prediction by {predictor.name}") as watch:
+        model = predictor.predict(micro, drive, sampling, start=start, watch=watch)
     if options.certify:
         with working(console, "certificate"):
             model = certified(model)

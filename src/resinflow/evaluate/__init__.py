@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resinflow.evaluate.collapse import Diagnosis, diagnose, mean_spectrum
     from resinflow.evaluate.conservation import check_physics
-    from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, mix_flows, permeability_range
+    from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, draws_in_words, mix_flows, permeability_range
     from resinflow.evaluate.ensemble import coverage, crps, interval_coverage, mean_ranks, score_ensemble
     from resinflow.evaluate.metrics import Comparison, check_comparable, compare
     from resinflow.evaluate.records import (
@@ -56,6 +56,7 @@ _HOMES = {  # name -> module
     "coverage": "ensemble",
     "crps": "ensemble",
     "diagnose": "collapse",
+    "draws_in_words": "drawn_flows",
     "ensemble_rows": "tables",
     "evaluation_rows": "records",
     "evaluation_summary": "records",
@@ -100,6 +101,7 @@ __all__ = [
     "coverage",
     "crps",
     "diagnose",
+    "draws_in_words",
     "ensemble_rows",
     "evaluation_rows",
     "evaluation_summary",

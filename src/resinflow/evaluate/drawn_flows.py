@@ -124,6 +124,14 @@ def permeability_range(values: Sequence[float], deviation: float = 0.0, level: f
     return float(np.exp(logs.mean() - reach)), float(np.exp(logs.mean() + reach))
 
 
+def draws_in_words(values: Sequence[float]) -> str:
+    """Return what K of draws, m^2, say so far, in a few words: the last one, their mean, and the interval of their scatter."""
+    if len(values) < 2:
+        return f"K {values[-1]:.3g} m^2" if values else ""
+    low, high = permeability_range(values)
+    return f"K {values[-1]:.3g} m^2, mean {np.mean(values):.3g}, 90 % by their scatter {low:.3g} to {high:.3g}"
+
+
 def _mixed_report(
     values: list[float], reports: list[SolverReport | ModelReport | None], seed: int, surfaces: float | None
 ) -> ModelReport:

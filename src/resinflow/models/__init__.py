@@ -13,7 +13,13 @@ from resinflow.models.calibration import (
     surface_spread,
     weights_fingerprint,
 )
-from resinflow.models.correction import check_axis, check_pixels, conditions_of, dimensional
+from resinflow.models.correction import (
+    check_axis,
+    check_pixels,
+    conditions_of,
+    corrected_permeabilities,
+    dimensional,
+)
 from resinflow.models.device import Device, arithmetic, product_type, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
@@ -64,6 +70,7 @@ from resinflow.models.predictor import (
     Predictor,
     ResolvedSampling,
     Sampler,
+    SampleWatch,
     Sampling,
     SamplingOptions,
     branched,
@@ -105,6 +112,7 @@ __all__ = [
     "PhysicsLoss",
     "Predictor",
     "ResolvedSampling",
+    "SampleWatch",
     "Sampler",
     "Sampling",
     "SamplingOptions",
@@ -120,6 +128,7 @@ __all__ = [
     "check_pixels",
     "check_scales",
     "conditions_of",
+    "corrected_permeabilities",
     "cropped",
     "describe_conditions",
     "dimensional",

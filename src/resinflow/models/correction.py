@@ -58,7 +58,7 @@ def corrected_flow(start: StartFlows, changes: Array, *, project: bool) -> FlowF
     base, micro = start.base, start.base.microstructure
     along = AXES[::-1].index(base.axis)
     scale = base.viscosity * base.length / base.pressure_drop
-    rates = base.velocity[along].mean(dtype=np.float64) + changes[:, along].mean(axis=(1, 2, 3), dtype=np.float64)
+    rates = _rates(base, changes)
     several = len(changes) > 1
     mean = changes.mean(axis=0)
     change = replace(
@@ -81,6 +81,17 @@ def corrected_flow(start: StartFlows, changes: Array, *, project: bool) -> FlowF
         permeability_samples=scale * rates,
         report=None,
     )
+
+
+def corrected_permeabilities(base: FlowField, changes: Array) -> list[float]:
+    """Return K, m^2, of a base flow with each of several corrections (samples, 4, nz, ny, nx), m/s and Pa."""
+    return [float(rate) for rate in base.viscosity * base.length / base.pressure_drop * _rates(base, changes)]
+
+
+def _rates(base: FlowField, changes: Array) -> NDArray[np.float64]:
+    """Mean velocity along the drive, m/s, of the base flow with each correction."""
+    along = AXES[::-1].index(base.axis)
+    return base.velocity[along].mean(dtype=np.float64) + changes[:, along].mean(axis=(1, 2, 3), dtype=np.float64)
 
 
 def check_axis(axis: Axis) -> None:

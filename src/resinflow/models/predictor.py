@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args
@@ -38,6 +38,8 @@ from resinflow.models.novelty import Novelty, with_novelty
 from resinflow.models.start import StartFlows, start_flows
 
 Array = NDArray[np.floating]
+SampleWatch = Callable[[Sequence[float], int], None]
+"""Takes K of the samples so far, m^2, and how many there will be."""
 Latents = dict[str, Array]
 """``E2D`` and ``E3D`` to a latent (channels, nz, h, w)."""
 Sampler = Literal["ddim", "ddpm"]
@@ -178,8 +180,11 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         """The sampling of a user who chooses nothing."""
 
     @abstractmethod
-    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
-        """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them."""
+    def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> Array:
+        """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them.
+
+        ``watch`` follows them as they come.
+        """
 
     def draw_each(self, starts: Sequence[StartFlows], sampling: ResolvedSampling) -> list[Array]:
         """Return what :meth:`draw` gives for each medium; a model whose networks take many media at once overrides it."""
@@ -229,6 +234,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         sampling: Sampling | None = None,
         *,
         start: StartFlows | None = None,
+        watch: SampleWatch | None = None,
         **options: Unpack[PredictionOptions],
     ) -> FlowField:
         """Return the predicted 3-D flow: the mean of the members, with their spread and their permeabilities.
@@ -242,6 +248,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
             drive: what drives the flow, along x or y; a model whose report warns of it knows one drive alone.
             sampling: how the members are sampled.
             start: start flows of the medium, if they are solved already; the prediction has their drive.
+            watch: follows K of the members as they come; called with all of them so far and their number in the end.
             options: values of the drive and of the sampling by name; they replace those of ``drive`` and ``sampling``.
 
         Raises:
@@ -260,7 +267,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         check_axis(drive.axis)
         if start is None:
             start = start_flows(micro, drive, self.base)
-        return self.judged(self.ensemble(start, sampling).flow, start)
+        return self.judged(self.ensemble(start, sampling, watch).flow, start)
 
     def judged(self, flow: FlowField, start: StartFlows) -> FlowField:
         """Return the mean flow of an ensemble with calibrated spread and the medium's novelty, where they were measured."""
@@ -271,8 +278,10 @@ class Predictor(ABC, Generic[Architecture, Networks]):
             flow = with_novelty(flow, self.novelty, conditions_of(start, Inputs()))
         return flow
 
-    def ensemble(self, start: StartFlows, sampling: Sampling | None = None) -> Ensemble:
+    def ensemble(self, start: StartFlows, sampling: Sampling | None = None, watch: SampleWatch | None = None) -> Ensemble:
         """Return the mean of the members with their uncalibrated spread, and the velocity of every member.
+
+        ``watch`` follows K of the members as they come.
 
         Raises:
             InvalidInputError: as :meth:`predict`.
@@ -281,7 +290,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
         sampling = Sampling() if sampling is None else sampling
         resolved, started_at = self.resolve(sampling), time.perf_counter()
         check_axis(start.planar.axis)
-        return self.reported(start, self.draw(start, resolved), resolved, started_at)
+        return self.reported(start, self.draw(start, resolved, watch), resolved, started_at)
 
     def resolve(self, sampling: Sampling) -> ResolvedSampling:
         """Return ``sampling`` with the model's defaults in the place of None.

@@ -18,14 +18,16 @@ _POLICY = (
     "connect-src data: blob:; worker-src blob:"
 )
 _CAPTION = (
-    '<div style="position:absolute;z-index:1;top:0.6em;left:0.9em;pointer-events:none;font:15px sans-serif;color:#222">'
+    "<style>#bare:target ~ .caption {{ display: none }}</style><i id='bare'></i>"
+    '<div class="caption" style="position:absolute;z-index:1;top:0.6em;left:0.9em;pointer-events:none;'
+    'font:15px sans-serif;color:#222">'
     "<b>{title}</b><br>{text}<br>"
     '<span style="color:#777">drag to turn, shift and drag to move, wheel to zoom</span></div>\n'
 )
 
 
 def scene_page(render_window: Any, title: str, text: str) -> str:
-    """Return the page that shows what a VTK render window shows, with a caption.
+    """Return the page that shows what a VTK render window shows, with a caption; without it at the address ``#bare``.
 
     Args:
         render_window: rendered at least once.

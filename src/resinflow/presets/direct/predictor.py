@@ -15,10 +15,12 @@ from resinflow.models import (
     Choice,
     CorrectingPredictor,
     ResolvedSampling,
+    SampleWatch,
     StartFlows,
     arithmetic,
     check_scales,
     conditions_of,
+    corrected_permeabilities,
     cropped,
     dimensional,
     padded,
@@ -58,11 +60,14 @@ class DirectPredictor(CorrectingPredictor[DirectArchitecture, DirectNetwork]):
         check_scales(directory / WEIGHTS, target_scale=network.target_scale)
         return cls(name, architecture, network, log)
 
-    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> NDArray[np.floating]:
         """Return the correction (1, 4, nz, ny, nx)."""
         conditions = conditions_of(start, self.architecture)
         precision = "auto" if self.architecture.network.kind == "unet" else "float32"  # no Fourier transforms in bfloat16
         with torch.inference_mode(), arithmetic(self.device, precision):
             fields = padded(conditions.fields, self.stride).to(self.device)
             output = self.networks.unscaled(self.networks(fields))
-        return dimensional(start, conditions, cropped(output, conditions.shape))
+        correction = dimensional(start, conditions, cropped(output, conditions.shape))
+        if watch is not None:
+            watch(corrected_permeabilities(start.base, correction), 1)
+        return correction

@@ -26,11 +26,13 @@ from resinflow.models import (
     Latents,
     Mirror,
     ResolvedSampling,
+    SampleWatch,
     StartFlows,
     arithmetic,
     build_target,
     check_scales,
     conditions_of,
+    corrected_permeabilities,
     cropped,
     dimensional,
     mirror_fields,
@@ -97,16 +99,22 @@ class LatentPredictor(
         check_scales(directory / WEIGHTS, target_scale=networks.target_scale, latent_scale=networks.latent_scale)
         return cls(name, architecture, networks, log)
 
-    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> Array:
         """Return corrections (samples, 4, nz, ny, nx): latents drawn along the process, and decoded."""
         conditions = conditions_of(start, self.architecture)
         fields = self._fields(conditions)
         # an odd last member is drawn with a companion that is dropped: two are as quick as one where the latter is slow
         size = min(sampling.samples, _AT_ONCE)
-        groups = [range(first, first + size) for first in range(0, sampling.samples, size)]
-        members = [self._group([(fields, index) for index in group], sampling) for group in groups]
-        outputs = cropped(torch.cat(members)[: sampling.samples], conditions.shape)
-        return dimensional(start, conditions, outputs)
+        members: list[Array] = []
+        permeabilities: list[float] = []
+        for first in range(0, sampling.samples, size):
+            items = [(fields, index) for index in range(first, first + size)]
+            outputs = self._group(items, sampling)[: sampling.samples - first]
+            members.append(dimensional(start, conditions, cropped(outputs, conditions.shape)))
+            if watch is not None:
+                permeabilities += corrected_permeabilities(start.base, members[-1])
+                watch(permeabilities, sampling.samples)
+        return np.concatenate(members)
 
     def draw_each(self, starts: Sequence[StartFlows], sampling: ResolvedSampling) -> list[Array]:
         """Return the corrections of :meth:`draw` for each medium; members of media of one shape are drawn together on a GPU.

@@ -20,6 +20,7 @@ from resinflow.models import (
     Ensemble,
     Latents,
     ResolvedSampling,
+    SampleWatch,
     Sampling,
     StartFlows,
     check_scales,
@@ -83,20 +84,24 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
         # no other number of steps is defined for ddpm
         return replace(resolved, steps=self.architecture.timesteps) if resolved.sampler == "ddpm" else resolved
 
-    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> Array:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> Array:
         """Return velocities (samples, 3, nz, ny, nx); member 0 has the noise of torch's CPU generator seeded with the seed."""
         fluid, planar = self._inputs(start.planar)
-        fields = []
+        members: list[Array] = []
+        permeabilities: list[float] = []
         for index in range(sampling.samples):  # one at a time: memory stays that of one member
             # the first seed is the seed itself, as in the published program
             seed = sampling.seed if index == 0 else sample_seed(sampling.seed, index)
-            fields.append(self.sampled(fluid, planar, torch.Generator().manual_seed(seed), sampling))
-        return self._velocities(torch.cat(fields), start.planar)
+            sample = self.sampled(fluid, planar, torch.Generator().manual_seed(seed), sampling)
+            members.append(self._velocities(sample, start.planar))
+            if watch is not None:
+                permeabilities += self._permeabilities(members[-1], start.planar).tolist()
+                watch(permeabilities, sampling.samples)
+        return np.concatenate(members)
 
     def mean(self, start: StartFlows, members: Array, sampling: ResolvedSampling) -> Ensemble:
         """Return the mean velocity with the pressure of the planar flow, and the velocity of every member."""
         planar = start.planar
-        rates = members[:, AXES[::-1].index(planar.axis)].mean(axis=(1, 2, 3), dtype=np.float64)
         flow = FlowField(
             microstructure=planar.microstructure,
             velocity=members.mean(axis=0),
@@ -105,7 +110,7 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
             pressure_drop=planar.pressure_drop,
             viscosity=planar.viscosity,
             velocity_std=members.std(axis=0, ddof=1) if len(members) > 1 else None,
-            permeability_samples=planar.viscosity * rates * planar.length / planar.pressure_drop,
+            permeability_samples=self._permeabilities(members, planar),
         )
         return Ensemble(flow, members)
 
@@ -221,6 +226,12 @@ class PaperPredictor(BranchedPredictor[PaperArchitecture, PaperSystem]):
         height, width = flow.velocity.shape[-2:]
         velocity = torch.from_numpy(np.array(flow.velocity.transpose(1, 0, 2, 3)[None], dtype=np.float32, order="C"))
         return torch.nn.functional.pad(velocity, (0, -width % STRIDE, 0, -height % STRIDE)).to(self.device)
+
+    @staticmethod
+    def _permeabilities(members: Array, planar: FlowField) -> NDArray[np.float64]:
+        """K, m^2, of velocities (samples, 3, nz, ny, nx)."""
+        rates = members[:, AXES[::-1].index(planar.axis)].mean(axis=(1, 2, 3), dtype=np.float64)
+        return planar.viscosity * rates * planar.length / planar.pressure_drop
 
     def _velocities(self, fields: Tensor, flow: FlowField) -> Array:
         """Crop (samples, S, 3, H, W) to the medium of a flow and turn it back to the medium's axes."""
