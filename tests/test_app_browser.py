@@ -265,6 +265,56 @@ def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
     expect(page.get_by_text("slice 1 of 0 to 10")).to_be_visible()
 
 
+UNSEEN = """() => {
+  const one = document.activeElement
+  const style = getComputedStyle(one)
+  const shown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2
+  const own = '.q-field--focused, .rf-drop, .q-slider, iframe, body > *:not(#app)'
+  return shown || one.closest(own) ? '' : one.outerHTML.slice(0, 120)
+}"""
+"""What has the focus and does not show it; fields, sliders and the place for files do it in ways of their own."""
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press the tabulator until a button has the focus; each stop on the way shows that it has it."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        assert page.evaluate(UNSEEN) == ""
+        if page.evaluate("document.activeElement.innerText || ''").strip() == name:
+            return
+    raise AssertionError(f"the tabulator does not lead to {name}")
+
+
+def test_the_keyboard_alone_leads_to_an_answer(page: Page) -> None:
+    expect(page.get_by_text("Drop a micrograph here")).to_be_visible(timeout=PATIENCE)
+    tab_to(page, "Try the example")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
+    fraction = page.locator(".rf-tile b").first
+    before = fraction.inner_text()
+    tab_to(page, "Add fibre")
+    page.keyboard.press("Enter")
+    expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", "add")
+    page.locator(".rf-viewer").focus()
+    for key in ("Shift+ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("1 stroke of the brush")).to_be_visible(timeout=PATIENCE)
+    expect(fraction).not_to_have_text(before, timeout=PATIENCE)
+    page.keyboard.press("Control+z")
+    expect(fraction).to_have_text(before, timeout=PATIENCE)
+    page.get_by_role("button", name="Crop").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", "crop")
+    page.locator(".rf-viewer").focus()
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp", "Enter", *["Shift+ArrowRight"] * 3, *["Shift+ArrowDown"] * 3, "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_label("Part of the image", exact=True)).to_have_value("32:63,21:52")
+    expect(page.get_by_role("button", name="Compute", exact=True)).to_be_enabled(timeout=PATIENCE)
+    tab_to(page, "Compute")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
+
+
 def test_from_elsewhere_the_token_is_needed(tmp_path: Path, browser: Browser) -> None:
     with running_app(tmp_path / "work", ["--host", "0.0.0.0"]) as server:
         address, _, token = server.address.partition("?token=")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("nicegui")
 
-from playwright.sync_api import Browser, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, FilePayload, Page, expect  # noqa: E402
 
+from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
 from tests.app_server import IN_BROWSER, Server, keep_picture  # noqa: E402
 
 PATIENCE = 60_000  # ms
@@ -59,6 +63,15 @@ CUT_OFF = """() => [...document.querySelectorAll('main *')].filter(element => {
 pytestmark = [*IN_BROWSER]
 
 
+def section() -> FilePayload:
+    """A single micrograph of 52 fibres, 66 x 66 pixels."""
+    settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
+    micro = fibre_bundle((1, 66, 66), (1e-6, 66e-6, 66e-6), seed=8, settings=settings)
+    buffer = io.BytesIO()
+    Image.fromarray(draw_micrograph(micro, seed=1)[0]).save(buffer, "PNG")
+    return {"name": "section.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
 def look(page: Page, state: str, scheme: str) -> None:
     """Keep a picture of a state, and check that it fits its window and can be read."""
     size = page.viewport_size
@@ -87,18 +100,20 @@ def test_every_state_fits_its_window_and_can_be_read(browser: Browser, server: S
     page.locator("input[type=file]").first.set_input_files([damaged])
     expect(page.get_by_role("alert").filter(has_text="damaged")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "2-failed", scheme)
-    page.get_by_role("button", name="Try the example").click()
+    page.locator("input[type=file]").first.set_input_files([section()])
+    page.get_by_label("Pixel size", exact=True).fill("1um")
+    page.get_by_label("Pixel size", exact=True).press("Enter")
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "3-loaded", scheme)
-    page.get_by_role("button", name="Solve", exact=True).click()
-    page.get_by_text("on a grid twice as fine").click()
+    leaning = page.get_by_text("draw 16 media round this image")
+    leaning.click()
     page.get_by_role("button", name="Compute", exact=True).click()
-    expect(page.get_by_text("K so far")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("by their scatter")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "4-busy", scheme)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=PATIENCE)
     look(page, "5-cancelled", scheme)
-    page.get_by_role("button", name="Predict", exact=True).click()
+    leaning.click()
     page.get_by_role("button", name="Compute", exact=True).click()
     expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "6-answer", scheme)

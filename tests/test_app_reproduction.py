@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from resinflow.app.answer import answer
 from resinflow.app.computing import look, read
+from resinflow.app.reproduction import command_lines, python_lines
 from resinflow.app.user_choices import Choices
 from resinflow.app.work_folder import WorkFolder, keep_medium
 from resinflow.cli.app import main
@@ -152,6 +153,14 @@ def check_tow(run: Path) -> None:
     once_more = json.loads((run / "again.json").read_text())
     assert once_more["budget"] == told["budget"]
     assert once_more["upscaled_m2"] == told["upscaled_m2"]
+
+
+def test_a_question_about_drawn_media_names_the_tilt_or_that_it_is_unknown():
+    tilted, unknown = (Choices.of({"draws": True, "misalignment": tilt}) for tilt in (5.0, None))
+    assert command_lines(tilted, "answer-1")[0].count("--misalignment 5.0") == 1
+    assert "--misalignment unknown" in command_lines(unknown, "answer-1")[0]
+    assert "misalignment=None" in python_lines(unknown, "answer-1")
+    assert "--misalignment" not in command_lines(Choices(misalignment=5.0), "answer-1")[0]
 
 
 def test_a_stroke_in_the_question_is_a_file_of_the_answer():

@@ -44,6 +44,16 @@ def test_a_sample_does_not_depend_on_how_many_are_drawn(model: LatentPredictor, 
     assert np.array_equal(few, many[:2])
 
 
+def test_samples_are_told_as_they_come_and_change_nothing(model: LatentPredictor, micro: Microstructure) -> None:
+    told: list[tuple[list[float], int]] = []
+    watched = model.predict(micro, samples=5, watch=lambda values, total: told.append((list(values), total)))
+    silent = model.predict(micro, samples=5)
+    assert np.array_equal(watched.velocity, silent.velocity)
+    assert [len(values) for values, _ in told] == [2, 4, 5]  # two are drawn at once
+    assert {total for _, total in told} == {5}
+    assert told[-1][0] == pytest.approx(silent.permeability_samples, rel=1e-6)
+
+
 def test_velocity_scales_exactly_with_pressure_drop_over_viscosity(model: LatentPredictor, micro: Microstructure) -> None:
     base = model.predict(micro, pressure_drop=1e5, viscosity=0.1)
     other = model.predict(micro, pressure_drop=3e5, viscosity=0.5)

@@ -26,12 +26,12 @@ _TASK_TEXT = {
 }
 _ALONG_ONE_AXIS = ("predict", "solve")
 _DOUBTS = (
-    "Standard deviations: of the pixel size, as its calibration has it; of the fibres' tilt about either axis of a single "
+    "The standard deviation of the pixel size, as its calibration has it, and the largest tilt of the fibres of a single "
     "image, which does not show it."
 )
 _LEANING = (
-    "A single image does not show how its fibres lean, and K depends on it. Where the tilt is not known, leave the field empty: "
-    "0 to 15 degrees. It takes about a minute, and K's interval then holds what the image does not show."
+    "A single image does not show how its fibres lean, and K depends on it. Where the tilt is not known, leave the field "
+    "empty: 0 to 15 degrees. It takes about a minute, and K's interval then holds what the image does not show."
 )
 _BOUNDARIES = {
     "symmetry": "Pressure at inlet and outlet, mirrors at the sides",

@@ -19,11 +19,11 @@ __all__ = ["Workbench", "pixel_of_bar"]
 
 _TOOLS = {"look": "Look", "measure": "Measure scale bar", "crop": "Crop", "add": "Add fibre", "erase": "Erase"}
 _HINTS = {
-    "look": "Drag to move, wheel to zoom; click a fibre for its diameter.",
-    "measure": "Draw a line along the scale bar, from end to end.",
-    "crop": "Draw a rectangle around the part to use.",
-    "add": "Paint a fibre; a click paints a disc of the brush's size.",
-    "erase": "Paint over what is no fibre.",
+    "look": "Drag to move, wheel to zoom; click a fibre for its diameter. By keys: Shift and arrows, then Enter.",
+    "measure": "Draw a line along the scale bar, from end to end. By keys: arrows, and Enter at both ends.",
+    "crop": "Draw a rectangle around the part to use. By keys: arrows, and Enter at two corners.",
+    "add": "Paint a fibre; a click paints a disc of the brush's size. By keys: arrows, then Enter.",
+    "erase": "Paint over what is no fibre. By keys: arrows, then Enter.",
 }
 _BRUSHES = ("add", "erase")
 
@@ -76,7 +76,9 @@ class Workbench:
                     "dense unelevated no-caps toggle-color=primary aria-label=Tools"
                 )
             self._viewer = Viewer(
-                self._base, "Image with the outlines of the fibres; arrow keys change the slice, + and - zoom, 0 shows all"
+                self._base,
+                "Image with the outlines of the fibres; page keys change the slice, + and - zoom, 0 shows all; "
+                "with a tool, arrow keys move a cross and Enter uses the tool there",
             )
             self._viewer.hear("slice", self._take_slice)
             self._viewer.hear("measure", self._take_length)

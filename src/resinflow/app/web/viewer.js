@@ -1,10 +1,11 @@
 // The image with the outlines of the fibres upon it: zoom, shift, and the tools that draw on it.
+// With the keyboard, arrows move a cross and Enter does what a click, or the ends of a drag, would do.
 // All lengths that go to the server are in pixels of the image.
 export default {
   template: `
     <div class="rf-viewer" ref="box" tabindex="0" role="application" :aria-label="label" :data-tool="tool"
          @wheel.prevent="wheel" @keydown="key" @pointerdown="down" @pointermove="move" @pointerup="up"
-         @pointercancel="cancel" @pointerleave="cursor = null" @dblclick="fit">
+         @pointercancel="cancel" @pointerleave="leave" @dblclick="fit">
       <div class="rf-plane" :style="{transform: 'translate(' + left + 'px,' + top + 'px)', width: width * zoom + 'px', height: height * zoom + 'px'}">
         <img v-if="width" :src="picture" draggable="false" :alt="'slice ' + slice + ' of the image'" @load="loaded = true">
         <svg v-if="width" :viewBox="'0 0 ' + width + ' ' + height" aria-hidden="true">
@@ -22,6 +23,7 @@ export default {
           <polyline v-if="stroke.length" :class="'rf-stroke ' + tool" :points="stroke.map(p => p.join(',')).join(' ')"
                     :stroke-width="2 * brush"/>
           <circle v-if="cursor && paints" class="rf-brush" :cx="cursor[0]" :cy="cursor[1]" :r="brush"/>
+          <path v-if="cursor && keys" class="rf-line" :d="cross()"/>
           <circle v-if="mark" class="rf-mark" :cx="mark[0]" :cy="mark[1]" :r="mark[2]"/>
         </svg>
       </div>
@@ -30,14 +32,14 @@ export default {
         <button type="button" title="zoom out (-)" aria-label="zoom out" @click.stop="scale(1 / 1.4)" @pointerdown.stop>&minus;</button>
         <button type="button" title="whole image (0)" aria-label="whole image" @click.stop="fit" @pointerdown.stop><svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4" fill="none" stroke="currentColor" stroke-width="1.8"/></svg></button>
       </div>
-      <div class="rf-readout" aria-hidden="true">{{ readout }}</div>
+      <div class="rf-readout" :aria-hidden="!keys" aria-live="polite">{{ readout }}</div>
     </div>`,
   props: {
     base: String, width: Number, height: Number, slices: Number, slice: Number, look: String, read: String, pages: Number,
     outlines: Boolean, tool: String, crop: Array, brush: Number, pixel: Number, mark: Array, label: String,
   },
   emits: ["measure", "crop", "stroke", "pick", "slice"],
-  data: () => ({zoom: 1, left: 0, top: 0, drag: null, line: null, stroke: [], cursor: null, path: "", fitted: true, loaded: false}),
+  data: () => ({zoom: 1, left: 0, top: 0, drag: null, line: null, stroke: [], cursor: null, keys: false, path: "", fitted: true, loaded: false}),
   computed: {
     picture() { return this.base + "view/slice-" + this.pad(this.slice) + ".png?v=" + this.look; },
     paints() { return this.tool === "add" || this.tool === "erase"; },
@@ -98,8 +100,11 @@ export default {
     wheel(e) { const [x, y] = this.place(e); this.scale(Math.exp(-e.deltaY / 400), x, y); },
     key(e) {
       const steps = {ArrowUp: 1, PageUp: 1, ArrowRight: 1, ArrowDown: -1, PageDown: -1, ArrowLeft: -1};
-      if (e.ctrlKey || e.metaKey || e.altKey) return;
-      if (e.key in steps && this.slices > 1) this.$emit("slice", Math.min(Math.max(this.slice + steps[e.key], 0), this.slices - 1));
+      const ways = {ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowDown: [0, 1], ArrowLeft: [-1, 0]};
+      if (e.target !== this.$refs.box || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (e.key in ways && (this.tool !== "look" || e.shiftKey)) this.step(ways[e.key], this.tool !== "look" && e.shiftKey ? 10 : this.tool === "look" ? 5 : 1);
+      else if (e.key === "Enter" || e.key === " ") this.act();
+      else if (e.key in steps && this.slices > 1) this.$emit("slice", Math.min(Math.max(this.slice + steps[e.key], 0), this.slices - 1));
       else if (e.key === "+" || e.key === "=") this.scale(1.4);
       else if (e.key === "-") this.scale(1 / 1.4);
       else if (e.key === "0") this.fit();
@@ -107,6 +112,30 @@ export default {
       else return;
       e.preventDefault();
     },
+    step([dx, dy], size) {
+      const [x, y] = this.cursor || [Math.floor(this.width / 2) + 0.5, Math.floor(this.height / 2) + 0.5];
+      this.keys = true;
+      this.cursor = this.clamp([x + dx * size, y + dy * size]);
+      if (this.drag && this.tool === "measure") this.line = [...this.drag.from, ...this.cursor];
+    },
+    act() {
+      if (!this.width) return;
+      if (!this.cursor) this.step([0, 0], 0);
+      const [x, y] = this.cursor;
+      if (this.tool === "look") this.$emit("pick", {x, y, tool: this.tool});
+      else if (this.paints) this.$emit("stroke", {points: [[x, y]], radius: this.brush, tool: this.tool});
+      else if (this.drag) { this.finish(); this.drag = null; }
+      else { this.drag = {from: [x, y]}; if (this.tool === "measure") this.line = [x, y, x, y]; }
+    },
+    finish() {
+      if (this.tool === "measure") { if (this.length(this.line) > 2) this.$emit("measure", {pixels: this.length(this.line)}); }
+      else if (this.tool === "crop") { const r = this.rectangle(); if (r[2] - r[0] > 2 && r[3] - r[1] > 2) this.$emit("crop", r); }
+    },
+    cross() {
+      const [x, y] = this.cursor, r = 12 / this.zoom;
+      return "M" + (x - r) + " " + y + "h" + 2 * r + "M" + x + " " + (y - r) + "v" + 2 * r;
+    },
+    leave() { if (!this.keys) this.cursor = null; },
     clamp([x, y]) { return [Math.min(Math.max(x, 0), this.width), Math.min(Math.max(y, 0), this.height)]; },
     rectangle() {
       const [a, b] = [this.clamp(this.drag.from), this.clamp(this.cursor)];
@@ -118,6 +147,7 @@ export default {
     },
     down(e) {
       if (e.button > 1 || !this.width) return;
+      this.keys = false;
       this.$refs.box.setPointerCapture(e.pointerId);
       this.cursor = this.pixelOf(e);
       this.drag = {from: this.cursor, start: this.place(e), corner: [this.left, this.top], shifts: e.button === 1 || this.tool === "look"};
@@ -126,6 +156,8 @@ export default {
       if (this.paints) this.stroke = [this.cursor, this.cursor];
     },
     move(e) {
+      if (this.keys && !e.movementX && !e.movementY) return;
+      if (this.keys) { this.keys = false; this.drag = null; }
       this.cursor = this.pixelOf(e);
       if (!this.drag) return;
       if (this.drag.shifts) {
@@ -149,13 +181,11 @@ export default {
       if (!drag) return;
       const [x, y] = this.cursor;
       if (drag.shifts) { if (!drag.moved && e.button === 0) this.$emit("pick", {x, y, tool: this.tool}); }
-      else if (this.tool === "remove") this.$emit("pick", {x, y, tool: this.tool});
-      else if (this.tool === "measure") { if (this.length(this.line) > 2) this.$emit("measure", {pixels: this.length(this.line)}); }
-      else if (this.tool === "crop") { const r = this.rectangle(); if (r[2] - r[0] > 2 && r[3] - r[1] > 2) this.$emit("crop", r); }
-      else if (this.paints) this.$emit("stroke", {points: this.stroke.slice(1), radius: this.brush, tool: this.tool});
+      else if (!this.paints) this.finish();
+      else this.$emit("stroke", {points: this.stroke.slice(1), radius: this.brush, tool: this.tool});
       this.drag = null;
       this.stroke = [];
     },
-    cancel() { this.drag = null; this.stroke = []; this.line = null; },
+    cancel() { this.keys = false; this.drag = null; this.stroke = []; this.line = null; },
   },
 };
