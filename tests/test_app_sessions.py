@@ -46,6 +46,20 @@ def session(sessions: Sessions) -> Session:
     return session
 
 
+def test_an_answer_that_the_server_did_not_finish_is_told_by_the_next_one(sessions: Sessions, session: Session):
+    assert session.reading is not None
+    session.reading.result = {"extruded": False}
+    (session.folder / "fibres").mkdir(exist_ok=True)
+    (session.folder / "fibres" / "medium.npz").touch()
+    assert session.change(task="solve", draws=True)
+    assert not session.ask().choices.draws  # a stack shows its tilts
+    again = Sessions(sessions.work, sessions.desk).find(session.key)
+    assert again is not None
+    assert again.running is None
+    assert again.answers[-1].job.state == "refused"
+    assert "server ended" in again.answers[-1].job.line
+
+
 def test_every_step_can_be_undone_and_done_again(session: Session):
     steps = [
         {"pixel_size": "0.5um"},

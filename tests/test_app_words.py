@@ -25,6 +25,10 @@ from resinflow.app.worker import Channel
         ("--pixel-size tag takes it", "the file's own pixel size takes it"),
         ("--depth-of-field is no option", "--depth-of-field is no option"),
         ("It is coarse. --refine 1e-4 mends it", "It is coarse. Solving on a grid twice as fine mends it"),
+        (
+            "It was falling: allow more iterations or a looser tolerance.",
+            "It was falling: crop the image, or solve it on the command line with --max-iterations 1000.",
+        ),
         ("needed: e.g. --crop 0:64,0:64", "needed: e.g. 0:64,0:64"),
         ("say it, e.g. --fibres dark", "say it, e.g. dark fibres"),
         ("K = 1e-12 m^2 of pixels of 0.47um+-1% or 5 um", "K = 1e-12 m² of pixels of 0.47µm±1% or 5 µm"),

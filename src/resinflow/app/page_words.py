@@ -22,6 +22,8 @@ _NAMES = {
     "(resinflow solve --refine 1e-4)": "(Solve has it)",
     "resinflow segment shows the surfaces": "step 2 shows the surfaces",
     "resinflow permeability": "Tensor",
+    "allow more iterations or a looser tolerance": "crop the image, or solve it on the command line with --max-iterations 1000",
+    "Use a looser tolerance": "Crop the image, or solve it on the command line with --tolerance 1e-4",
     "A tighter --tolerance": "A tighter tolerance (the command has it)",
     "--lateral": "the boundary condition",
     "--axis": "the direction of the flow",

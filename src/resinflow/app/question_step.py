@@ -75,7 +75,7 @@ class QuestionStep:
                 with ui.element("div").classes("rf-row") as self._fluid:
                     names = {number: resin.name for number, resin in enumerate(RESINS)}
                     self._resin = ui.select(names, label="Resin", clearable=True, on_change=self._take_resin)
-                    self._resin.classes("grow").props("outlined dense")
+                    self._resin.classes("grow").props("outlined dense stack-label")
                     self._viscosity = self._number("Viscosity in Pa s", "viscosity")
                     self._drop = self._number("Pressure drop in Pa", "pressure_drop")
                 self._resin_text = ui.label().classes("rf-soft")
@@ -87,7 +87,7 @@ class QuestionStep:
                 self._doubts_text = ui.label(_DOUBTS).classes("rf-soft")
                 with ui.element("div") as self._conditions:
                     self._boundary = ui.select(_BOUNDARIES, label="Boundary condition", on_change=self._take_boundary)
-                    self._boundary.classes("grow").props("outlined dense")
+                    self._boundary.classes("grow").props("outlined dense stack-label")
                     self._advice = ui.label().classes("rf-soft")
                     self._finer = ui.checkbox("on a grid twice as fine (8 times the voxels, K to 0.01 %)")
                     self._finer.on_value_change(lambda event: self._choose(finer=bool(event.value)))
@@ -106,7 +106,7 @@ class QuestionStep:
 
     def _number(self, label: str, name: str, nothing: str = "") -> ui.input:
         """A field of a number; where ``nothing`` says what an empty one means, it may be empty."""
-        box = ui.input(label, placeholder=nothing).classes("grow").props("outlined dense inputmode=decimal")
+        box = ui.input(label, placeholder=nothing).classes("grow").props("outlined dense stack-label inputmode=decimal")
 
         def commit() -> None:
             if nothing and not (box.value or "").strip():
@@ -204,7 +204,7 @@ class QuestionStep:
         narrow = asked.task == "tow" and reading is not None and session.is_read and _is_narrow(reading.result)
         blocked = asked.task in _ALONG_ONE_AXIS and not paths.get(asked.axis, True)
         self._why.text = (
-            "No path of resin leads through along this axis: K will be 0."
+            "No path of whole pixels of resin leads through along this axis: K will be 0 or next to it."
             if blocked
             else "This image is narrower than six fibre diameters, which a tow needs: take a larger one."
             if narrow

@@ -21,6 +21,7 @@ __all__ = ["Answer", "Session", "Sessions"]
 
 EXAMPLE_NAME = "tilted_bundle.tif (embedded example)"
 _EXAMPLE_SIZES = {"pixel_size": "0.78125um", "depth": "50um"}
+_BROKEN_OFF = "the server ended before this answer was ready; needed: ask again by Compute."
 _MOST_STEPS = 200
 """Steps that can be undone."""
 
@@ -156,6 +157,7 @@ class Session:
         job = Job("answer", self.folder, {"choices": asdict(question), "run": run})
         answer = Answer(run, question, self.desk.submit(job))
         self.answers.append(answer)
+        self.save()
         return answer
 
     def _question(self) -> Choices:
@@ -178,6 +180,7 @@ class Session:
         """Write what was chosen and answered into the session's folder; without an image there is nothing to write."""
         if not self.choices.image:
             return
+        running = self.running
         document = {
             "key": self.key,
             "choices": asdict(self.choices),
@@ -186,6 +189,7 @@ class Session:
                 for each in self.answers
                 if each.job.state == "done"
             ],
+            "unfinished": None if running is None else {"run": running.run, "choices": asdict(running.choices)},
         }
         with replacing(self.folder / "session.json") as temporary:
             temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -196,6 +200,9 @@ class Session:
             question = Choices.of(each["choices"])
             job = Job("answer", self.folder, {}, state="done", result=dict(each["result"]))
             self.answers.append(Answer(str(each["run"]), question, job))
+        if (unfinished := document.get("unfinished")) is not None:
+            job = Job("answer", self.folder, {}, state="refused", line=_BROKEN_OFF)
+            self.answers.append(Answer(str(unfinished["run"]), Choices.of(unfinished["choices"]), job))
         self._begin(Choices.of(document["choices"]))
 
     def _begin(self, choices: Choices) -> None:
