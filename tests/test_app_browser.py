@@ -174,7 +174,7 @@ def test_wrong_numbers_are_told_at_their_field(page: Page) -> None:
     type_into(page, "Viscosity in Pa s", "-1")
     expect(page.get_by_text("viscosity is -1.0")).to_be_visible()
     type_into(page, "Part of the image", "0:9999,0:32")
-    expect(page.get_by_role("alert").filter(has_text="9999")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("alert").filter(has_text="9999,0:32', but tilted_bundle.tif")).to_be_visible(timeout=PATIENCE)
     keep_picture(page, "8-wrong-numbers")
 
 

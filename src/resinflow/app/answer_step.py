@@ -86,7 +86,7 @@ class AnswerStep:
         cancelled = last is not None and last.job.state == "cancelled"
         self._trouble.visible, self._cancelled.visible = failed and not cancelled, cancelled
         if failed and last is not None:
-            self._trouble.text = sentence(last.job.line)
+            self._trouble.text = sentence(self._session.with_its_name(last.job.line))
         answer = self._answer
         self._empty.visible = answer is None and running is None and not failed
         self._draw_list()

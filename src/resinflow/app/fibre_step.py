@@ -91,7 +91,7 @@ class FibreStep:
             self._stage.text = f"Waiting for {waiting} before this one" if waiting else "Finding the fibres"
         self._trouble.visible = job is not None and job.state in ("refused", "failed")
         if job is not None and self._trouble.visible:
-            self._trouble.text = sentence(job.line)
+            self._trouble.text = sentence(session.with_its_name(job.line))
         picked = session.picked
         self._picked.text = "" if picked is None else picked.result.get("line", picked.line)
         self._picked.visible = bool(self._picked.text)

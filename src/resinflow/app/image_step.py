@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from resinflow.app.canvas import heading
+from resinflow.app.page_words import sentence
 from resinflow.app.sessions import Session
 
 __all__ = ["ImageStep"]
@@ -37,7 +38,7 @@ class ImageStep:
             text = (box.value or "").strip()
             value = text or (None if name == "crop" else "")
             if value != vars(self._session.choices)[name]:
-                box.error = None if self._session.change(**{name: value}) else self._session.trouble
+                box.error = None if self._session.change(**{name: value}) else sentence(self._session.trouble)
 
         box.on("blur", commit)
         box.on("keydown.enter", commit)

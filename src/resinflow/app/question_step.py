@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import heading
+from resinflow.app.page_words import sentence
 from resinflow.app.resins import RESINS
 from resinflow.app.sessions import Session
 from resinflow.flow import InvalidInputError
@@ -110,14 +111,14 @@ class QuestionStep:
 
         def commit() -> None:
             if nothing and not (box.value or "").strip():
-                box.error = None if self._session.change(**{name: None}) else self._session.trouble
+                box.error = None if self._session.change(**{name: None}) else sentence(self._session.trouble)
                 return
             try:
                 value = float((box.value or "").replace(",", "."))
             except ValueError:
                 box.error = f"{box.value!r} is no number; needed: e.g. 0.1 or 1e5."
                 return
-            box.error = None if self._session.change(**{name: value}) else self._session.trouble
+            box.error = None if self._session.change(**{name: value}) else sentence(self._session.trouble)
 
         box.on("blur", commit)
         box.on("keydown.enter", commit)

@@ -165,6 +165,10 @@ class Session:
         single = self.reading is not None and bool(self.reading.result.get("extruded"))
         return replace(self.choices, draws=self.choices.draws and single and self.choices.task == "predict")
 
+    def with_its_name(self, line: str) -> str:
+        """Return a line with the image's name as its user knows it in the place of that of its file here."""
+        return line.replace(Path(self.choices.image).name, self.choices.name) if self.choices.image else line
+
     def pick(self, x: float, y: float, index: int) -> None:
         """Measure the fibre at a place of the image, pixels, in a slice; without a medium nothing happens."""
         if self.is_read:

@@ -118,7 +118,7 @@ class Workbench:
         self._empty.visible = look is None or failed
         self._looking.visible = look is not None and not look.is_over
         self._full.visible = look is not None and look.state == "done"
-        self._trouble.text = sentence(look.line if look is not None and failed else self.line)
+        self._trouble.text = sentence(self._session.with_its_name(look.line) if look is not None and failed else self.line)
         self._trouble.visible = bool(self._trouble.text)
         if look is None or look.state != "done":
             return

@@ -141,7 +141,8 @@ export default {
       const [a, b] = [this.clamp(this.drag.from), this.clamp(this.cursor)];
       return [Math.floor(Math.min(a[0], b[0])), Math.floor(Math.min(a[1], b[1])), Math.ceil(Math.max(a[0], b[0])), Math.ceil(Math.max(a[1], b[1]))];
     },
-    frame(r, outside) {
+    frame(corners, outside) {
+      const r = [...this.clamp(corners.slice(0, 2)), ...this.clamp(corners.slice(2))];
       const inner = "M" + r[0] + " " + r[1] + "H" + r[2] + "V" + r[3] + "H" + r[0] + "Z";
       return (outside ? "M0 0H" + this.width + "V" + this.height + "H0Z" : "") + inner;
     },
