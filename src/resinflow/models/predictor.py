@@ -181,10 +181,7 @@ class Predictor(ABC, Generic[Architecture, Networks]):
 
     @abstractmethod
     def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> Array:
-        """Return the members (samples, channels, nz, ny, nx) in SI and in the medium's axes, as :meth:`mean` takes them.
-
-        ``watch`` follows them as they come.
-        """
+        """Return the members (samples, channels, nz, ny, nx) in SI, in the medium's axes, as :meth:`mean` takes them."""
 
     def draw_each(self, starts: Sequence[StartFlows], sampling: ResolvedSampling) -> list[Array]:
         """Return what :meth:`draw` gives for each medium; a model whose networks take many media at once overrides it."""
@@ -280,8 +277,6 @@ class Predictor(ABC, Generic[Architecture, Networks]):
 
     def ensemble(self, start: StartFlows, sampling: Sampling | None = None, watch: SampleWatch | None = None) -> Ensemble:
         """Return the mean of the members with their uncalibrated spread, and the velocity of every member.
-
-        ``watch`` follows K of the members as they come.
 
         Raises:
             InvalidInputError: as :meth:`predict`.
