@@ -202,6 +202,18 @@ def test_a_second_tab_is_a_second_session(page: Page, server: Server) -> None:
     other.close()
 
 
+def test_an_image_of_labels_asks_which_of_them_are_fibres(page: Page) -> None:
+    labels = np.zeros((64, 64), dtype=np.uint8)
+    for number, (row, column) in enumerate([(14, 14), (14, 46), (44, 18), (48, 50)], start=1):
+        labels[np.hypot(*np.ogrid[-row : 64 - row, -column : 64 - column]) < 9] = number
+    drop(page, ("labels.png", image_bytes(labels)))
+    expect(page.get_by_text("labels.png: 64 x 64 pixels")).to_be_visible(timeout=PATIENCE)
+    type_into(page, "Pixel size", "0.5um")
+    expect(page.get_by_role("alert").filter(has_text="which of them are fibres, e.g. 1,")).to_be_visible(timeout=PATIENCE)
+    type_into(page, "Labels that are fibres", "nonzero")
+    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
+
+
 def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
     take_example(page)
     page.get_by_role("button", name="Tensor", exact=True).click()
@@ -268,7 +280,7 @@ def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
 UNSEEN = """() => {
   const one = document.activeElement
   const style = getComputedStyle(one)
-  const shown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2
+  const shown = style.boxShadow !== 'none' || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2)
   const own = '.q-field--focused, .rf-drop, .q-slider, iframe, body > *:not(#app)'
   return shown || one.closest(own) ? '' : one.outerHTML.slice(0, 120)
 }"""

@@ -61,6 +61,7 @@ QUESTIONS = {
     },
     "periodic": {"task": "solve", "front_end": "classical", "boundary": "periodic", "lateral": "periodic", "axis": "z"},
     "predict with a brush": {"strokes": [{"points": [[20, 40]], "radius": 3, "adds": False, "first": 1, "last": 2}]},
+    "labels": {"task": "solve", "fibre_label": "1,2", "crop": "0:40,0:40"},
     "media round one image": {"draws": True, "misalignment": 5.0, "crop": "0:32,0:32"},
     "media of unknown tilt round one image, thresholds": {
         "draws": True,
@@ -86,7 +87,9 @@ def test_commands_and_python_lines_give_the_answer_again_bit_for_bit(
     folder = WorkFolder(tmp_path / "work").new_session()
     monkeypatch.chdir(folder)
     single = slice(0, 1) if "one image" in name else slice(None)
-    save_stack(folder / "input" / "image.tif", tow_greys(len(range(3)[single])) if "tow" in name else drawn_greys()[single])
+    halves = 1 + (np.arange(64) >= 32)
+    greys = ((drawn_greys() < 128) * halves).astype(np.uint8) if name == "labels" else drawn_greys()
+    save_stack(folder / "input" / "image.tif", tow_greys(len(range(3)[single])) if "tow" in name else greys[single])
     sizes = {"image": "input/image.tif", "name": "drawn.tif", "pixel_size": "0.78125um", "depth": "50um"}
     choices = Choices.of({**sizes, **QUESTIONS[name]})
     look(folder, choices)

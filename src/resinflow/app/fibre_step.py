@@ -17,6 +17,8 @@ __all__ = ["FibreStep"]
 _FRONT_ENDS = {"learned": "Learned network", "classical": "Thresholds"}
 _POLARITIES = {"auto": "The image decides", "dark": "Dark fibres", "bright": "Bright fibres"}
 _LEVEL = 0.55
+_LABELS = "--fibre-label"
+"""What a line names that is about an image of labels."""
 _SHORT = 20
 """Letters of a tile that fits a narrow one."""
 
@@ -42,6 +44,11 @@ class FibreStep:
                     'aria-label="Grey of the outline between fibres and matrix" label'
                 )
                 self._level.on("change", lambda: self._choose("level", self._level.value))
+            self._label = ui.input("Labels that are fibres", placeholder="e.g. nonzero, or 5,6").props(
+                "outlined dense stack-label"
+            )
+            for event in ("blur", "keydown.enter"):
+                self._label.on(event, self._take_label)
             self._busy = ui.row().classes("rf-busy")
             with self._busy:
                 ui.spinner(size="sm")
@@ -62,6 +69,11 @@ class FibreStep:
             toggle.on_value_change(lambda event: self._choose(name, event.value))
         return toggle
 
+    def _take_label(self) -> None:
+        value = (self._label.value or "").strip() or None
+        if value != self._session.choices.fibre_label:
+            self._session.change(fibre_label=value)
+
     def _choose(self, name: str, value: Any) -> None:
         if not self._syncing:
             self._session.change(**{name: value})
@@ -73,6 +85,8 @@ class FibreStep:
         self._front_end.value, self._polarity.value = choices.front_end, choices.fibres
         self._level.value = choices.level or _LEVEL
         self._level_label.text = f"Outline at {self._level.value:.2f} of the way from the fibres' grey to the matrix's"
+        if not self._label.visible or choices.fibre_label is not None:
+            self._label.value = choices.fibre_label or ""
         self._settings.visible = choices.front_end == "classical"
         count = len(choices.strokes)
         self._strokes.text = f"{count} {'stroke' if count == 1 else 'strokes'} of the brush; Undo takes them back."
@@ -92,6 +106,7 @@ class FibreStep:
         self._trouble.visible = job is not None and job.state in ("refused", "failed")
         if job is not None and self._trouble.visible:
             self._trouble.text = sentence(session.with_its_name(job.line))
+        self._label.visible = session.choices.fibre_label is not None or (job is not None and _LABELS in job.line)
         picked = session.picked
         self._picked.text = "" if picked is None else picked.result.get("line", picked.line)
         self._picked.visible = bool(self._picked.text)

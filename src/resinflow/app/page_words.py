@@ -14,6 +14,7 @@ _NAMES = {
     "--fibres dark": "dark fibres",
     "--fibres bright": "bright fibres",
     "--fibres": "which phase the fibres are",
+    "--fibre-label": "the labels that are fibres",
     "--front-end classical": "thresholds",
     "--front-end learned": "the learned network",
     "--refine 1e-4": "solving on a grid twice as fine",
@@ -31,7 +32,7 @@ _NAMES = {
 """Options of the commands, longer ones first where one begins another."""
 _OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _NAMES))
 _ENDED = re.compile(r"(?<!e\.g)\. $")
-_EXAMPLE = re.compile(r"(?<=e\.g\. )--crop (?=\d)")
+_EXAMPLE = re.compile(r"(?<=e\.g\. )--crop (?=\d)|(?<=e\.g\. )--fibre-label (?=\d)|(?<= or )--fibre-label (?=nonzero)")
 """An option before an example of its value: on the page the value alone is typed."""
 _SIGNS = (
     (re.compile(r"\bum\^2"), "µm²"),

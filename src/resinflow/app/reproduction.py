@@ -25,6 +25,8 @@ def command_lines(choices: Choices, run: str) -> list[str]:
     sizes = ["--pixel-size", choices.pixel_size + ("" if choices.settings else error), "--depth", choices.depth]
     for option, value in (("slices", choices.slices), ("crop", choices.crop)):
         sizes += [] if value is None else [f"--{option}", str(value)]
+    if choices.fibre_label is not None:
+        sizes += ["--fibre-label", choices.fibre_label]
     if choices.fibres != "auto":
         sizes += ["--fibres", choices.fibres]
     if choices.strokes:
@@ -116,7 +118,7 @@ def python_lines(choices: Choices, run: str) -> str:
 def _reading(choices: Choices, run: str) -> tuple[list[str], list[str]]:
     """The imports and the lines that make the medium ``micro``."""
     options = [f"pixel_size={choices.pixel_size!r}", f"depth={choices.depth!r}"]
-    for name, value in (("slices", choices.slices), ("crop", choices.crop)):
+    for name, value in (("slices", choices.slices), ("crop", choices.crop), ("fibre_label", choices.fibre_label)):
         options += [] if value is None else [f"{name}={value!r}"]
     if choices.fibres != "auto":
         options.append(f"fibres={choices.fibres!r}")

@@ -29,7 +29,7 @@ _CONDITIONS: dict[tuple[Boundary, Lateral], Condition] = {
 }
 """Names of the conditions of a tow."""
 _MOST_PIXEL_ERROR, _MOST_MISALIGNMENT = 49.0, 30.0
-_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "strokes", *SETTINGS)
+_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "fibre_label", "strokes", *SETTINGS)
 """Choices on which the medium depends."""
 
 
@@ -42,6 +42,7 @@ class Reading(TypedDict):
     slices: int | None
     fibres: Polarity
     crop: str | None
+    fibre_label: str | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Choices:
         crop: part of the image, ``X0:X1,Y0:Y1`` in pixels; None: all of it.
         front_end: what finds the fibre surfaces.
         fibres: whether they are darker or brighter than the matrix.
+        fibre_label: values of the fibres in a label image, ``5,6`` or ``nonzero``; None: it holds no labels.
         level: grey of the outline, of the classical front end, as its other settings below; None: its default.
         roundness: radius of the disc that fits everywhere inside an outline, as a share of the section's.
         smallest: radius below which an object is no fibre, as a share of the typical one.
@@ -82,6 +84,7 @@ class Choices:
     crop: str | None = None
     front_end: FrontEnd = "learned"
     fibres: Polarity = "auto"
+    fibre_label: str | None = None
     level: float | None = None
     roundness: float | None = None
     smallest: float | None = None
@@ -130,6 +133,7 @@ class Choices:
             slices=self.slices,
             fibres=self.fibres,
             crop=self.crop,
+            fibre_label=self.fibre_label,
         )
 
     @property
