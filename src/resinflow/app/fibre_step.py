@@ -19,6 +19,12 @@ _POLARITIES = {"auto": "The image decides", "dark": "Dark fibres", "bright": "Br
 _LEVEL = 0.55
 _LABELS = "--fibre-label"
 """What a line names that is about an image of labels."""
+_FEWEST_PIXELS = 4
+"""Across a fibre that can be told from a speck."""
+_DOUBTFUL = (
+    "what was found is a few pixels wide: compare the outlines with the image, which may show no fibres across; needed: an "
+    "image whose fibres are 6 pixels wide or more"
+)
 _SHORT = 20
 """Letters of a tile that fits a narrow one."""
 
@@ -114,7 +120,9 @@ class FibreStep:
         self._numbers.visible = self._notes.visible = done
         if job is not None and done:
             self._numbers.content = _tiles(job.result)
-            self._note_text.content = "".join(f"<p>{escape(sentence(note))}</p>" for note in job.result["notes"])
+            self._note_text.content = "".join(
+                f"<p>{escape(sentence(session.with_its_name(note)))}</p>" for note in job.result["notes"]
+            )
 
 
 def _tiles(facts: dict[str, Any]) -> str:
@@ -130,5 +138,8 @@ def _tiles(facts: dict[str, Any]) -> str:
         f'<div class="rf-tile{" wide" if len(what) > _SHORT else ""}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
         for value, what in tiles
     )
-    warnings = "".join(f'<div class="rf-warning" role="note">{escape(sentence(line))}</div>' for line in facts["warnings"])
+    lines = [*facts["warnings"]]
+    if facts["diameters"] is not None and facts["diameters"][1] < _FEWEST_PIXELS * facts["pixel"]:
+        lines.append(_DOUBTFUL)
+    warnings = "".join(f'<div class="rf-warning" role="note">{escape(sentence(line))}</div>' for line in lines)
     return f'<div class="rf-stack" style="margin-top:10px"><div class="rf-tiles">{body}</div>{warnings}</div>'
