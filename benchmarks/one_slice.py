@@ -2,34 +2,28 @@
 
     python benchmarks/one_slice.py --kind 5-10 --media 30 --samples 20 --output scores.json
     python benchmarks/one_slice.py --kind wavy --rivals extruded prior
+    python benchmarks/one_slice.py --kind 10-15 --known 3
 
-Bundles of 64 x 64 x 11 voxels, 50 um wide and deep, from seeds of no training set; the middle slice is given, and the
-misalignment that the bundle was drawn with (docs/one-slice.md). Flows by the solver, K to 1e-3.
+Bundles of 64 x 64 x 11 voxels, 50 um wide and deep, from seeds of no training set; the middle slice is seen, or several, and
+the misalignment told that the bundle was drawn with (docs/one-slice.md). Flows by the solver, K to 1e-3. The same table of the
+samples of a data set: resinflow evaluate --preset oneslice --data DATA.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
-from resinflow.evaluate.one_slice import (
-    Rival,
-    SliceScores,
-    drawn_flows,
-    extrusion,
-    mean_scores,
-    monte_carlo,
-    score_rivals,
-    solved_draws,
-)
-from resinflow.flow import Drive, FlowField, InvalidInputError
-from resinflow.media import BundleSettings, BundleShape, fibre_bundle, measure_bundle
-from resinflow.presets.drawing import slice_engine_named
+from resinflow.evaluate.one_slice import rivals_named
+from resinflow.evaluate.slice_tables import SliceTruth, evaluate_slices, shape_rows, slice_rows
+from resinflow.flow import Drive, InvalidInputError
+from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.stokes import solve
 
 SHAPE, EXTENT = (11, 64, 64), (50e-6, 50e-6, 50e-6)
@@ -38,38 +32,39 @@ STREAM = 210_721
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of media: misalignments (degrees), waviness (degrees), and what is added to the misalignment that is told."""
+    """A class of media: number of its stream, misalignments and waviness (degrees), and what is told of them."""
 
+    stream: int
     misalignment: tuple[float, float]
     waviness: float = 0.0
-    told: float | None = 0.0
+    tells_misalignment: bool = True
+    tells_waviness: bool = False
 
 
 KINDS = {
-    "0-5": Kind((0.0, 5.0)),
-    "5-10": Kind((5.0, 10.0)),
-    "10-15": Kind((10.0, 15.0)),
-    "open": Kind((0.0, 15.0), told=None),
-    "15-25": Kind((15.0, 25.0)),
-    "wavy": Kind((0.0, 5.0), waviness=8.0, told=8.0),
-    "wavy-untold": Kind((0.0, 5.0), waviness=8.0),
+    "0-5": Kind(0, (0.0, 5.0)),
+    "5-10": Kind(1, (5.0, 10.0)),
+    "10-15": Kind(2, (10.0, 15.0)),
+    "open": Kind(3, (0.0, 15.0), tells_misalignment=False),
+    "15-25": Kind(4, (15.0, 25.0)),
+    "wavy": Kind(5, (0.0, 5.0), waviness=8.0, tells_waviness=True),
+    "wavy-untold": Kind(6, (0.0, 5.0), waviness=8.0),
 }
 
 
-def media_of(kind: str, count: int) -> list[tuple[FlowField, float | None]]:
-    """Return the true flows of fresh media of a kind, and the misalignment that is told of each."""
-    law, flows = KINDS[kind], []
-    index = 0
-    while len(flows) < count:
-        rng = np.random.default_rng((STREAM, list(KINDS).index(kind), index))
+def truths(kind: Kind, count: int) -> Iterator[SliceTruth]:
+    """Yield the true flows of fresh media of a kind, and what is told of each."""
+    made = index = 0
+    while made < count:
+        rng = np.random.default_rng((STREAM, kind.stream, index))
         index += 1
-        degrees = float(rng.uniform(*law.misalignment))
+        degrees = float(rng.uniform(*kind.misalignment))
         settings = BundleSettings(
             volume_fraction=float(rng.uniform(0.3, 0.65)),
             diameter=float(rng.uniform(8e-6, 15e-6)),
             diameter_scatter=float(rng.uniform(0.0, 0.1)),
             misalignment=degrees,
-            waviness=law.waviness,
+            waviness=kind.waviness,
         )
         try:
             micro = fibre_bundle(SHAPE, EXTENT, seed=int(rng.integers(2**31)), settings=settings)
@@ -77,44 +72,27 @@ def media_of(kind: str, count: int) -> list[tuple[FlowField, float | None]]:
             continue
         flow = solve(micro, Drive(), tolerance=1e-3)
         if flow.permeability > 0:
-            flows.append((flow, None if law.told is None else degrees + law.told))
-    return flows
-
-
-def rivals_of(names: list[str]) -> list[Rival]:
-    """Return the rivals by their names."""
-    ready = {"extruded": extrusion, "prior": monte_carlo, "flow": drawn_flows}
-    return [ready[name]() if name in ready else solved_draws(slice_engine_named(name), name) for name in names]
+            made += 1
+            yield SliceTruth(flow, degrees if kind.tells_misalignment else None, kind.waviness if kind.tells_waviness else 0.0)
 
 
 def main() -> None:
-    """Print the table of a kind of media."""
+    """Print the tables of a kind of media."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=list(KINDS), default="5-10")
     parser.add_argument("--media", type=int, default=30)
     parser.add_argument("--samples", type=int, default=20)
+    parser.add_argument("--known", type=int, default=1)
     parser.add_argument("--rivals", nargs="+", default=["extruded", "prior"])
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    rivals = rivals_of(options.rivals)
-    scores: dict[str, list[SliceScores]] = defaultdict(list)
-    shapes: dict[str, list[BundleShape]] = defaultdict(list)
-    for number, (truth, told) in enumerate(media_of(options.kind, options.media)):
-        shapes["truth"].append(measure_bundle(truth.microstructure))
-        for name, score, measured in score_rivals(truth, rivals, misalignment=told, samples=options.samples, seed=number):
-            scores[name].append(score)
-            shapes[name] += measured
-    summary = {name: mean_scores(each).to_dict() for name, each in scores.items()}
-    geometry = {
-        name: {key: float(np.nanmean([asdict(shape)[key] for shape in each])) for key in asdict(each[0])}
-        for name, each in shapes.items()
-        if each
-    }
-    for name, row in (*summary.items(), *geometry.items()):
-        print(f"{options.kind:12s} {name:20s} " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    media = truths(KINDS[options.kind], options.media)
+    evaluation = evaluate_slices(media, rivals_named(options.rivals), samples=options.samples, known=options.known)
+    console = Console(width=200, soft_wrap=True)
+    for table in (slice_rows(evaluation), shape_rows(evaluation)):
+        console.print(table.terminal(wrapped=False))
     if options.output is not None:
-        rows = {name: [asdict(score) for score in each] for name, each in scores.items()}
-        options.output.write_text(json.dumps({"scores": summary, "geometry": geometry, "media": rows}, indent=1))
+        options.output.write_text(json.dumps(evaluation.to_dict(), indent=1))
 
 
 if __name__ == "__main__":

@@ -128,11 +128,11 @@ def test_implausible_scales_are_warned_of():
     def warnings(**sizes: Any) -> str:
         return " ".join(from_image(grey, **sizes).provenance.get("warnings", ()))
 
-    assert warnings(pixel_size="0.5um", depth="40um") == ""
+    assert warnings(pixel_size="0.5um", depth="20um") == ""
     assert "outside the usual" in warnings(pixel_size="50um", depth="4mm")
     assert "outside the usual" in warnings(pixel_size="50nm", depth="4um")
     assert "distance of two slices" in warnings(pixel_size="0.5um", depth="0.4um")
-    assert "too far to follow" in warnings(pixel_size="0.5um", depth="4mm")
+    assert "draw what lies between them" in warnings(pixel_size="0.5um", depth="4mm")
     assert "far" not in " ".join(from_image(grey[0], pixel_size="0.5um", depth="4mm").provenance.get("warnings", ()))
 
 

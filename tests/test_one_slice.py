@@ -269,3 +269,32 @@ def test_the_view_holds_places_and_sizes():
     assert (view.slices[0].fluid == micro.fluid[2:3]).all()
     assert view.extent == pytest.approx((DEPTH, DEPTH, DEPTH))
     assert PriorEngine().name == "prior"
+
+
+def test_waves_carry_all_fibres_alike_and_the_slice_is_met():
+    page = ellipses((24.0, 32.0), (44.0, 30.0), half=(5.0, 5.0))
+    swings = []
+    for medium in rf.draw_media(page, depth=100e-6, misalignment=0, waviness=12, samples=6, slices=25):
+        assert (medium.fluid[12] == page.fluid[0]).all()
+        ways = []
+        for left in (slice(0, 34), slice(34, 64)):
+            solid = ~medium.fluid[:, :, left]
+            columns = np.arange(left.start, left.stop) + 0.5
+            ways.append((solid.sum(axis=1) * columns).sum(axis=1) / solid.sum(axis=(1, 2)))
+        first, second = (np.array(way) - way[12] for way in ways)
+        inside = (np.abs(first) < 6) & (np.abs(second) < 6)
+        assert np.abs(first - second)[inside].max() < 0.6
+        steps = np.abs(np.diff(first[inside])) * 1e-6 / medium.spacing[0]
+        assert steps.max(initial=0.0) < 1.25 * np.tan(np.radians(12))
+        swings.append(np.ptp(first[inside]))
+    assert max(swings) > 2
+
+
+def test_without_waves_nothing_changes_and_several_slices_refuse_them():
+    page = bundle(2).slice_at(5)
+    plain, still = (rf.draw_media(page, depth=DEPTH, misalignment=8, samples=1, **more)[0] for more in ({}, {"waviness": 0.0}))
+    assert plain.fingerprint == still.fingerprint
+    with pytest.raises(InvalidInputError, match="leave out the waviness"):
+        rf.draw_media([page, page], depth=DEPTH, heights=[1e-6, 4e-5], waviness=5)
+    with pytest.raises(InvalidInputError, match="0 to 20"):
+        rf.draw_media(page, depth=DEPTH, waviness=50)

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 import resinflow as rf
+from resinflow.data import FlowStore
 from resinflow.evaluate import THIRD_DIMENSION, mix_flows, permeability_range
 from resinflow.evaluate.one_slice import extrusion, mean_scores, monte_carlo, score_rivals
 from resinflow.flow import FlowField, InvalidInputError, ModelReport
@@ -87,8 +88,45 @@ def test_monte_carlo_scores_better_than_extrusion_where_fibres_lean() -> None:
 def test_a_draw_that_is_the_truth_scores_nothing(flows: list[FlowField]) -> None:
     from resinflow.evaluate.one_slice import score_draws
 
-    score = score_draws([flows[0]], flows[0], 1.0, 2)
+    score = score_draws([flows[0]], flows[0], 1.0, [2])
     assert (score.crps, score.field_crps, score.energy, score.mismatch) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_more_slices_leave_less_open_and_each_of_them_is_met() -> None:
+    from resinflow.evaluate.one_slice import rivals_named
+    from resinflow.evaluate.slice_tables import SliceTruth, evaluate_slices, slice_rows
+
+    settings = BundleSettings(0.45, 11e-6, misalignment=12)
+    micro = fibre_bundle((9, 40, 40), (45e-6, 40e-6, 40e-6), seed=7, settings=settings)
+    truth = SliceTruth(rf.solve(micro, tolerance=1e-3), 12.0)
+    rivals = rivals_named(["extruded", "prior"])
+    one, three = (evaluate_slices([truth], rivals, samples=3, known=known) for known in (1, 3))
+    for name in one.scores:
+        few, many = (each.scores[name][0] for each in (one, three))
+        assert few.mismatch == many.mismatch == 0.0
+        assert many.field_crps < 0.7 * few.field_crps
+    assert [row[0] for row in slice_rows(three).rows] == list(three.scores)
+    assert set(three.to_dict()) == {"scores", "geometry", "media"}
+
+
+def test_evaluate_prints_the_rivals_of_one_slice_for_a_data_set(
+    tiny_store: FlowStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--data", tiny_store.path, "--preset", "oneslice", "--limit", "1", "--samples", "2"]
+    run("evaluate", *options, "-o", tmp_path / "table.csv")
+    printed = capsys.readouterr().out
+    for name in (
+        "extruded slice",
+        "Monte Carlo, prior",
+        "oneslice, solved",
+        "oneslice, flow too",
+        "regression, solved",
+        "truth",
+    ):
+        assert name in printed
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 6
+    assert "leave out the other options" in refusal(capsys, "evaluate", *options, "--solver")
+    assert "at least 2" in refusal(capsys, "evaluate", *options[:-1], "1")
 
 
 @pytest.fixture
@@ -120,6 +158,42 @@ def test_the_command_draws_media_round_a_single_image_and_saves_mean_spread_and_
     draws = [FlowField.load(path) for path in sorted((tmp_path / "draws").iterdir())]
     assert mean.permeability_samples == pytest.approx([flow.permeability for flow in draws], rel=1e-5)
     assert (tmp_path / "f.png").is_file()
+
+
+def test_solve_draws_the_media_of_predict_exact_and_solves_them_as_it_is_told(
+    image: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = [*SIZES, "--misalignment", "10", "--samples", "3"]
+    run(
+        "predict",
+        image,
+        *drawn,
+        "--exact",
+        "--model",
+        tiny_run / "model",
+        "--figure",
+        tmp_path / "f.png",
+        "-o",
+        tmp_path / "p.npz",
+    )
+    capsys.readouterr()
+    run("solve", image, *drawn, "-o", tmp_path / "s.npz", "--draws", tmp_path / "draws")
+    printed = capsys.readouterr().out
+    assert "3 media drawn round the slice" in printed
+    assert "90 % interval of K" in printed
+    assert len(list((tmp_path / "draws").iterdir())) == 3
+    ours, exact = (FlowField.load(tmp_path / name) for name in ("s.npz", "p.npz"))
+    assert ours.permeability_samples == pytest.approx(exact.permeability_samples, rel=1e-6)
+    run("solve", image, *drawn, "--axis", "y", "--seed", "1", "-o", tmp_path / "y.npz")
+    other = FlowField.load(tmp_path / "y.npz")
+    assert other.axis == "y"
+    assert other.permeability_samples != pytest.approx(exact.permeability_samples, rel=1e-3)
+
+
+def test_solve_refuses_what_does_not_go_with_drawn_media(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "give --misalignment" in refusal(capsys, "solve", image, *SIZES, "--samples", "4")
+    assert "at least 2" in refusal(capsys, "solve", image, *SIZES, "--misalignment", "5", "--samples", "1")
+    assert "leave out --misalignment" in refusal(capsys, "solve", image, *SIZES, "--misalignment", "5", "--resume")
 
 
 def test_what_does_not_go_together_is_refused_before_the_work(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
 
@@ -18,6 +19,10 @@ from resinflow.flow import FlowField, InvalidInputError, replacing
 if TYPE_CHECKING:
     from resinflow.evaluate import Evaluation
     from resinflow.evaluate.reconstruct import Reconstruction
+    from resinflow.evaluate.slice_tables import SliceEvaluation
+
+_DRAWS = 16
+"""Drawn media of a sample by default, as in resinflow predict --misalignment."""
 
 
 _Triple = tuple[FlowField, FlowField, FlowField]
@@ -28,11 +33,15 @@ def evaluate(
     *,
     source: Annotated[SourceOptions, FLAT],
     model: str = "small",
+    preset: Literal["oneslice"] | None = None,
     options: Annotated[EvaluationOptions, FLAT] = EvaluationOptions(),
     output: Annotated[Path | None, OUTPUT] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a model with the solved flows of a data set, beside the planar flow, the response flow and the VAE alone.
+
+    With --preset oneslice: what is said of the flow round the middle slice of every sample, by extrusion, Monte Carlo and the
+    trained model that draws media (docs/one-slice.md).
 
     Example: resinflow evaluate --data data/small.zarr --model runs/paper/model --sampler ddim --steps 10 --steps 50 -o report
 
@@ -40,6 +49,9 @@ def evaluate(
     ----------
     model
         A shipped model by name, a model directory, or a run.
+    preset
+        Of models that predict no flow of a known medium: oneslice; --model is then another model of it, --samples the drawn
+        media (16 by default), and -o a file (.json or .csv).
     output
         A folder for the whole report (report.html, report.md, summary.json, samples.csv, figures), or a file for all numbers
         of every sample (.json or .csv).
@@ -49,6 +61,11 @@ def evaluate(
     from resinflow.presets import load_model
 
     console = make_console(as_json=as_json)
+    if preset is not None:
+        table = _evaluate_slices(source, model, options, output, console)
+        if as_json:
+            print_json(table.to_dict())
+        return
     if output is not None:
         _check_output(output)
     predictor, flows = load_model(model, options.device), source.open()
@@ -71,6 +88,42 @@ def _save(console: Console, evaluation: Evaluation, output: Path, flows_of: Call
         return
     report = write_report(evaluation, output, flows_of)
     console.print(f"wrote {report}: report.html, report.md, summary.json, samples.csv, figures")
+
+
+def _evaluate_slices(
+    source: SourceOptions, model: str, options: EvaluationOptions, output: Path | None, console: Console
+) -> SliceEvaluation:
+    """Print, save and return the table of what is said of the flow round one slice of every sample."""
+    from resinflow.evaluate import SUFFIXES, write_csv, write_json
+    from resinflow.evaluate.one_slice import rivals_named
+    from resinflow.evaluate.slice_tables import evaluate_slices, shape_rows, slice_rows, truths_of
+
+    usual = replace(EvaluationOptions(), split=options.split, limit=options.limit, samples=options.samples, seed=options.seed)
+    if options != usual:
+        raise InvalidInputError(
+            "--preset oneslice goes with --split, --limit, --samples and --seed alone; leave out the other options of evaluate."
+        )
+    samples = _DRAWS if options.samples is None else options.samples
+    if samples < 2:
+        raise InvalidInputError(f"--samples is {samples}; needed: at least 2 drawn media, whose K can scatter.")
+    if output is not None:
+        check_outputs((output, SUFFIXES))
+    rivals = rivals_named(model="oneslice" if model == "small" else model)
+    count, truths = truths_of(source.open(), options.split, options.limit)
+    with counting(console, f"{options.split} split") as watch:
+        evaluation = evaluate_slices(
+            truths, rivals, samples=samples, seed=options.seed, watch=lambda finished: watch(finished, count)
+        )
+    for table in (slice_rows(evaluation), shape_rows(evaluation)):
+        console.print(table.terminal(wrapped=False))
+    if output is not None:
+        with replacing(output) as temporary:
+            if output.suffix == ".json":
+                write_json(evaluation.to_dict(), temporary)
+            else:
+                write_csv(evaluation.rows(), temporary, ("rival", "medium"))
+        console.print(f"wrote {output}")
+    return evaluation
 
 
 def reconstruct(

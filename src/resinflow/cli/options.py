@@ -39,7 +39,7 @@ class MediumOptions:
     """Thickness of the whole stack, e.g. 50um or 50e-6 (m). Required for images."""
 
     slices: int | None = None
-    """Slices into which a single image is extruded along z, 11 by default; a stack has its own."""
+    """Slices into which a single image is extruded along z, 11 by default; a stack has its own, but for --slice-spacing."""
 
     fibres: Literal["auto", "dark", "bright"] = "auto"
     """Whether the fibres are darker or brighter than the matrix; auto lets the image decide."""
@@ -169,7 +169,7 @@ class PredictionOptions:
     """A shipped model by name, a model directory, or a run."""
 
     samples: int | None = None
-    """Samples of the latent; by default the model's own number. With --misalignment: drawn media, 16 by default."""
+    """Samples of the latent; by default the model's own number. With --misalignment or --slice-spacing: drawn media, 16."""
 
     steps: int | None = None
     """Denoiser calls a sample; by default the model's own number."""

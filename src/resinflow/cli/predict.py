@@ -14,13 +14,21 @@ from resinflow.cli.console import (
     following_draws,
     make_console,
     print_medium,
-    print_medium_line,
     print_plausibility,
     print_warnings,
     save_all,
     working,
 )
-from resinflow.cli.drawn import DrawingOptions, predict_drawn
+from resinflow.cli.drawn import (
+    Drawing,
+    DrawingOptions,
+    answer,
+    drawing_answer,
+    model_of,
+    read_question,
+    solver_of,
+    surface_deviation,
+)
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, PredictionOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.cli.refined import print_refinement, print_surface_error, refinement_answer
@@ -89,6 +97,8 @@ def predict(
     image: Annotated[MediumOptions, FLAT] = MediumOptions(),
     options: Annotated[PredictionOptions, FLAT] = PredictionOptions(),
     drawing: Annotated[DrawingOptions, FLAT] = DrawingOptions(),
+    extrude: bool = False,
+    exact: bool = False,
     output: Outputs = None,
     figure: Path | None = None,
     as_json: AsJson = False,
@@ -96,7 +106,8 @@ def predict(
     """Predict the 3-D flow through a medium with a trained model; with --compare also solve it and show the errors.
 
     --certify says what is certain of the prediction; --refine hands it to the solver until K is as accurate as asked. A single
-    image does not show how its fibres lean: with --misalignment many media are drawn round it, and the flow through each.
+    image does not show how its fibres lean: with --misalignment many media are drawn round it, and the flow through each; with
+    --slice-spacing those between the slices of a stack that lie far apart.
 
     Example: resinflow predict micrograph.tif --pixel-size 0.47e-6 --depth 50e-6 --misalignment 5 --samples 32
 
@@ -104,13 +115,26 @@ def predict(
     ----------
     medium
         Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    extrude
+        Of a single image: extrude it along z; what is done where --misalignment is not given, too.
+    exact
+        Solve the flow through each drawn medium in the place of predicting it.
     figure
         Where the figure goes (.png, .pdf, .svg); by default NAME_flow.png in the current folder.
     """
     figure = figure or Path(f"{medium.stem}_flow.png")
     check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES))
-    image.check(medium)
-    drawing.check(options)
+    drawing.check(
+        options.samples,
+        ours=[("--exact", exact)],
+        others=[
+            ("--extrude", extrude),
+            ("--compare", options.compare),
+            ("--certify", options.certify),
+            ("--refine", options.refine is not None),
+        ],
+    )
+    drawing.sizes(image).check(medium)
 
     from resinflow.media import is_extruded
     from resinflow.stokes import check_refinement
@@ -118,16 +142,19 @@ def predict(
     if options.refine is not None:
         check_refinement(options.refine)
     console = make_console(as_json=as_json)
+    if drawing.asked:
+        question = read_question(medium, image, drawing, console)
+        surfaces = surface_deviation(question.micro, options.drive) if exact else None
+        flow_of = solver_of(options.drive) if exact else model_of(options)
+        plan = Drawing(drawing, options.samples, options.seed, output or [], figure)
+        mixture = answer(question, plan, flow_of, console, surfaces)
+        _tell(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
+        return
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
     about = medium_answer(micro, str(medium))
-    if drawing.misalignment is not None:
-        print_medium_line(console, micro, medium.name)
-        mixture = predict_drawn(micro, options, drawing, console, output or [], figure, medium.name)
-        _tell(as_json, about, mixture, {"misalignment_degrees": drawing.misalignment, "engine": drawing.engine})
-        return
     print_medium(console, micro, medium.name, options.drive)
-    if is_extruded(micro) and not drawing.extrude:
+    if is_extruded(micro) and not extrude:
         console.print(
             "--misalignment DEGREES draws media round a single image and says what it leaves open; see docs/one-slice.md"
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
 from resinflow.cli.console import (
@@ -23,6 +24,16 @@ from resinflow.cli.console import (
     print_warnings,
     save_all,
     working,
+)
+from resinflow.cli.drawn import (
+    DRAWS_TOLERANCE,
+    Drawing,
+    DrawingOptions,
+    Question,
+    answer,
+    drawing_answer,
+    read_question,
+    surface_deviation,
 )
 from resinflow.cli.options import FLAT, MediumOptions, Outputs, SolverOptions
 from resinflow.cli.outputs import check_outputs
@@ -51,6 +62,9 @@ def solve(
     *,
     image: Annotated[MediumOptions, FLAT] = MediumOptions(),
     options: Annotated[SolverOptions, FLAT] = SolverOptions(),
+    drawing: Annotated[DrawingOptions, FLAT] = DrawingOptions(),
+    samples: int | None = None,
+    seed: int = 0,
     output: Outputs = None,
     figure: Path | None = None,
     state: Path | None = None,
@@ -59,21 +73,33 @@ def solve(
 ) -> None:
     """Solve the Stokes flow through a medium: the trustworthy number, from the voxels alone.
 
+    With --misalignment the flow through media that are drawn round a single image, with --slice-spacing through those drawn
+    between the slices of a stack that lie far apart.
+
     Parameters
     ----------
     medium
         Grey image or stack (.tif, .png, .npy), or a flow field saved before (.vti, .npz, .nc, .zarr).
+    samples
+        Drawn media, 16 by default.
+    seed
+        Seed of the drawn media.
     figure
-        Save a figure (.png, .pdf, .svg) of the flow at the middle slice.
+        Save a figure (.png, .pdf, .svg) of the flow at the middle slice, or of four drawn media.
     state
         Where the field so far is kept while the solver works, for --resume; by default beside the first output, else here.
     resume
         Go on from the field that an interrupted solve (Ctrl-C, SIGTERM, a crash) left, if there is one.
     """
     drive = options.drive
-    kept = _state_of(state, medium, output, drive.axis)
+    drawing.check(
+        samples,
+        ours=[("--samples", samples is not None), ("--seed", seed != 0)],
+        others=[("--state", state is not None), ("--resume", resume)],
+    )
+    kept = None if drawing.asked else _state_of(state, medium, output, drive.axis)
     check_outputs(*((path, FLOW_SUFFIXES) for path in output or ()), (figure, FIGURE_SUFFIXES), (kept, _STATE_SUFFIXES))
-    image.check(medium)
+    drawing.sizes(image).check(medium)
     if kept is not None and kept.exists() and not resume:
         raise InvalidInputError(
             f"{kept} holds the field of a solve that was interrupted; needed: --resume to go on from it, or another "
@@ -84,6 +110,11 @@ def solve(
     from resinflow.view import flow_figure
 
     console = make_console(as_json=as_json)
+    if drawing.asked:
+        question = read_question(medium, image, drawing, console)
+        mixture = _solve_drawn(question, options, Drawing(drawing, samples, seed, output or [], figure), console)
+        _tell(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
+        return
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
     print_medium(console, micro, medium.name, drive)
@@ -100,9 +131,27 @@ def solve(
     save_all(console, flow, output or [])
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure, image=image.greys(medium, micro))}")
+    _tell(as_json, medium_answer(micro, str(medium)), flow, {"walls": _walls(micro, options)})
+
+
+def _tell(as_json: bool, about: Mapping[str, Any], flow: FlowField, rest: Mapping[str, Any]) -> None:
+    """Print the answer as JSON where that is asked for: the flow, and what else there is."""
     if as_json:
-        about, result = medium_answer(micro, str(medium)), flow_answer(flow)
-        print_json({"medium": about, "walls": _walls(micro, options), "flow": result, "warnings": all_warnings(about, result)})
+        result = flow_answer(flow)
+        print_json({"medium": about, **rest, "flow": result, "warnings": all_warnings(about, result)})
+
+
+def _solve_drawn(question: Question, options: SolverOptions, drawing: Drawing, console: Console) -> FlowField:
+    """Solve drawn media, to 1e-4 of K where nothing else is asked for: they differ by per cents; return what they say."""
+    loose = options.tolerance is None and options.refine is None
+    each = replace(options, tolerance=DRAWS_TOLERANCE) if loose else options
+    console.print(f"walls: {_walls(question.micro, options)}")
+    surfaces = surface_deviation(question.micro, options.drive)
+    return answer(question, drawing, lambda medium: _solved(medium, each, _quiet, None), console, surfaces)
+
+
+def _quiet(permeability: float, error: float) -> None:
+    """Show nothing of a solve: of drawn media their number is shown."""
 
 
 def _check(options: SolverOptions) -> None:

@@ -19,6 +19,7 @@ from resinflow.presets.oneslice.model import load_slice_model
 from resinflow.stokes import rest_flow, solve
 
 __all__ = [
+    "RIVALS",
     "MeanScores",
     "Rival",
     "SliceScores",
@@ -26,6 +27,7 @@ __all__ = [
     "extrusion",
     "mean_scores",
     "monte_carlo",
+    "rivals_named",
     "score_rivals",
     "solved_draws",
 ]
@@ -63,7 +65,7 @@ class SliceScores:
         field_crps: of the velocity at all voxels, over the mean of |true velocity|.
         energy: energy score of vz, over the root mean square of the true vx.
         vz_share: root mean square vz of the mean over the draws' own: 0 for a mean of everything, 1 for one certain field.
-        mismatch: largest share of the pixels of the known slice in which a draw differs.
+        mismatch: largest share of the pixels of a known slice in which a draw differs.
         seconds: for a draw with its flow.
     """
 
@@ -80,12 +82,15 @@ class SliceScores:
 
 
 def extrusion() -> Rival:
-    """Return the rival that extrudes the slice and solves it."""
+    """Return the rival that extrudes each slice half-way to its neighbours, and solves that."""
 
     def run(view: SliceView, drive: Drive, samples: int, seed: int) -> Iterator[FlowField]:
-        page, count = view.slices[0], view.shape[0]
-        distance = None if page.signed_distance is None else np.repeat(page.signed_distance, count, axis=0)
-        yield _flow(Microstructure(np.repeat(page.fluid, count, axis=0), view.spacing, distance, page.provenance), drive)
+        owners = np.abs(np.arange(view.shape[0])[:, None] - np.array(view.places)[None]).argmin(axis=1)
+        pages = [view.slices[owner] for owner in owners]
+        distances = [page.signed_distance for page in pages if page.signed_distance is not None]
+        distance = np.concatenate(distances) if len(distances) == len(pages) else None
+        fluid = np.concatenate([page.fluid for page in pages])
+        yield _flow(Microstructure(fluid, view.spacing, distance, pages[0].provenance), drive)
 
     return Rival("extruded slice", run, certain=True)
 
@@ -115,6 +120,37 @@ def drawn_flows(model: str | Path = "oneslice") -> Rival:
     return Rival("oneslice, flow too", run)
 
 
+RIVALS = ("extruded", "prior", "oneslice", "flow", "regression")
+"""Names of the rows: extruded slices, Monte Carlo, media of the trained model (solved), with the flow of its networks, and the
+medium that it expects (solved)."""
+
+
+def rivals_named(names: Sequence[str] = RIVALS, model: str | Path = "oneslice") -> list[Rival]:
+    """Return rivals by their names (:data:`RIVALS`).
+
+    Args:
+        names: of the rows.
+        model: a trained model of one slice: the shipped one by its name, or a model directory.
+
+    Raises:
+        InvalidInputError: another name, or no such model.
+    """
+    rivals = []
+    for name in names:
+        if name not in RIVALS:
+            raise InvalidInputError(f"the rival is {name!r}; needed: {', '.join(RIVALS[:-1])} or {RIVALS[-1]}.")
+        if name == "extruded":
+            rivals.append(extrusion())
+        elif name == "prior":
+            rivals.append(monte_carlo())
+        elif name == "flow":
+            rivals.append(drawn_flows(model))
+        else:
+            engine = OneSliceEngine(load_slice_model(model), expected=name == "regression")
+            rivals.append(solved_draws(engine, f"{name}, solved"))
+    return rivals
+
+
 def _flow(medium: Microstructure, drive: Drive) -> FlowField:
     try:
         return solve(medium, drive, tolerance=_TOLERANCE)
@@ -129,7 +165,8 @@ def score_rivals(
     misalignment: float | None,
     samples: int,
     seed: int,
-    place: int | None = None,
+    places: Sequence[int] | None = None,
+    waviness: float = 0.0,
 ) -> Iterator[tuple[str, SliceScores, list[BundleShape]]]:
     """Yield name, scores and the shapes of the first draws of every rival on one medium.
 
@@ -139,7 +176,8 @@ def score_rivals(
         misalignment: that they are told, degrees; None: not known.
         samples: draws of each.
         seed: of the draws.
-        place: the slice that they see, counted from 0; the middle one by default.
+        places: the slices that they see, counted from 0; the middle one by default.
+        waviness: that they are told, degrees.
 
     Raises:
         InvalidInputError: a true flow at rest, or fewer than two samples.
@@ -149,34 +187,38 @@ def score_rivals(
             f"samples is {samples} and the true K {truth.permeability:g} m^2; needed: 2 or more, and a true flow."
         )
     micro = truth.microstructure
-    index = micro.shape[0] // 2 if place is None else place
-    height = (index + 0.5) * micro.spacing[0]
+    seen = [micro.shape[0] // 2] if places is None else list(places)
     view = view_slices(
-        micro.slice_at(index), micro.extent[0], heights=[height], slices=micro.shape[0], misalignment=misalignment
+        [micro.slice_at(place) for place in seen],
+        micro.extent[0],
+        heights=[(place + 0.5) * micro.spacing[0] for place in seen],
+        slices=micro.shape[0],
+        misalignment=misalignment,
+        waviness=waviness,
     )
     for rival in rivals:
         started_at = time.perf_counter()
         flows = list(rival.run(view, truth.drive, samples, seed))
         seconds = (time.perf_counter() - started_at) / len(flows)
         shapes = [] if rival.certain else [measure_bundle(flow.microstructure) for flow in flows[:_MEASURED_DRAWS]]
-        yield rival.name, score_draws(flows, truth, seconds, index), shapes
+        yield rival.name, score_draws(flows, truth, seconds, seen), shapes
 
 
-def score_draws(flows: Sequence[FlowField], truth: FlowField, seconds: float, place: int) -> SliceScores:
+def score_draws(flows: Sequence[FlowField], truth: FlowField, seconds: float, places: Sequence[int]) -> SliceScores:
     """Return the scores of draws against the true flow.
 
     Args:
         flows: one, or several whose spread counts.
         truth: of the whole medium.
         seconds: for a draw with its flow.
-        place: of the known slice, counted from 0.
+        places: of the known slices, counted from 0.
     """
     certain = len(flows) < 2
     ratios = np.array([flow.permeability for flow in flows]) / truth.permeability
     observed = np.asarray(truth.velocity, dtype=np.float64)
     members = np.stack([np.asarray(flow.velocity, dtype=np.float64) for flow in flows])
     logs = np.log(np.maximum(ratios, 1e-12))
-    seen = truth.microstructure.fluid[place]
+    seen = truth.microstructure.fluid[list(places)]
     vz = members[:, 2]
     own = float(np.sqrt((vz**2).mean()))
     return SliceScores(
@@ -189,7 +231,7 @@ def score_draws(flows: Sequence[FlowField], truth: FlowField, seconds: float, pl
         / float(np.abs(observed).mean()),
         energy=_energy(vz.reshape(len(vz), -1), observed[2].ravel()) / float(np.sqrt((observed[0] ** 2).mean())),
         vz_share=float(np.sqrt((vz.mean(axis=0) ** 2).mean())) / own if own > 0 else 0.0,
-        mismatch=max(float((flow.microstructure.fluid[place] != seen).mean()) for flow in flows),
+        mismatch=max(float((flow.microstructure.fluid[list(places)] != seen).mean(axis=(1, 2)).max()) for flow in flows),
         seconds=seconds,
     )
 

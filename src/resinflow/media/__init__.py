@@ -20,11 +20,12 @@ from resinflow.media.images import EXTRUDED_SLICES, ImageOptions, from_image, re
 from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
-from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning
+from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeability, gebart_warning, slice_spacing_warning
 from resinflow.media.prior_draws import PriorEngine
 from resinflow.media.scale import checked_sizes, scale_tag
 from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diameter, fibre_sections, section_map
 from resinflow.media.segment import Segmentation, SegmentationSettings, segment
+from resinflow.media.serial_sections import SerialSections, lay_sections
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
 from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceEngine, SliceView, provenance_of_draw, view_slices
@@ -52,6 +53,7 @@ __all__ = [
     "Sections",
     "Segmentation",
     "SegmentationSettings",
+    "SerialSections",
     "SliceEngine",
     "SliceView",
     "Specimen",
@@ -77,6 +79,7 @@ __all__ = [
     "gebart_permeability",
     "gebart_warning",
     "is_extruded",
+    "lay_sections",
     "load_strokes",
     "measure_bundle",
     "normalised_greys",
@@ -93,6 +96,7 @@ __all__ = [
     "scale_tag",
     "section_map",
     "segment",
+    "slice_spacing_warning",
     "table_fractions",
     "view_slices",
 ]

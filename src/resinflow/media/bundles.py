@@ -222,7 +222,7 @@ def relaxed_fibres(
     reach = radius + settings.minimum_gap / 2 + room
     centre = rng.uniform(0, 1, (count, 2)) * cell
     shift = depth * draw_slopes(settings.misalignment, count, rng)
-    wave = _random_wave(settings, rng) if settings.waviness > 0 else STRAIGHT
+    wave = random_wave(settings, rng) if settings.waviness > 0 else STRAIGHT
     if periodic:
         _check_period(cell, reach, settings)
     ends = relax(
@@ -269,8 +269,8 @@ def _check_period(cell: NDArray[np.float64], reach: NDArray[np.float64], setting
         )
 
 
-def _random_wave(settings: BundleSettings, rng: np.random.Generator) -> Wave:
-    """The wave of a bundle, in a random plane through z and with a random phase."""
+def random_wave(settings: BundleSettings, rng: np.random.Generator) -> Wave:
+    """Return the wave of a bundle, in a random plane through z and with a random phase."""
     azimuth, phase = rng.uniform(0, 2 * np.pi, 2).tolist()
     amplitude = settings.amplitude
     return Wave((amplitude * np.cos(azimuth), amplitude * np.sin(azimuth)), settings.wavelength, phase)

@@ -13,7 +13,7 @@ _COEFFICIENT: dict[Arrangement, float] = {"hexagonal": 16 / (9 * pi * sqrt(6)), 
 _LARGEST_FRACTION: dict[Arrangement, float] = {"hexagonal": pi / (2 * sqrt(3)), "square": pi / 4}
 _SHAPE: dict[Arrangement, float] = {"hexagonal": 53.0, "square": 57.0}
 _LARGEST_FACTOR = 10.0
-_CLOSEST, _FARTHEST = 0.25, 2.0
+_CLOSEST, _FARTHEST = 0.25, 1.0
 """Distances of slices that make one think: in pixels, and in diameters of the fibres."""
 _USUAL_DIAMETERS = (2e-6, 2e-4)  # m: carbon 5-8 um, glass 9-25 um, natural and metal fibres up to some 100 um
 
@@ -105,6 +105,7 @@ def slice_spacing_warning(spacing: tuple[float, float, float], slices: int, fibr
     if fibre_diameter is not None and dz > _FARTHEST * fibre_diameter:
         return (
             f"the {slices} slices are {format_length(dz)} apart, {dz / fibre_diameter:.3g} times the fibres' diameter "
-            f"({format_length(fibre_diameter)}): too far to follow a fibre; check the depth of the whole stack ({depth})."
+            f"({format_length(fibre_diameter)}), and each is taken to go on straight for as far; check the depth of the whole "
+            f"stack ({depth}), or draw what lies between them (resinflow predict --slice-spacing, rf.draw_media)."
         )
     return None

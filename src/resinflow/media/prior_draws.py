@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from resinflow.flow import InvalidInputError, Microstructure
-from resinflow.media.bundles import BundleSettings, relaxed_fibres
+from resinflow.media.bundles import BundleSettings, random_wave, relaxed_fibres
+from resinflow.media.fibres import STRAIGHT
 from resinflow.media.neighbourhood import Discs, surroundings
 from resinflow.media.section_fields import Section, sections_of
 from resinflow.media.sweep import Course, swept_distance
 from resinflow.media.tilts import SCATTER, draw_slopes, part_slopes, steepest_slope
-from resinflow.media.tracks import Others, Tracks, course_of, follow
+from resinflow.media.tracks import Others, Tracks, course_of, follow, followed_share
 from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceView, provenance_of_draw
 
 Floats = NDArray[np.float64]
@@ -67,13 +69,19 @@ class PriorEngine:
         view = evidence.view
         misalignment = view.drawn_misalignment(rng)
         drawn = _through_one(evidence, misalignment, rng) if tracks is None else _through(evidence, tracks, misalignment, rng)
-        course, fibres, slope = drawn
+        course, fibres, ways = drawn
         fields, corners = [fibre.field for fibre in fibres], [fibre.corner for fibre in fibres]
         margin = min(fibre.margin for fibre in fibres)
         distance = swept_distance(course, fields, corners, view.shape, view.spacing[1:], margin)
-        details = {"drawn_misalignment": misalignment, "slope": slope.tolist(), "fibres": course.places.shape[1]}
+        details: dict[str, Any] = {
+            "drawn_misalignment": misalignment,
+            "slope": _steepness(ways, view),
+            "fibres": course.places.shape[1],
+        }
+        if tracks is not None:
+            details["followed"] = followed_share(tracks, evidence.slices, evidence.size)
         provenance = provenance_of_draw(view, self.name, seed, index, **details)
-        displacements = carried_displacements(view.slices[0], slope, view.heights - view.heights[view.places[0]])
+        displacements = carried_displacements(view.slices[0], ways)
         medium = Microstructure(distance > 0, view.spacing, distance.astype(np.float32), provenance, displacements)
         return view.with_slices(medium)
 
@@ -125,7 +133,7 @@ class _Evidence:
 
 
 Drawn = tuple[Course, list[Section], Floats]
-"""The course of all fibres, whose fields they carry, and the slope of the bundle."""
+"""The course of all fibres, whose fields they carry, and by how much the bundle is carried at every height, (nz, 2), m."""
 
 
 def _through_one(evidence: _Evidence, misalignment: float, rng: np.random.Generator) -> Drawn:
@@ -133,15 +141,19 @@ def _through_one(evidence: _Evidence, misalignment: float, rng: np.random.Genera
     view, sections = evidence.view, evidence.slices[0]
     height = view.heights - view.heights[view.places[0]]
     seen = Discs(np.array([section.centre for section in sections]), np.array([section.radius for section in sections]))
-    sway = float(np.abs(height).max()) * steepest_slope(misalignment)
+    settings = evidence.settings(misalignment)
+    wave = STRAIGHT if view.waviness == 0 else random_wave(replace(settings, waviness=view.waviness), rng)
+    waves = wave.shift(height) - wave.shift(np.zeros(1))
+    sway = float(np.abs(height).max()) * steepest_slope(misalignment) + float(np.hypot(*waves.T).max())
     places, kinds = evidence.surroundings(seen, sum(section.hidden for section in sections), sway, rng)
     fibres = [*sections, *(evidence.donors[kind] for kind in kinds)]
     centres = np.concatenate([seen.centres, places])
     support = np.array([fibre.support for fibre in fibres])
     discs = Discs(centres, np.array([fibre.radius for fibre in fibres]))
-    slopes = bundle_slopes(evidence.settings(misalignment), view.extent[0], discs, rng)
+    slopes = bundle_slopes(settings, view.extent[0], discs, rng)
     slopes = part_slopes(centres, support, slopes, height, evidence.gap)
-    return _straight(centres, slopes, height), fibres, slopes.mean(axis=0)
+    ways = height[:, None] * slopes.mean(axis=0) + waves
+    return _straight(centres, slopes, height, waves), fibres, ways
 
 
 def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.random.Generator) -> Drawn:
@@ -171,7 +183,7 @@ def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.r
     sway = view.extent[0] * float(np.linalg.norm(drift) + 3 * deviation)
     places, kinds = evidence.surroundings(seen, hidden, sway, rng)
     others = Others(places, len(fibres) + kinds, evidence.radii[kinds])
-    return course(others), [*fibres, *evidence.donors], drift
+    return course(others), [*fibres, *evidence.donors], (view.heights - known[0])[:, None] * drift
 
 
 def _centres(evidence: _Evidence, tracks: Tracks) -> Floats:
@@ -231,16 +243,21 @@ def _nearest(discs: Discs) -> tuple[Floats, Floats]:
     return np.take_along_axis(gaps, place, axis=1)[:, 0] / float(discs.radii.mean()), way / length
 
 
-def carried_displacements(page: Microstructure, slope: Floats, height: Floats) -> NDArray[np.floating] | None:
+def _steepness(ways: Floats, view: SliceView) -> list[float]:
+    """Mean slope (along x, along y) of the bundle from the bottom to the top."""
+    return ((ways[-1] - ways[0]) / max(float(np.ptp(view.heights)), 1e-30)).tolist()
+
+
+def carried_displacements(page: Microstructure, ways: Floats) -> NDArray[np.floating] | None:
     """Return the samples of where else the surfaces of a slice may be (samples, nz, ny, nx), m, moved along with its bundle.
 
-    None where the slice has none.
+    By ``ways`` (nz, 2) along x and y, m. None where the slice has none.
     """
     if page.displacements is None:
         return None
     _, dy, dx = page.spacing
     samples = page.displacements[:, 0]
-    moved = [_moved(_moved(samples, 1, slope[1] * z / dy), 2, slope[0] * z / dx) for z in height]
+    moved = [_moved(_moved(samples, 1, y / dy), 2, x / dx) for x, y in ways]
     return np.stack(moved, axis=1).astype(np.float32)
 
 
@@ -255,9 +272,9 @@ def _moved(values: NDArray[np.floating], axis: int, way: float) -> NDArray[np.fl
     return low + part * (np.take(values, np.minimum(below + 1, count - 1), axis=axis) - low)
 
 
-def _straight(centres: Floats, slopes: Floats, height: Floats) -> Course:
-    """The course of straight fibres, each with its own field."""
-    places = centres[None] + height[:, None, None] * slopes[None]
+def _straight(centres: Floats, slopes: Floats, height: Floats, waves: Floats) -> Course:
+    """The course of fibres that are straight but for the wave (nz, 2) of all, each with its own field."""
+    places = centres[None] + height[:, None, None] * slopes[None] + waves[:, None]
     number = np.broadcast_to(np.arange(len(centres), dtype=np.int64), places.shape[:2])
     nothing = np.zeros(places.shape[:2])
     return Course(places, np.ascontiguousarray(number), np.ascontiguousarray(number), nothing, nothing)

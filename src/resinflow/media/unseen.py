@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from resinflow.flow import SURFACES, InvalidInputError, Microstructure, check_medium, check_positive, check_whole
 from resinflow.media.images import EXTRUDED_SLICES
 
-LARGEST_MISALIGNMENT = 30.0
+LARGEST_MISALIGNMENT, LARGEST_WAVINESS = 30.0, 20.0
 """Degrees."""
 BROAD_MISALIGNMENT = (0.0, 15.0)
 """Degrees: what the misalignment is drawn from, evenly, where nobody says it; that of the data the models learn from."""
@@ -29,6 +29,7 @@ class SliceView:
         spacing: (dz, dy, dx), m.
         misalignment: largest tilt of the bundle from z, degrees, as :class:`resinflow.media.BundleSettings` has it; None: not
             known.
+        waviness: largest angle of the waves that all fibres follow together, degrees, as there.
     """
 
     slices: tuple[Microstructure, ...]
@@ -36,6 +37,7 @@ class SliceView:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     misalignment: float | None = None
+    waviness: float = 0.0
 
     @property
     def extent(self) -> tuple[float, float, float]:
@@ -86,23 +88,25 @@ def view_slices(
     heights: Sequence[float] | None = None,
     slices: int | None = None,
     misalignment: float | None = None,
+    waviness: float = 0.0,
 ) -> SliceView:
     """Return what one slice, or several, tell of a medium.
 
     Args:
         media: one slice or several: media of one slice each, or one medium whose slices they are; one that is extruded (all
-            slices alike) counts as one slice.
+            slices alike) counts as one slice, unless there is a height for each.
         depth: thickness of the whole, m.
         heights: of the slices over the bottom of the whole, m, each taken to the nearest of the ``slices``; by default the
             middle for one, evenly spread from the lowest to the highest for several.
         slices: of the whole, 11 by default.
         misalignment: largest tilt of the bundle from z, degrees; None: not known.
+        waviness: largest angle of the waves that the fibres of a bundle follow together, degrees; of one slice.
 
     Raises:
         InvalidInputError: slices on different grids, of one phase alone, at one height or outside the depth, or a number out of
             range.
     """
-    pages = _pages(media)
+    pages = _pages(media, 1 if heights is None else len(heights))
     depth = check_positive("depth", depth, "m")
     count = EXTRUDED_SLICES if slices is None else check_whole("slices", slices, 1)
     if count < len(pages):
@@ -111,6 +115,10 @@ def view_slices(
         raise InvalidInputError(
             f"the misalignment is {misalignment:g} degrees; needed: 0 to {LARGEST_MISALIGNMENT:g}. Leave it out if unknown."
         )
+    if not 0 <= waviness <= LARGEST_WAVINESS:
+        raise InvalidInputError(f"the waviness is {waviness:g} degrees; needed: 0 to {LARGEST_WAVINESS:g}.")
+    if waviness > 0 and len(pages) > 1:
+        raise InvalidInputError(f"{len(pages)} slices show how their fibres wave; leave out the waviness, which is for one.")
     places = _places(len(pages), depth, count, heights)
     if len(set(places)) < len(places):
         raise InvalidInputError(
@@ -125,18 +133,20 @@ def view_slices(
         (count, *pages[0].shape[1:]),
         (depth / count, dy, dx),
         None if misalignment is None else float(misalignment),
+        float(waviness),
     )
 
 
-def _pages(media: Microstructure | Sequence[Microstructure]) -> list[Microstructure]:
-    """The slices as media of one slice each."""
+def _pages(media: Microstructure | Sequence[Microstructure], known: int) -> list[Microstructure]:
+    """The slices as media of one slice each; a stack of as many alike slices as are known counts as several."""
     stacks = [media] if isinstance(media, Microstructure) else [check_medium(each) for each in media]
     if not stacks:
         raise InvalidInputError("no slice was given; needed: at least one.")
     pages: list[Microstructure] = []
     for stack in stacks:
         alike = bool((stack.fluid == stack.fluid[:1]).all())
-        pages += [_page_of(stack, index) for index in range(1 if alike else stack.shape[0])]
+        one = alike and not known == stack.shape[0] > 1
+        pages += [_page_of(stack, index) for index in range(1 if one else stack.shape[0])]
     for page in pages:
         if page.shape != pages[0].shape or not np.allclose(page.spacing[1:], pages[0].spacing[1:], rtol=1e-6):
             raise InvalidInputError(
@@ -187,5 +197,6 @@ def provenance_of_draw(view: SliceView, engine: str, seed: int, index: int, **de
         "known_slices": list(view.places),
         "depth": view.extent[0],
         "misalignment": view.misalignment,
+        "waviness": view.waviness,
         **details,
     }

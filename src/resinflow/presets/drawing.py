@@ -37,6 +37,7 @@ def draw_media(
     seed: int = 0,
     heights: Sequence[float] | None = None,
     slices: int | None = None,
+    waviness: float = 0.0,
     engine: str | SliceEngine = "prior",
 ) -> tuple[Microstructure, ...]:
     """Return media that may lie round one slice across the fibres, or several: what a single micrograph leaves open.
@@ -52,6 +53,8 @@ def draw_media(
         seed: of the draws.
         heights: of the slices over the bottom, m; by default the middle for one, evenly spread for several.
         slices: of each medium, 11 by default.
+        waviness: largest angle of the waves that the fibres of the bundle follow together, degrees, as in
+            :class:`resinflow.media.BundleSettings`; of one slice and by the engine ``prior``.
         engine: ``prior``: Monte Carlo by the law of :func:`resinflow.fibre_bundle`; ``oneslice``: the trained model of one
             slice; ``regression``: the medium that it expects, over and over; or any :class:`resinflow.media.SliceEngine`.
 
@@ -65,7 +68,7 @@ def draw_media(
         >>> media[0].shape, bool((media[0].fluid[5] == page.fluid[0]).all())
         ((11, 32, 32), True)
     """
-    view = view_slices(slice, depth, heights=heights, slices=slices, misalignment=misalignment)
+    view = view_slices(slice, depth, heights=heights, slices=slices, misalignment=misalignment, waviness=waviness)
     count = check_whole("samples", samples, 1)
     source = slice_engine_named(engine) if isinstance(engine, str) else engine
     return source.draw(view, count, seed)
