@@ -22,7 +22,16 @@ from resinflow.media import FrontEnd
 from resinflow.models import Predictor, calibrated
 from resinflow.presets.surface.reading import front_end_named
 
-__all__ = ["evaluate_model", "flows_of_sample", "front_end_of", "read_sample", "refuse_leak", "samples_of", "summarised"]
+__all__ = [
+    "evaluate_model",
+    "flows_of_sample",
+    "front_end_of",
+    "read_sample",
+    "recipe_numbers",
+    "refuse_leak",
+    "samples_of",
+    "summarised",
+]
 
 _PARAMETERS = ("misalignment", "volume_fraction", "diameter")
 _SURFACE_NOTES: dict[tuple[Surfaces, FrontEndName], tuple[str, ...]] = {
@@ -77,7 +86,7 @@ def evaluate_model(
     warnings: Counter[str] = Counter()
     for count, index in enumerate(indices, start=1):
         sample, imaging = read_sample(source, index, options.surfaces, front_end)
-        traits.append(describe_sample(sample.truth, index, {**_recipe_numbers(source, index), **imaging}))
+        traits.append(describe_sample(sample.truth, index, {**recipe_numbers(source, index), **imaging}))
         for method in methods:
             score, flow = _score(method, sample, predictor if method.name.startswith(DIFFUSION) else None)
             scores[method.name].append(score)
@@ -172,7 +181,7 @@ def _score(method: Method, sample: Sample, predictor: Predictor | None) -> tuple
     return Score(compare(seen_in(outcome.flow, sample.truth), sample.truth), ensemble, peak), outcome.flow
 
 
-def _recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
+def recipe_numbers(source: FlowSource, index: int) -> dict[str, float]:
     """Return the parameters that the recipe drew for a sample; none where the data set does not store them."""
     numbers = {}
     for name in _PARAMETERS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from resinflow.data import FlowSource
-from resinflow.evaluate.evaluation import samples_of
+from resinflow.evaluate.evaluation import recipe_numbers, samples_of
 from resinflow.evaluate.one_slice import MeanScores, Rival, SliceScores, mean_scores, score_rivals
 from resinflow.evaluate.tables import TextTable
 from resinflow.flow import FlowField
@@ -60,7 +60,7 @@ class SliceEvaluation:
     def mean_shapes(self) -> dict[str, dict[str, float]]:
         """Return the mean of every number of the shapes, by the name of the rival."""
         return {
-            name: {key: float(np.nanmean([asdict(shape)[key] for shape in each])) for key in _SHAPES}
+            name: {key: _mean([asdict(shape)[key] for shape in each]) for key in _SHAPES}
             for name, each in self.shapes.items()
             if each
         }
@@ -82,6 +82,12 @@ class SliceEvaluation:
         ]
 
 
+def _mean(values: Sequence[float]) -> float:
+    """The mean of the numbers that exist; NaN without any."""
+    there = [value for value in values if np.isfinite(value)]
+    return float(np.mean(there)) if there else float("nan")
+
+
 def truths_of(source: FlowSource, split: str, limit: int | None) -> tuple[int, Iterator[SliceTruth]]:
     """Return how many samples of a split there are, and their true flows with the misalignment that they were drawn with.
 
@@ -96,8 +102,7 @@ def truths_of(source: FlowSource, split: str, limit: int | None) -> tuple[int, I
         for index in indices:
             flow = source.sample(index).truth
             if flow.permeability > 0:
-                settings = source.microstructure(index).provenance
-                yield SliceTruth(flow, settings.get("misalignment"), float(settings.get("waviness") or 0.0))
+                yield SliceTruth(flow, recipe_numbers(source, index).get("misalignment"))
 
     return len(indices), truths()
 
