@@ -18,10 +18,13 @@ import sys
 import time
 import tracemalloc
 from dataclasses import dataclass, field
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 from stopwatch import bound_threads, command_line, in_child, peak_bytes
+
+from resinflow.stokes.problem.mask import WallRule
 
 EXTENT = 50e-6
 FIELD_BYTES = 56
@@ -50,29 +53,31 @@ class Peaks:
             self.lines.append(f"{line.size / self.voxels:6.1f}  {place.filename.rpartition('resinflow/')[2]}:{place.lineno}")
 
 
-def measured(size: int, rule: str, tolerance: float, top: int) -> dict[str, object]:
+def measured(size: int, rule: WallRule, tolerance: float, top: int) -> dict[str, object]:
     """Return the peaks of one solve."""
-    from resinflow.flow import Drive
+    from resinflow.flow import Drive, SolverReport
     from resinflow.media import BundleSettings, fibre_bundle
     from resinflow.stokes.algebra.pool import Pool
     from resinflow.stokes.algebra.twoscale import TwoScale
     from resinflow.stokes.problem.pose import pose
     from resinflow.stokes.solve import PosedStokes, solve
 
-    solve(fibre_bundle((12, 12, 12), (EXTENT,) * 3, seed=1, volume_fraction=0.4), wall_rule=rule)
-    micro = fibre_bundle((size,) * 3, (EXTENT,) * 3, seed=1, settings=BundleSettings(volume_fraction=0.5))
+    solve(fibre_bundle((12, 12, 12), (EXTENT, EXTENT, EXTENT), seed=1, volume_fraction=0.4), wall_rule=rule)
+    micro = fibre_bundle((size, size, size), (EXTENT, EXTENT, EXTENT), seed=1, settings=BundleSettings(volume_fraction=0.5))
     before = peak_bytes()
     peaks = Peaks(micro.fluid.size)
     started_at = time.perf_counter()
     tracemalloc.start()
     with Pool(1) as pool:
         problem = pose(micro, Drive("x"), rule)
+        assert problem is not None  # resin flows through a bundle
         peaks.note("pose")
         preconditioner = TwoScale(pool, problem.system)
         peaks.note("set-up")
         posed = PosedStokes(problem, preconditioner, pool, 0.0, rule)
         flow = posed.solve(tolerance, follow=lambda permeability, error: peaks.look(top))
     peaks.note("iteration")
+    assert isinstance(flow.report, SolverReport)
     return {
         **peaks.names,
         "resident": (peak_bytes() - before) / peaks.voxels,
@@ -92,7 +97,8 @@ def main() -> None:
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        size, rule = options.only.split(",")
+        size, name = options.only.split(",")
+        rule = next(each for each in get_args(WallRule) if each == name)
         print(json.dumps(measured(int(size), rule, options.tolerance, options.top)))
         return
     columns = ("pose", "set-up", "iteration")
