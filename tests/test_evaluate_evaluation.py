@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resinflow.evaluate.by_condition import condition_rows
 from resinflow.evaluate.ensemble import score_ensemble
 from resinflow.evaluate.metrics import compare
 from resinflow.evaluate.records import evaluation_rows, evaluation_summary, write_csv, write_json
@@ -64,6 +65,23 @@ def test_a_column_is_nan_where_the_number_does_not_exist() -> None:
     assert found.column("latent diffusion", "relative_l2") == pytest.approx([0.1, 0.5, 0.2])
     assert np.isnan(found.column("planar flow", "crps")).all()
     assert list(found.ensembles()) == ["latent diffusion"]
+
+
+def test_errors_of_k_are_told_by_blur_in_three_parts_and_not_by_what_is_the_same_for_all() -> None:
+    flow = scaled(truth(0), -1.0) if truth(0).permeability < 0 else truth(0)
+    factors = 1.0 + 0.01 * np.array([5, 1, 6, 2, -3, 4])  # of K; blurs rise with the size of its error
+    blurs = np.abs(factors - 1.0) * 10
+    traits = [describe_sample(flow, place, {"blur": blur, "noise": 3.0}) for place, blur in enumerate(blurs)]
+    scores = [Score(compare(scaled(flow, factor), flow)) for factor in factors]
+    table = condition_rows(Evaluation("m", "d", "test", traits, {"main": scores}, "main"))
+    assert [row[0] for row in table.rows] == ["blur, pixels", "", ""]
+    assert [row[1:4] for row in table.rows] == [
+        ("0.10 - 0.20", "2", "1.5"),
+        ("0.30 - 0.40", "2", "3.5"),
+        ("0.50 - 0.60", "2", "5.5"),
+    ]
+    assert [row[6] for row in table.rows] == ["+1.5", "+0.5", "+5.5"]
+    assert not condition_rows(evaluation()).rows  # too few media
 
 
 def test_the_traits_of_a_sample_are_those_of_its_medium_and_flow() -> None:

@@ -185,7 +185,7 @@ def reconstruct(
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """Print all tables and how often a method is worse than the planar flow."""
-    from resinflow.evaluate import component_rows, cost_rows, ensemble_rows, score_rows, spread_rows
+    from resinflow.evaluate import component_rows, condition_rows, cost_rows, ensemble_rows, score_rows, spread_rows
     from resinflow.view import worse_line
 
     console.print(score_rows(evaluation.scores).terminal(wrapped=False))
@@ -194,6 +194,9 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     if evaluation.ensembles():
         console.print(ensemble_rows(evaluation.scores).terminal())
         console.print(spread_rows(evaluation).terminal())
+    conditions = condition_rows(evaluation)
+    if conditions.rows:
+        console.print(conditions.terminal())
     console.print(worse_line(evaluation))
     for note in evaluation.notes:
         console.print(f"note: {note}", style="yellow")

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resinflow.evaluate.by_condition import condition_rows
     from resinflow.evaluate.collapse import Diagnosis, diagnose, mean_spectrum
     from resinflow.evaluate.conservation import check_physics
     from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, draws_in_words, mix_flows, permeability_range
@@ -52,6 +53,7 @@ _HOMES = {  # name -> module
     "check_physics": "conservation",
     "compare": "metrics",
     "component_rows": "tables",
+    "condition_rows": "by_condition",
     "cost_rows": "tables",
     "coverage": "ensemble",
     "crps": "ensemble",
@@ -97,6 +99,7 @@ __all__ = [
     "check_physics",
     "compare",
     "component_rows",
+    "condition_rows",
     "cost_rows",
     "coverage",
     "crps",

@@ -13,6 +13,7 @@ from resinflow.evaluate import (
     Evaluation,
     TextTable,
     component_rows,
+    condition_rows,
     cost_rows,
     ensemble_rows,
     evaluation_rows,
@@ -95,6 +96,9 @@ def compose_report(evaluation: Evaluation, figures: Mapping[str, tuple[str, str]
     if evaluation.ensembles():
         sections.append(Section("Calibration of the samples", table=ensemble_rows(evaluation.scores)))
         sections.append(Section("Spread as a measure of the error", table=spread_rows(evaluation)))
+    conditions = condition_rows(evaluation)
+    if conditions.rows:
+        sections.append(Section("Permeability by condition", table=conditions))
     sections += [Section(title, figure=name, caption=caption) for name, (title, caption) in figures.items()]
     return Report(f"Evaluation of {evaluation.model}", opening, tuple(sections))
 
