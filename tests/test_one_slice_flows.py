@@ -40,11 +40,15 @@ def test_a_mixture_has_the_mean_velocity_and_the_mean_permeability_of_its_draws(
     assert (mixture.report.permeability_parts or {})[THIRD_DIMENSION] == pytest.approx(np.log(values).std(ddof=1))
 
 
-def test_the_interval_widens_by_what_the_surfaces_leave_open(flows: list[FlowField]) -> None:
-    narrow, wide = (mix_flows(flows, surfaces=part).permeability_interval for part in (None, 0.5))
+def test_the_interval_widens_by_what_surfaces_and_overlaps_leave_open(flows: list[FlowField]) -> None:
+    narrow, wide, other = (
+        mix_flows(flows, surfaces=surfaces, overlaps=overlaps).permeability_interval
+        for surfaces, overlaps in ((None, None), (0.5, None), (None, 0.5))
+    )
     assert narrow is not None
     assert wide is not None
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    assert other == pytest.approx(wide)
 
 
 def test_few_draws_give_wider_intervals_than_many_of_the_same_scatter() -> None:

@@ -109,6 +109,7 @@ def test_the_command_draws_what_lies_between_the_slices_of_a_stack(
     assert "the 3 slices lie 20 um apart in a box 60 um deep" in printed
     assert "2 media drawn through 3 slices" in printed
     assert "fibres are followed from slice to slice" in printed
+    assert "overlaps between slices 5 %" in printed
     assert "warning" not in printed.split("media drawn")[0]
     mean = FlowField.load(tmp_path / "mean.npz")
     assert mean.microstructure.shape[0] == (21 if exact else 9)

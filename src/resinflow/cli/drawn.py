@@ -205,7 +205,7 @@ def answer(
         console: where.
         surfaces: standard deviation of ln K that the fibre surfaces leave, where the reports of the flows do not tell.
     """
-    from resinflow.evaluate import mix_flows
+    from resinflow.evaluate import BETWEEN_SLICES, mix_flows
     from resinflow.evaluate.round_slice import DEFAULT_DRAWS
     from resinflow.presets.drawing import slice_engine_named
     from resinflow.view import drawn_media_figure
@@ -231,8 +231,8 @@ def answer(
 
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    mixture = mix_flows(flows(), seed=drawing.seed, surfaces=surfaces)
     several = len(question.view.slices) > 1
+    mixture = mix_flows(flows(), seed=drawing.seed, surfaces=surfaces, overlaps=BETWEEN_SLICES if several else None)
     _print_followed(media[0], console)
     of_slices = replace(mixture, microstructure=media[0] if several else question.micro)
     print_mixture(of_slices, console, question.view)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from resinflow.evaluate.by_condition import condition_rows
     from resinflow.evaluate.collapse import Diagnosis, diagnose, mean_spectrum
     from resinflow.evaluate.conservation import check_physics
-    from resinflow.evaluate.drawn_flows import THIRD_DIMENSION, draws_in_words, mix_flows, permeability_range
+    from resinflow.evaluate.drawn_flows import BETWEEN_SLICES, THIRD_DIMENSION, draws_in_words, mix_flows, permeability_range
     from resinflow.evaluate.ensemble import coverage, crps, interval_coverage, mean_ranks, score_ensemble
     from resinflow.evaluate.metrics import Comparison, check_comparable, compare
     from resinflow.evaluate.records import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {  # name -> module
+    "BETWEEN_SLICES": "drawn_flows",
     "Comparison": "metrics",
     "Diagnosis": "collapse",
     "Evaluation": "scores",
@@ -84,6 +85,7 @@ _HOMES = {  # name -> module
 }
 
 __all__ = [
+    "BETWEEN_SLICES",
     "LEVELS",
     "PLANAR",
     "SUFFIXES",

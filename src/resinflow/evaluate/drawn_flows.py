@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,12 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SURFACES = "fibre surfaces"
 THIRD_DIMENSION = "third dimension"
 """What the slice does not show, as a part of the deviation of K."""
+OVERLAPS = "overlaps between slices"
+BETWEEN_SLICES = 0.05
+"""Standard deviation of ln K that is added where draws go through several slices. Fibres that wander, or come in from the
+sides, may overlap between them, which lets more resin through: at 10 to 15 degrees (12 media each) K is 5 % too high with two
+and with three slices of eleven, 2 % with five, while draws scatter by 5.9, 3.9 and 1.4 %. With it the 90 % interval holds 11 of
+12 each time, without it 10, 9 and 5."""
 
 
 @dataclass
@@ -49,7 +55,9 @@ class _Sums:
             self.own_variance += np.asarray(flow.velocity_std, dtype=np.float64) ** 2
 
 
-def mix_flows(flows: Iterable[FlowField], *, seed: int = 0, surfaces: float | None = None) -> FlowField:
+def mix_flows(
+    flows: Iterable[FlowField], *, seed: int = 0, surfaces: float | None = None, overlaps: float | None = None
+) -> FlowField:
     """Return the mean of the flows through drawn media with its spread; they are added one by one and not kept.
 
     The velocity is the mean over all draws, also where some of them have a fibre, the pressure that over the draws with fluid.
@@ -61,6 +69,7 @@ def mix_flows(flows: Iterable[FlowField], *, seed: int = 0, surfaces: float | No
         flows: through media of one grid under one drive, two or more.
         seed: of the draws, for the report.
         surfaces: standard deviation of ln K that the fibre surfaces leave, where the reports do not tell.
+        overlaps: the same of fibres that overlap between slices (:data:`BETWEEN_SLICES`); None: draws go through one slice.
 
     Raises:
         InvalidInputError: fewer than two flows, or flows on different grids.
@@ -98,7 +107,7 @@ def mix_flows(flows: Iterable[FlowField], *, seed: int = 0, surfaces: float | No
         first.lateral,
         velocity_std=np.sqrt(between + sums.own_variance / count).astype(np.float32),
         permeability_samples=np.array(values),
-        report=_mixed_report(values, reports, seed, surfaces),
+        report=_mixed_report(values, reports, seed, {_SURFACES: surfaces, OVERLAPS: overlaps}),
         pressure_std=(np.sqrt(pressure_variance) * fluid).astype(np.float32),
     )
 
@@ -133,11 +142,14 @@ def draws_in_words(values: Sequence[float]) -> str:
 
 
 def _mixed_report(
-    values: list[float], reports: list[SolverReport | ModelReport | None], seed: int, surfaces: float | None
+    values: list[float],
+    reports: list[SolverReport | ModelReport | None],
+    seed: int,
+    further: Mapping[str, float | None],
 ) -> ModelReport:
     """The report of all draws together."""
     models = [report for report in reports if isinstance(report, ModelReport)]
-    parts: dict[str, float] = {} if surfaces is None else {_SURFACES: surfaces}
+    parts = {name: part for name, part in further.items() if part is not None}
     names = dict.fromkeys(name for report in models for name in report.permeability_parts or {})
     for name in names:
         own = [(report.permeability_parts or {}).get(name, 0.0) for report in models]
