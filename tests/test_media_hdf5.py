@@ -132,3 +132,17 @@ def test_without_h5py_the_line_names_the_extra(scan: Path, monkeypatch: pytest.M
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependencyError, match=r"pip install 'resinflow\[hdf5\]'"):
         read_stack(f"{scan}::/entry/data")
+
+
+def test_a_default_that_leads_back_to_itself_ends_and_data_in_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "loop.nxs"
+    with h5py.File(path, "w") as file:
+        file.attrs["default"] = "."
+        file.create_dataset("entry/data", data=np.zeros((2, 8, 8), dtype=np.uint8))
+    assert read_hdf5(path).values.shape == (2, 8, 8)
+    secret = tmp_path / "secret.txt"
+    secret.write_bytes(bytes(64))
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file.create_dataset("data", (8, 8), np.uint8, external=[(str(secret), 0, 64)])
+    with pytest.raises(InvalidInputError, match="lies in another file"):
+        read_hdf5(tmp_path / "outside.h5")

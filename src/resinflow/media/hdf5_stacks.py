@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _LISTED = 6
 """Data sets that a message names."""
 _NEXUS_DEFAULT = "default"
+_DEEPEST = 16
+"""Groups through which the default of a file may lead, so that a file whose default leads back to itself ends, too."""
 
 
 def read_hdf5(path: str | Path) -> Picture:
@@ -92,6 +94,10 @@ def _dataset(content: File, path: str | Path) -> Dataset:
         raise InvalidInputError(
             f"{name} of {file.name} has shape {entry.shape} and type {entry.dtype}; needed: greys (nz, ny, nx) or (ny, nx)."
         )
+    if entry.external:  # raw bytes of any file that the writer of this one names
+        raise InvalidInputError(
+            f"{name} of {file.name} lies in another file; needed: data in the file itself. Copy them into it."
+        )
     check_size(f"{file.name}::{name}", entry.size * entry.dtype.itemsize)
     return entry
 
@@ -117,7 +123,9 @@ def _stacks(content: File) -> dict[str, tuple[int, ...]]:
 
 def _default(group: Any) -> str | None:
     """The data set that NeXus' attributes ``default`` and ``signal`` lead to; None without them."""
-    while group is not None and _NEXUS_DEFAULT in group.attrs:
+    for _ in range(_DEEPEST):
+        if group is None or _NEXUS_DEFAULT not in group.attrs:
+            break
         group = group.get(_text(group.attrs[_NEXUS_DEFAULT]))
     if group is None or "signal" not in group.attrs:
         return None
