@@ -34,6 +34,13 @@ def print_json(answer: Mapping[str, Any]) -> None:
     sys.stdout.write(json_text({"command": COMMAND_LINE.get(), "version": version("resinflow"), **answer}))
 
 
+def print_flow_json(as_json: bool, about: Mapping[str, Any], flow: FlowField, rest: Mapping[str, Any]) -> None:
+    """Write what a command says of a medium as JSON where that is asked for: the medium, its flow, and what else there is."""
+    if as_json:
+        result = flow_answer(flow)
+        print_json({"medium": about, "flow": result, **rest, "warnings": all_warnings(about, result)})
+
+
 def medium_answer(micro: Microstructure, source: str) -> dict[str, Any]:
     """Return what a medium is and how it was read."""
     how = micro.provenance.get("segmentation", {})

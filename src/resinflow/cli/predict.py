@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
-from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
+from resinflow.cli.answer import AsJson, flow_answer, medium_answer, print_flow_json
 from resinflow.cli.console import (
     following_draws,
     make_console,
@@ -148,7 +148,7 @@ def predict(
         flow_of = solver_of(options.drive) if exact else model_of(options)
         plan = Drawing(drawing, options.samples, options.seed, output or [], figure)
         mixture = answer(question, plan, flow_of, console, surfaces)
-        _tell(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
+        print_flow_json(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
         return
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
@@ -161,19 +161,12 @@ def predict(
     try:
         prediction = predict_flows(micro, options, console)
     except BlockedMediumError:
-        _tell(as_json, about, print_rest(micro, options.drive, console, output or []), {})
+        print_flow_json(as_json, about, print_rest(micro, options.drive, console, output or []), {})
         return
     print_prediction(prediction, console)
     save_all(console, prediction.final, output or [])
     draw_prediction(prediction, figure, console, image.greys(medium, micro))
-    _tell(as_json, about, prediction.final, prediction_answer(prediction) if as_json else {})
-
-
-def _tell(as_json: bool, about: Mapping[str, Any], flow: FlowField, rest: Mapping[str, Any]) -> None:
-    """Print the answer as JSON where that is asked for: the flow to use, and what else there is."""
-    if as_json:
-        result = flow_answer(flow)
-        print_json({"medium": about, "flow": result, **rest, "warnings": all_warnings(about, result)})
+    print_flow_json(as_json, about, prediction.final, prediction_answer(prediction) if as_json else {})
 
 
 def prediction_answer(prediction: Prediction) -> dict[str, Any]:

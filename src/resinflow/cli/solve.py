@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from resinflow.cli.answer import AsJson, all_warnings, flow_answer, medium_answer, print_json
+from resinflow.cli.answer import AsJson, medium_answer, print_flow_json, print_json
 from resinflow.cli.console import (
     COMMAND_LINE,
     following,
@@ -113,7 +113,7 @@ def solve(
     if drawing.asked:
         question = read_question(medium, image, drawing, console)
         mixture = _solve_drawn(question, options, Drawing(drawing, samples, seed, output or [], figure), console)
-        _tell(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
+        print_flow_json(as_json, medium_answer(question.micro, str(medium)), mixture, drawing_answer(question, drawing))
         return
     with working(console, "reading and segmenting"):
         micro = image.read(medium)
@@ -131,14 +131,7 @@ def solve(
     save_all(console, flow, output or [])
     if figure is not None:
         console.print(f"wrote {flow_figure(flow, figure, image=image.greys(medium, micro))}")
-    _tell(as_json, medium_answer(micro, str(medium)), flow, {"walls": _walls(micro, options)})
-
-
-def _tell(as_json: bool, about: Mapping[str, Any], flow: FlowField, rest: Mapping[str, Any]) -> None:
-    """Print the answer as JSON where that is asked for: the flow, and what else there is."""
-    if as_json:
-        result = flow_answer(flow)
-        print_json({"medium": about, **rest, "flow": result, "warnings": all_warnings(about, result)})
+    print_flow_json(as_json, medium_answer(micro, str(medium)), flow, {"walls": _walls(micro, options)})
 
 
 def _solve_drawn(question: Question, options: SolverOptions, drawing: Drawing, console: Console) -> FlowField:
