@@ -20,6 +20,7 @@ from resinflow.models import (
     Mirror,
     Predictor,
     ResolvedSampling,
+    SampleWatch,
     StartFlows,
     load_weights,
     mirror_fields,
@@ -101,7 +102,7 @@ class ToyPredictor(Predictor[ToySizes, ToyNetworks]):
         load_weights(networks, directory / WEIGHTS)
         return cls(name, sizes, networks, log)
 
-    def draw(self, start: StartFlows, sampling: ResolvedSampling) -> NDArray[np.floating]:
+    def draw(self, start: StartFlows, sampling: ResolvedSampling, watch: SampleWatch | None = None) -> NDArray[np.floating]:
         planar, unit = start.planar.velocity, np.abs(start.planar.velocity).max()
         with torch.inference_mode():
             return self.networks(torch.from_numpy(np.asarray(planar / unit, dtype=np.float32))[None]).numpy() * unit
