@@ -19,6 +19,7 @@ pytest.importorskip("nicegui")
 
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
+from resinflow.app.answer_markup import figures  # noqa: E402
 from resinflow.flow import FlowField  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
 from tests.app_server import IN_BROWSER, Server, keep_picture, running_app  # noqa: E402
@@ -238,11 +239,11 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     keep_picture(page, "12-tow-question")
     compute(page)
     expect(page.get_by_text("Measuring axes of the whole image").or_(page.get_by_text("Measuring windows"))).to_be_visible()
-    expect(page.get_by_text("What to do first")).to_be_visible(timeout=3 * PATIENCE)
+    expect(page.get_by_text("What to do first", exact=True)).to_be_visible(timeout=3 * PATIENCE)
     expect(page.get_by_role("link", name="Map of local K CSV")).to_be_visible(timeout=PATIENCE)
     saved = json.loads((folder_of(server) / "answer-1" / "tow.json").read_text())
     low, high = (1e12 * end for end in saved["budget"]["axes"]["x"]["interval_m2"])
-    expect(page.get_by_text(f"{low:.4g} to {high:.4g}", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{figures(low)} to {figures(high)}", exact=True)).to_be_visible()
     for source in saved["budget"]["sources"]:
         expect(page.get_by_role("rowheader", name=source["name"])).to_be_visible()
     for figure in page.locator("img.rf-figure").all():
