@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from resinflow.flow import AXES, Axis, Boundary, InvalidInputError, Lateral, Microstructure
+
+if TYPE_CHECKING:  # it takes a third of a second to load, and few need a table
+    from scipy.interpolate import CubicSpline
 
 Arrangement = Literal["square", "hexagonal"]
 Direction = Literal["transverse", "longitudinal"]
@@ -204,6 +206,8 @@ def table_fractions(direction: Direction) -> tuple[float, ...]:
 @cache
 def _spline(arrangement: Arrangement, direction: Direction) -> CubicSpline:
     """Logarithm of K / a^2 over the fraction; masks stray a little beyond the ends of the table."""
+    from scipy.interpolate import CubicSpline
+
     fractions = np.array(table_fractions(direction))
     values = np.array(_LONGITUDINAL[arrangement])
     if direction == "transverse":  # the force on the fibre balances the pressure drop over its cell: K / a^2 = pi / (c F)
