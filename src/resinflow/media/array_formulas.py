@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from math import log, pi, sqrt
-from typing import get_args
-
-import numpy as np
+from math import log
 
 from resinflow.flow import InvalidInputError
 from resinflow.media.cases import Arrangement, Direction
+from resinflow.media.plausibility import checked_radius
 
-_LARGEST_FRACTION: dict[Arrangement, float] = {"hexagonal": pi / (2 * sqrt(3)), "square": pi / 4}
 _ALONG: dict[Arrangement, float] = {"hexagonal": 1.498, "square": 1.476}
 
 
@@ -34,7 +31,7 @@ def drummond_tahir_permeability(
         InvalidInputError: an unknown arrangement, a fraction outside (0, closest packing) or at which the series is not
             positive, or a diameter that is not positive.
     """
-    radius = _checked_radius(fibre_fraction, fibre_diameter, arrangement)
+    radius = checked_radius(fibre_fraction, fibre_diameter, arrangement)
     v = fibre_fraction
     if direction == "longitudinal":
         value = (-log(v) - _ALONG[arrangement] + 2 * v - v**2 / 2) / (4 * v)
@@ -58,21 +55,8 @@ def berdichevsky_cai_permeability(fibre_fraction: float, fibre_diameter: float, 
     Raises:
         InvalidInputError: a fraction outside (0, closest packing), or a diameter that is not positive.
     """
-    radius = _checked_radius(fibre_fraction, fibre_diameter, "hexagonal")
+    radius = checked_radius(fibre_fraction, fibre_diameter, "hexagonal")
     v = fibre_fraction
     if direction == "longitudinal":
         return (-2 * log(v) - (3 - v) * (1 - v)) / (8 * v) * radius**2
     return (-log(v) - (1 - v**2) / (1 + v**2)) / (8 * v) * radius**2
-
-
-def _checked_radius(fibre_fraction: float, fibre_diameter: float, arrangement: Arrangement) -> float:
-    if arrangement not in get_args(Arrangement):
-        raise InvalidInputError(f"the arrangement is {arrangement!r}; needed: one of {', '.join(get_args(Arrangement))}.")
-    largest = _LARGEST_FRACTION[arrangement]
-    if not 0.0 < fibre_fraction < largest:
-        raise InvalidInputError(
-            f"the fibre fraction is {fibre_fraction:g}; needed: above 0 and below {largest:.4f} ({arrangement} close packing)."
-        )
-    if not (np.isfinite(fibre_diameter) and fibre_diameter > 0):
-        raise InvalidInputError(f"the fibre diameter is {fibre_diameter!r}; needed: a positive length in m.")
-    return fibre_diameter / 2

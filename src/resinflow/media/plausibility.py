@@ -34,8 +34,20 @@ def gebart_permeability(
     Raises:
         InvalidInputError: an unknown arrangement, a fraction outside (0, Vmax), or a diameter that is not positive.
     """
-    if arrangement not in _COEFFICIENT:
-        raise InvalidInputError(f"the arrangement is {arrangement!r}; needed: one of {', '.join(_COEFFICIENT)}.")
+    radius = checked_radius(fibre_fraction, fibre_diameter, arrangement)
+    if direction == "longitudinal":
+        return 8 / _SHAPE[arrangement] * (1.0 - fibre_fraction) ** 3 / fibre_fraction**2 * radius**2
+    return _COEFFICIENT[arrangement] * (sqrt(_LARGEST_FRACTION[arrangement] / fibre_fraction) - 1.0) ** 2.5 * radius**2
+
+
+def checked_radius(fibre_fraction: float, fibre_diameter: float, arrangement: Arrangement) -> float:
+    """Return the radius of the fibres of an array.
+
+    Raises:
+        InvalidInputError: an unknown arrangement, a fraction outside (0, Vmax), or a diameter that is not positive.
+    """
+    if arrangement not in _LARGEST_FRACTION:
+        raise InvalidInputError(f"the arrangement is {arrangement!r}; needed: one of {', '.join(_LARGEST_FRACTION)}.")
     largest = _LARGEST_FRACTION[arrangement]
     if not 0.0 < fibre_fraction < largest:
         raise InvalidInputError(
@@ -43,10 +55,7 @@ def gebart_permeability(
         )
     if not (np.isfinite(fibre_diameter) and fibre_diameter > 0):
         raise InvalidInputError(f"the fibre diameter is {fibre_diameter!r}; needed: a positive length in m.")
-    radius = fibre_diameter / 2
-    if direction == "longitudinal":
-        return 8 / _SHAPE[arrangement] * (1.0 - fibre_fraction) ** 3 / fibre_fraction**2 * radius**2
-    return _COEFFICIENT[arrangement] * (sqrt(largest / fibre_fraction) - 1.0) ** 2.5 * radius**2
+    return fibre_diameter / 2
 
 
 def gebart_warning(
