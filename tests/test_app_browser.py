@@ -20,7 +20,7 @@ pytest.importorskip("nicegui")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 from resinflow.app.answer_markup import figures  # noqa: E402
-from resinflow.flow import FlowField  # noqa: E402
+from resinflow.flow import FlowField, SolverReport  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
 from tests.app_server import IN_BROWSER, Server, keep_picture, running_app  # noqa: E402
 from tests.drawn_images import drawn_greys  # noqa: E402
@@ -191,6 +191,26 @@ def test_a_run_can_be_cancelled_and_survives_a_reload(page: Page) -> None:
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_label("Pixel size", exact=True)).to_have_value("0.78125um")
+
+
+def test_a_solver_that_gave_up_can_go_on_from_its_field_or_be_content_with_less(page: Page, server: Server) -> None:
+    take_example(page)
+    page.get_by_role("button", name="Solve", exact=True).click()
+    page.get_by_text("How exactly it is solved").click()
+    type_into(page, "Most iterations", "3")
+    type_into(page, "Error of K to stop at", "1e-9")
+    compute(page)
+    expect(page.get_by_role("alert").filter(has_text="in 3 iterations; needed: 1e-09")).to_be_visible(timeout=PATIENCE)
+    keep_picture(page, "15-gave-up")
+    page.get_by_role("button", name="Go on: 3 more iterations").click()
+    expect(page.get_by_text("kept in answer-2")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Be content with an error of K of").click()
+    expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".rf-code").first).to_contain_text("--max-iterations 6")
+    flow = FlowField.load(folder_of(server) / "answer-3" / "flow.npz")
+    assert isinstance(flow.report, SolverReport)
+    assert 1e-9 < flow.report.permeability_error <= 1e-2
 
 
 def test_a_second_tab_is_a_second_session(page: Page, server: Server) -> None:

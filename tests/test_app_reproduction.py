@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from resinflow.app.reproduction import command_lines, python_lines
 from resinflow.app.user_choices import Choices
 from resinflow.app.work_folder import WorkFolder, keep_medium
 from resinflow.cli.app import main
-from resinflow.flow import FlowField
+from resinflow.flow import ConvergenceError, FlowField
 from resinflow.media import BundleSettings, Stroke, draw_micrograph, fibre_bundle, save_stack
 from tests.drawn_images import drawn_greys
 
@@ -72,9 +73,17 @@ QUESTIONS = {
         "strokes": [{"points": [[20, 20]], "radius": 3, "adds": True}],
     },
     "finer": {"task": "solve", "finer": True, "crop": "0:32,0:32"},
+    "looser, walls at the pixels": {"task": "solve", "tolerance": 1e-3, "wall_rule": "plain", "crop": "0:32,0:32"},
     "tensor": {"task": "tensor", "crop": "0:40,0:40"},
+    "tensor of more iterations": {
+        "task": "tensor",
+        "crop": "0:32,0:32",
+        "tolerance": 1e-4,
+        "max_iterations": 400,
+        "wall_rule": "plain",
+    },
     "periodic tensor": {"task": "tensor", "crop": "0:32,0:32", "boundary": "periodic", "lateral": "periodic"},
-    "tow": {"task": "tow", "lateral": "periodic"},
+    "tow": {"task": "tow", "lateral": "periodic", "tolerance": 1e-3, "wall_rule": "plain"},
     "tow of one image": {"task": "tow", "misalignment": 2.0, "pixel_error": 1.5, "front_end": "classical", "level": 0.5},
 }
 QUICK = ("solve",)
@@ -114,6 +123,63 @@ def test_commands_and_python_lines_give_the_answer_again_bit_for_bit(
     (run / "again.npz").unlink()
     run_python(run / "reproduce.py", folder)
     check_alike(told, FlowField.load(run / "again.npz"))
+
+
+GIVING_UP = {
+    "solve": ({"task": "solve", "crop": "0:32,0:32", "max_iterations": 3, "tolerance": 1e-9}, 3),
+    "finer": ({"task": "solve", "crop": "0:32,0:32", "max_iterations": 2, "finer": True, "axis": "y"}, 2),
+    "along a single image": (
+        {"task": "solve", "crop": "0:32,0:32", "max_iterations": 2, "axis": "z", "front_end": "classical", "level": 0.5},
+        2,
+    ),
+}
+"""Questions whose solver gives up, and goes on; how often it is run at least."""
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in GIVING_UP])
+def test_a_solver_that_gave_up_goes_on_and_its_lines_give_the_answer_again_bit_for_bit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    values, least = GIVING_UP[name]
+    folder = WorkFolder(tmp_path / "work").new_session()
+    monkeypatch.chdir(folder)
+    save_stack(folder / "input" / "image.tif", drawn_greys()[:1] if "single" in name else drawn_greys())
+    sizes = {"image": "input/image.tif", "name": "drawn.tif", "pixel_size": "0.78125um", "depth": "50um"}
+    choices = Choices.of({**sizes, **values})
+    read(folder, choices, Silent())
+    keep_medium(folder, "answer-1")
+    runs = 1
+    while (error := stopped(folder, choices, runs)) is not None:
+        assert "more iterations" in error.remedies
+        assert f"kept in answer-{runs}/so-far.npz" in str(error)
+        runs += 1
+        keep_medium(folder, f"answer-{runs}", f"answer-{runs - 1}")
+    assert runs >= least
+    run = folder / f"answer-{runs}"
+    assert not (run / "so-far.npz").exists()
+    *readings, line = (run / "reproduce.sh").read_text().splitlines()
+    for reading in readings:
+        main(shlex.split(reading)[1:])
+    *first, last = line.split(" || ")
+    for command in first:
+        with pytest.raises(SystemExit):
+            main(shlex.split(command)[1:])
+    main(shlex.split(last)[1:])
+    capsys.readouterr()
+    told, again = (FlowField.load(run / file) for file in ("flow.npz", "again.npz"))
+    check_alike(told, again)
+    (run / "again.npz").unlink()
+    run_python(run / "reproduce.py", folder)
+    check_alike(told, FlowField.load(run / "again.npz"))
+
+
+def stopped(folder: Path, choices: Choices, runs: int) -> ConvergenceError | None:
+    """Compute an answer in its last run; return why its solver gave up, None where it did not."""
+    try:
+        answer(folder, replace(choices, runs=runs), f"answer-{runs}", Silent())
+    except ConvergenceError as error:
+        return error
+    return None
 
 
 def tow_greys(slices: int) -> NDArray[np.uint8]:

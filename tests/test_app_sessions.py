@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -58,6 +59,57 @@ def test_an_answer_that_the_server_did_not_finish_is_told_by_the_next_one(sessio
     assert again.running is None
     assert again.answers[-1].job.state == "refused"
     assert "server ended" in again.answers[-1].job.line
+
+
+def test_an_answer_whose_solver_gave_up_goes_on_from_its_field_whatever_the_image_is_now(session: Session):
+    session.change(task="solve", max_iterations=5)
+    (session.folder / "fibres" / "medium.npz").write_bytes(b"medium")
+    first = session.ask()
+    first.job.remedies, first.job.reached = ("more iterations",), 1e-3
+    first.job.end("refused", "it was falling.")
+    with pytest.raises(InvalidInputError, match="no field to go on from"):
+        session.go_on(first)
+    (session.folder / "answer-1" / "so-far.npz").write_bytes(b"field")
+    session.take_example(example_path())
+    second = session.go_on(first)
+    assert second.choices == replace(first.choices, runs=2)
+    assert (session.folder / second.run / "so-far.npz").read_bytes() == b"field"
+    assert (session.folder / second.run / ".medium.npz").read_bytes() == b"medium"
+
+
+def test_why_an_answer_was_refused_and_what_helps_are_told_by_the_next_server(sessions: Sessions, session: Session):
+    session.change(task="solve")
+    answer = session.ask()
+    answer.job.remedies, answer.job.reached = ("more iterations", "looser tolerance"), 1e-3
+    answer.job.end("refused", "it was falling.")
+    session.save()
+    again = Sessions(sessions.work, sessions.desk).find(session.key)
+    assert again is not None
+    job = again.answers[-1].job
+    assert (job.state, job.line, job.remedies, job.reached) == (
+        "refused",
+        "it was falling.",
+        ("more iterations", "looser tolerance"),
+        1e-3,
+    )
+
+
+def test_another_image_does_not_end_the_answer_that_is_being_computed(session: Session):
+    answer = session.ask()
+    session.take_example(example_path())
+    assert session.running is answer
+
+
+def test_a_question_that_is_asked_again_has_its_other_values_and_those_of_the_present_image(session: Session):
+    session.change(task="solve", axis="y")
+    answer = session.ask()
+    answer.job.end("refused", "it was falling.")
+    session.change(task="tensor", pixel_size="0.5um")
+    assert session.reading is not None
+    session.reading.end("done")
+    again = session.ask_again(answer, tolerance=1e-3)
+    assert (again.choices.task, again.choices.axis, again.choices.tolerance) == ("solve", "y", 1e-3)
+    assert again.choices.pixel_size == "0.5um"
 
 
 def test_every_step_can_be_undone_and_done_again(session: Session):

@@ -27,7 +27,11 @@ from resinflow.app.worker import Channel
         ("It is coarse. --refine 1e-4 mends it", "It is coarse. Solving on a grid twice as fine mends it"),
         (
             "It was falling: allow more iterations or a looser tolerance.",
-            "It was falling: crop the image, or solve it on the command line with --max-iterations 1000.",
+            "It was falling: allow more iterations or a looser tolerance.",
+        ),
+        (
+            "It no longer falls. Use smaller voxels.",
+            "It no longer falls. Solve on a grid twice as fine, or take an image of smaller pixels.",
         ),
         ("needed: e.g. --crop 0:64,0:64", "needed: e.g. 0:64,0:64"),
         ("say it, e.g. --fibres dark", "say it, e.g. dark fibres"),

@@ -8,6 +8,7 @@ from typing import Any
 from resinflow.app.computing import Progress, flow_of, greys_of, kept_medium
 from resinflow.app.reproduction import EDITS, command_lines, python_lines
 from resinflow.app.user_choices import Choices
+from resinflow.app.work_folder import SO_FAR
 from resinflow.flow import (
     DARCY,
     Axis,
@@ -68,7 +69,16 @@ def _write_tensor(target: Path, micro: Microstructure, choices: Choices, progres
         progress.follow(permeability, error)
 
     drive = choices.drive
-    tensor = permeability_tensor(micro, boundary=drive.boundary, lateral=drive.lateral, watch=watch, follow=follow)
+    tensor = permeability_tensor(
+        micro,
+        boundary=drive.boundary,
+        lateral=drive.lateral,
+        tolerance=choices.accuracy,
+        max_iterations=choices.iterations,
+        wall_rule=choices.walls,
+        watch=watch,
+        follow=follow,
+    )
     gebart = gebart_values(tensor)
     progress.part(
         permeability=tensor.diagonal[0],
@@ -83,7 +93,7 @@ def _write_tensor(target: Path, micro: Microstructure, choices: Choices, progres
 
 def _write_flow(target: Path, micro: Microstructure, choices: Choices, progress: Progress) -> None:
     """Compute a flow; tell K, then draw the fields and write the files."""
-    flow = flow_of(micro, choices, progress)
+    flow = flow_of(micro, choices, Path(target.name) / SO_FAR, progress)
     numbers = describe(flow, micro)
     progress.part(**numbers)
     flow.save(target / "flow.npz")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 from resinflow.app.page_words import sentence
+from resinflow.app.reproduction import command_lines
 from resinflow.app.sessions import Answer
+from resinflow.app.user_choices import Choices
 from resinflow.flow import DARCY
 
 __all__ = ["colour_bar", "figures", "headline", "progress_words", "scale_line", "table", "tensor_page"]
@@ -36,6 +39,32 @@ def _moment(answer: Answer) -> str:
         return f"K before the correction {value}"
     error = "" if job.error is None else f", error about {min(job.error, 1.0):.1%}"
     return f"K so far {value}{error}"
+
+
+def about(answer: Answer) -> str:
+    """What an answer is the answer to, in one line."""
+    choices = answer.choices
+    way = f" along {choices.axis}" if choices.task in ("predict", "solve") else ""
+    part = f", part {choices.crop}" if choices.crop else ""
+    strokes = f", {len(choices.strokes)} strokes of the brush" if choices.strokes else ""
+    return f"{choices.task.capitalize()}{way}: {choices.name}, pixels of {choices.pixel_size}{part}{strokes}"
+
+
+def stale_words(answer: Answer, present: Choices) -> str:
+    """What has changed since an answer was asked for; empty where nothing has on which it depends."""
+    asked = answer.choices
+    if asked.image != present.image:
+        return f"This answer is not of the image above, but of {asked.name}. Compute answers for the image above."
+    if not asked.reads_alike(present):
+        return "The image's scale, its part or its fibres have changed since this answer. Compute answers anew."
+    if replace(asked, runs=1) == present or _lines(asked) == _lines(present):
+        return ""
+    return "The question above is another one than this answer's. Compute answers it."
+
+
+def _lines(choices: Choices) -> list[str]:
+    """What an answer depends on: what computes it again."""
+    return command_lines(replace(choices, runs=1), "answer")
 
 
 def headline(numbers: dict[str, Any]) -> str:

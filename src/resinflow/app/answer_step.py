@@ -8,12 +8,23 @@ from html import escape
 from nicegui import ui
 
 from resinflow.app.answer import in_words
-from resinflow.app.answer_markup import colour_bar, headline, progress_words, scale_line, table, tensor_page
+from resinflow.app.answer_markup import (
+    about,
+    colour_bar,
+    headline,
+    progress_words,
+    scale_line,
+    stale_words,
+    table,
+    tensor_page,
+)
 from resinflow.app.canvas import heading
 from resinflow.app.page_words import sentence
+from resinflow.app.remedies import Offer, offers
 from resinflow.app.reproduction import command_lines, python_lines
 from resinflow.app.sessions import Answer, Session
 from resinflow.app.tow_markup import tow_figures, tow_page
+from resinflow.flow import InvalidInputError
 
 __all__ = ["AnswerStep"]
 
@@ -43,6 +54,9 @@ _FIELDS = {
 }
 
 
+_ENDED_BADLY = ("refused", "failed", "cancelled")
+
+
 class AnswerStep:
     """The answer of a session that is looked at.
 
@@ -57,6 +71,7 @@ class AnswerStep:
         self._shown = ""
         self._field, self._slice = "speed", -1
         self._drawn: tuple[str, ...] | None = None
+        self._offered, self._count = "", 0
         with ui.element("section").classes("rf-card rf-answer").props('aria-label="Step 4: answer"') as self._card:
             heading(4, "Answer")
             self._empty = ui.label("K, its interval and the flow appear here after Compute.").classes("rf-soft")
@@ -67,27 +82,42 @@ class AnswerStep:
                     self._pace = ui.label().classes("rf-soft")
                 ui.button("Cancel", on_click=session.cancel).props("outline no-caps")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
+            self._offers = ui.element("div").classes("rf-row rf-offers").props('role="group" aria-label="What helps"')
             self._cancelled = ui.label("Cancelled.").classes("rf-soft").props('role="status"')
             self._list = ui.element("div").classes("rf-row").props('role="group" aria-label="Answers so far"')
+            self._about = ui.label().classes("rf-soft")
+            self._stale = ui.label().props('role="status"')
             self._body = ui.element("div")
+
+    @property
+    def _answers(self) -> list[Answer]:
+        """The answers that have numbers."""
+        return [each for each in self._session.answers if "permeability" in each.job.result]
 
     @property
     def _answer(self) -> Answer | None:
         """The answer that is shown: the last one, unless another was chosen."""
-        with_numbers = [each for each in self._session.answers if "permeability" in each.job.result]
-        return next((each for each in with_numbers if each.run == self._shown), with_numbers[-1] if with_numbers else None)
+        answers = self._answers
+        return next((each for each in answers if each.run == self._shown), answers[-1] if answers else None)
 
     def show(self) -> None:
         """Show how far the answer is, and what there is of it."""
         running, last = self._session.running, self._session.answers[-1] if self._session.answers else None
+        if len(self._answers) != self._count:  # a new one is looked at
+            self._count, self._shown = len(self._answers), ""
         self._busy.visible = running is not None
         self.tick()
-        failed = last is not None and last.job.state in ("refused", "failed", "cancelled")
+        failed = last is not None and last.job.state in _ENDED_BADLY and last.choices.image == self._session.choices.image
         cancelled = last is not None and last.job.state == "cancelled"
         self._trouble.visible, self._cancelled.visible = failed and not cancelled, cancelled
         if failed and last is not None:
-            self._trouble.text = sentence(self._session.with_its_name(last.job.line))
+            self._trouble.text = sentence(last.choices.with_its_name(last.job.line))
+        self._draw_offers(last if failed else None)
         answer = self._answer
+        self._about.text = "" if answer is None else about(answer)
+        self._stale.text = "" if answer is None else stale_words(answer, self._session.question)
+        self._stale.classes(replace="rf-soft" if answer is None or self._reads_alike(answer) else "rf-warning")
+        self._about.visible, self._stale.visible = answer is not None, bool(self._stale.text)
         self._empty.visible = answer is None and running is None and not failed
         self._draw_list()
         drawn = None if answer is None else (answer.run, *answer.job.result)  # the keys: parts come one by one
@@ -103,18 +133,54 @@ class AnswerStep:
         """Show the time that passes."""
         running = self._session.running
         if running is not None:
-            self._stage.text, self._pace.text = progress_words(running, self._session.desk.place(running.job))
+            stage, self._pace.text = progress_words(running, self._session.desk.place(running.job))
+            other = running.choices.image != self._session.choices.image
+            self._stage.text = f"{stage} ({running.choices.name})" if other else stage
+
+    def _reads_alike(self, answer: Answer) -> bool:
+        return answer.choices.reads_alike(self._session.choices)
+
+    def _draw_offers(self, last: Answer | None) -> None:
+        """What helps where the solver stopped before its goal, a button each."""
+        session = self._session
+        ways = [] if last is None else offers(last, single=session.is_single, current=self._reads_alike(last))
+        names = "" if last is None else " ".join([last.run, *(way.text for way in ways)])
+        if names == self._offered:
+            return
+        self._offered = names
+        self._offers.clear()
+        self._offers.visible = bool(ways)
+        if last is None:
+            return
+        with self._offers:
+            for way in ways:
+                ui.button(way.text, on_click=partial(self._take_offer, last, way)).props("outline no-caps")
+
+    def _take_offer(self, answer: Answer, way: Offer) -> None:
+        session = self._session
+        try:
+            if not way.values:
+                session.go_on(answer)
+            elif way.asks:
+                session.ask_again(answer, **way.values)
+            elif not session.change(**way.values):
+                ui.notify(sentence(session.trouble), type="warning")
+        except InvalidInputError as error:
+            ui.notify(sentence(str(error)), type="warning")
 
     def _draw_list(self) -> None:
         """The answers so far, of which one is shown."""
         self._list.clear()
-        answers = [each for each in self._session.answers if "permeability" in each.job.result]
+        answers = self._answers
         if len(answers) < 2:
             return
         present = self._answer
+        names = {each.choices.name for each in answers}
         with self._list:
-            for each in answers:
-                text = f"{each.choices.task}, {each.job.result['axis']}: {each.job.result['permeability']:.4g} m²"
+            for number, each in enumerate(answers, 1):
+                image = f" of {each.choices.name}" if len(names) > 1 else ""
+                value = f"K{each.job.result['axis'] * 2} {each.job.result['permeability'] * 1e12:.4g} µm²"
+                text = f"{number}. {each.choices.task.capitalize()}{image}: {value}"
                 button = ui.button(text, on_click=partial(self._choose, each.run)).props("no-caps dense outline")
                 if present is each:
                     button.props("unelevated").props(remove="outline").props('aria-current="true"')

@@ -198,8 +198,15 @@ def greys_of(choices: Choices, micro: Microstructure) -> NDArray | None:
     return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
 
 
-def flow_of(micro: Microstructure, choices: Choices, progress: Progress) -> FlowField:
-    """Return the flow that is asked for, as the command line computes it; at rest where nothing flows."""
+def flow_of(micro: Microstructure, choices: Choices, state: Path, progress: Progress) -> FlowField:
+    """Return the flow that is asked for, as the command line computes it; at rest where nothing flows.
+
+    Args:
+        micro: the medium.
+        choices: the question.
+        state: the field that the solver goes on from, if it is there, and leaves where it gives up.
+        progress: where it is said how far it is.
+    """
     from resinflow.stokes import rest_flow, solve, solve_finer
 
     drive = choices.drive
@@ -208,11 +215,28 @@ def flow_of(micro: Microstructure, choices: Choices, progress: Progress) -> Flow
             return _predicted(micro, choices, progress)
         if choices.finer:
             progress.stage("solving the flow on a grid twice as fine")
-            return solve_finer(micro, drive, watch=progress.watch, follow=progress.follow)
+            return solve_finer(
+                micro,
+                drive,
+                tolerance=choices.accuracy,
+                max_iterations=choices.iterations,
+                watch=progress.watch,
+                follow=progress.follow,
+                state=state,
+            )
     except BlockedMediumError:
         return rest_flow(micro, drive)
     progress.stage("solving the flow")
-    return solve(micro, drive, watch=progress.watch, follow=progress.follow)
+    return solve(
+        micro,
+        drive,
+        tolerance=choices.accuracy,
+        max_iterations=choices.iterations,
+        wall_rule=choices.walls,
+        watch=progress.watch,
+        follow=progress.follow,
+        state=state,
+    )
 
 
 def _predicted(micro: Microstructure, choices: Choices, progress: Progress) -> FlowField:

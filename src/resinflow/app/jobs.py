@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from resinflow.flow import Remedy
+
 __all__ = ["Desk", "Job", "Kind", "State"]
 
 Kind = Literal["look", "read", "pick", "answer"]
@@ -46,6 +48,8 @@ class Job:
         interval: m^2, of 90 % by the scatter of the draws; None for fewer than two.
         result: what has come back so far.
         line: why it was refused or failed, in one line.
+        remedies: what helps a solver that stopped before its goal, by their names in the library.
+        reached: the relative error of K at which it stopped; None: not known.
         stamp: grows with every change.
     """
 
@@ -63,6 +67,8 @@ class Job:
     interval: tuple[float, float] | None = None
     result: dict[str, Any] = field(default_factory=dict)
     line: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    reached: float | None = None
     stamp: int = 0
     started_at: float | None = None
     ended_at: float | None = None
@@ -263,6 +269,7 @@ class _Lane(threading.Thread):
             job.result = {**job.result, **message["result"]}
             job.end("done")
         elif message["event"] == "refused":
+            job.remedies, job.reached = tuple(message.get("remedies", ())), message.get("reached")
             job.end("refused", message["line"])
         elif message["event"] == "fault":
             self._desk.note_fault(job, message["trace"])

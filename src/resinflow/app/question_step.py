@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
@@ -54,6 +55,14 @@ _CONDITIONS = {
 }
 
 
+_WALLS = {"auto": "Fibre surfaces", "plain": "Pixel faces"}
+_EXACTLY = (
+    "The solver stops where K is low by less than this error, e.g. 1e-4 for 0.01 %. If it is not there after the most "
+    "iterations, it can go on. Walls at the fibre surfaces are truer; at the faces of the pixels it converges where it does "
+    "not at the surfaces."
+)
+
+
 class QuestionStep:
     """The controls of the question, and the button that asks it.
 
@@ -92,6 +101,13 @@ class QuestionStep:
                     self._advice = ui.label().classes("rf-soft")
                     self._finer = ui.checkbox("on a grid twice as fine (8 times the voxels, K to 0.01 %)")
                     self._finer.on_value_change(lambda event: self._choose(finer=bool(event.value)))
+                with ui.expansion("How exactly it is solved").props("dense") as self._exactly:
+                    with ui.element("div").classes("rf-row"):
+                        self._tolerance = self._number("Error of K to stop at", "tolerance", "1e-6")
+                        self._most = self._number("Most iterations", "max_iterations", "300")
+                        with ui.element("div") as self._rule:
+                            self._walls = self._toggle("Walls", _WALLS, "wall_rule")
+                    ui.label(_EXACTLY).classes("rf-soft")
                 with ui.element("div").classes("rf-row").style("align-items:center"):
                     self._ask = ui.button("Compute", on_click=self._submit).props("unelevated no-caps size=lg")
                     self._why = ui.label().classes("rf-soft")
@@ -166,6 +182,8 @@ class QuestionStep:
             self._drop: choices.pressure_drop,
             self._error: choices.pixel_error,
             self._tilt: choices.misalignment,
+            self._tolerance: choices.tolerance,
+            self._most: choices.max_iterations,
         }
         for box, value in numbers.items():
             if box not in self._synced or self._synced[box] != value:  # what is being typed into another box stays
@@ -178,6 +196,11 @@ class QuestionStep:
         self._advice.text = _ADVICE[name]
         self._conditions.visible = choices.task != "predict"
         self._finer.visible = choices.task == "solve"
+        self._exactly.visible = choices.task != "predict"
+        self._most.visible = choices.task != "tow"
+        self._rule.visible = not choices.is_finer
+        self._walls.value = choices.wall_rule
+        self._tolerance.props(f'placeholder="{replace(choices, tolerance=None).accuracy:g}"')
         self._way.visible = self._fluid.visible = choices.task in _ALONG_ONE_AXIS
         self._finer.value, self._draws.value = choices.finer, choices.draws
         self._doubts_text.text = _DOUBTS if choices.task == "tow" else _LEANING

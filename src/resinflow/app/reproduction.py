@@ -38,19 +38,26 @@ def command_lines(choices: Choices, run: str) -> list[str]:
         medium = f"{run}/medium.npz"
         reading = ["resinflow", "segment", choices.image, *sizes, *settings, "--no-solve", "-o", medium]
         known = ["--pixel-size", error] if error else []
-        return [shlex.join(reading), shlex.join([*command, medium, *known, *question])]
+        return [shlex.join(reading), _repeated([*command, medium, *known], question, choices.runs)]
     front_end = [] if choices.front_end == "learned" else ["--front-end", choices.front_end]
-    return [shlex.join([*command, choices.image, *sizes, *front_end, *question])]
+    return [_repeated([*command, choices.image, *sizes, *front_end], question, choices.runs)]
+
+
+def _repeated(command: list[str], question: list[str], runs: int) -> str:
+    """A command whose solver gives up, and goes on from the field that it leaves, until it is there."""
+    first, again = (shlex.join([*command, *question, *more]) for more in ([], ["--resume"]))
+    return " || ".join([first, *[again] * (runs - 1)])
 
 
 def _question(choices: Choices) -> list[str]:
     """The options that are the question."""
     drive = choices.drive
     if choices.task == "tensor":
-        return ["--boundary", *(["periodic"] if drive.boundary == "periodic" else ["pressure", "--lateral", drive.lateral])]
+        sides = ["periodic"] if drive.boundary == "periodic" else ["pressure", "--lateral", drive.lateral]
+        return ["--boundary", *sides, *_accuracy(choices)]
     if choices.task == "tow":
         tilt = [] if choices.misalignment is None else ["--misalignment", f"{choices.misalignment!r}"]
-        return ["--condition", choices.condition, *tilt]
+        return ["--condition", choices.condition, *tilt, *_accuracy(choices)]
     options = ["--axis", drive.axis, "--viscosity", f"{drive.viscosity!r}", "--pressure-drop", f"{drive.pressure_drop!r}"]
     if choices.task == "predict":
         tilt = "unknown" if choices.misalignment is None else f"{choices.misalignment!r}"
@@ -59,7 +66,15 @@ def _question(choices: Choices) -> list[str]:
         options += ["--boundary", "periodic"]
     elif drive.lateral != "symmetry":
         options += ["--lateral", drive.lateral]
-    return [*options, "--refine", "0.0001"] if choices.finer else options
+    return [*options, *(["--refine", f"{choices.accuracy!r}"] if choices.finer else []), *_accuracy(choices)]
+
+
+def _accuracy(choices: Choices) -> list[str]:
+    """The options of the solver that are not the usual ones."""
+    options = [] if choices.tolerance is None or choices.is_finer else ["--tolerance", f"{choices.tolerance!r}"]
+    if choices.max_iterations is not None and choices.task != "tow":
+        options += ["--max-iterations", str(choices.max_iterations)]
+    return options if choices.walls == "auto" else [*options, "--wall-rule", choices.walls]
 
 
 def _plain(value: float) -> str:
@@ -79,7 +94,7 @@ def python_lines(choices: Choices, run: str) -> str:
     if choices.task == "tensor":
         sides = ", boundary='periodic'" if drive.boundary == "periodic" else f", boundary='pressure', lateral={drive.lateral!r}"
         lines += [
-            f"tensor = rf.permeability_tensor(micro{sides})",
+            f"tensor = rf.permeability_tensor(micro{sides}{''.join(f', {each}' for each in _solver(choices))})",
             "print(tensor.values)  # m^2, rows and columns x, y, z",
             f"Path({f'{run}/again.json'!r}).write_text(json.dumps(tensor.to_dict()))",
         ]
@@ -88,6 +103,7 @@ def python_lines(choices: Choices, run: str) -> str:
         tow = [f"condition={choices.condition!r}"]
         tow += [f"pixel_deviation={_plain(choices.pixel_error)} / 100"] if choices.pixel_error else []
         tow += [] if choices.misalignment is None else [f"misalignment={choices.misalignment!r}"]
+        tow += _solver(choices)
         imports.append("from resinflow.tow import TowOptions")
         lines += [
             f"answer = rf.assess_tow(micro, TowOptions({', '.join(tow)}))",
@@ -107,12 +123,30 @@ def python_lines(choices: Choices, run: str) -> str:
     if choices.task == "solve" and choices.finer:
         imports.append("from resinflow.stokes import solve_finer")
         compute = "solve_finer(micro"
+    question += _solver(choices) if choices.task == "solve" else []
+    if choices.runs > 1:
+        imports = ["from contextlib import suppress", "", *imports, "from resinflow.flow import ConvergenceError"]
+        question.append(f"state={f'{run}/again.state.npz'!r}")
+        lines += [
+            f"for _ in range({choices.runs}):  # each goes on from the field that the one before leaves",
+            "    with suppress(ConvergenceError):",
+            f"        flow = {compute}, {', '.join(question)})",
+        ]
+    else:
+        lines.append(f"flow = {compute}, {', '.join(question)})")
     lines += [
-        f"flow = {compute}, {', '.join(question)})",
         "print(flow.permeability, flow.permeability_interval)  # m^2",
         f"flow.save({f'{run}/again.npz'!r})",
     ]
     return "\n".join([*imports, "", *lines]) + "\n"
+
+
+def _solver(choices: Choices) -> list[str]:
+    """The arguments of the solver that are not the usual ones."""
+    options = [] if choices.tolerance is None else [f"tolerance={choices.tolerance!r}"]
+    if choices.max_iterations is not None and choices.task != "tow":
+        options.append(f"max_iterations={choices.max_iterations}")
+    return options if choices.walls == "auto" else [*options, f"wall_rule={choices.walls!r}"]
 
 
 def _reading(choices: Choices, run: str) -> tuple[list[str], list[str]]:

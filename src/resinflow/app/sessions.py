@@ -22,6 +22,8 @@ __all__ = ["Answer", "Session", "Sessions"]
 EXAMPLE_NAME = "tilted_bundle.tif (embedded example)"
 _EXAMPLE_SIZES = {"pixel_size": "0.78125um", "depth": "50um"}
 _BROKEN_OFF = "the server ended before this answer was ready; needed: ask again by Compute."
+_LASTING = ("done", "refused")
+"""States of answers that the next server tells again."""
 _MOST_STEPS = 200
 """Steps that can be undone."""
 
@@ -95,7 +97,8 @@ class Session:
         return next((answer for answer in reversed(self.answers) if not answer.job.is_over), None)
 
     @property
-    def _is_single(self) -> bool:
+    def is_single(self) -> bool:
+        """Whether the image is a single one, whose depth is free."""
         return self.look is not None and self.look.result.get("slices") == 1
 
     @property
@@ -105,7 +108,7 @@ class Session:
     def change(self, **values: Any) -> bool:
         """Choose other values; return whether they can be. What cannot is told in ``trouble`` and leaves all as it is."""
         try:
-            if values.get("pixel_size") and not self.choices.depth and self._is_single:
+            if values.get("pixel_size") and not self.choices.depth and self.is_single:
                 values["depth"] = cubic_depth(values["pixel_size"])
             choices = self.choices.changed(**values)
         except InvalidInputError as error:
@@ -148,26 +151,48 @@ class Session:
         """
         if not self.is_read:
             raise InvalidInputError("the fibres were not found yet; needed: an image with its pixel size and depth.")
+        return self._submit(self.question)
+
+    def go_on(self, answer: Answer) -> Answer:
+        """Have an answer computed on, whose solver gave up at its last iteration, from the field that it left.
+
+        Raises:
+            InvalidInputError: there is no such field, or the answer before is not ready.
+        """
+        return self._submit(replace(answer.choices, runs=answer.choices.runs + 1), before=answer.run)
+
+    def ask_again(self, answer: Answer, **values: Any) -> Answer:
+        """Ask the question of an answer again of the present medium, with other values.
+
+        Raises:
+            InvalidInputError: as :meth:`ask`, or values that cannot be.
+        """
+        if not self.change(**{**answer.choices.question, **values}):
+            raise InvalidInputError(self.trouble)
+        return self.ask()
+
+    def _submit(self, question: Choices, before: str | None = None) -> Answer:
+        """Have a question answered: of the medium that was read last, or going on from an answer before."""
         if self.running is not None:
             raise InvalidInputError("an answer is being computed; needed: wait for it, or cancel it.")
         numbers = [int(path.name.removeprefix("answer-")) for path in self.folder.glob("answer-*") if path.name[7:].isdigit()]
         run = f"answer-{max([len(self.answers), *numbers]) + 1}"
-        keep_medium(self.folder, run)
-        question = self._question()
+        keep_medium(self.folder, run, before)
         job = Job("answer", self.folder, {"choices": asdict(question), "run": run})
         answer = Answer(run, question, self.desk.submit(job))
         self.answers.append(answer)
         self.save()
         return answer
 
-    def _question(self) -> Choices:
+    @property
+    def question(self) -> Choices:
         """The choices of which the answer is asked: media are drawn round a single image alone, and for predictions."""
         single = self.reading is not None and bool(self.reading.result.get("extruded"))
         return replace(self.choices, draws=self.choices.draws and single and self.choices.task == "predict")
 
     def with_its_name(self, line: str) -> str:
         """Return a line with the image's name as its user knows it in the place of that of its file here."""
-        return line.replace(Path(self.choices.image).name, self.choices.name) if self.choices.image else line
+        return self.choices.with_its_name(line)
 
     def pick(self, x: float, y: float, index: int) -> None:
         """Measure the fibre at a place of the image, pixels, in a slice; without a medium nothing happens."""
@@ -189,9 +214,9 @@ class Session:
             "key": self.key,
             "choices": asdict(self.choices),
             "answers": [
-                {"run": each.run, "choices": asdict(each.choices), "result": each.job.result}
+                {"run": each.run, "choices": asdict(each.choices), **_outcome(each.job)}
                 for each in self.answers
-                if each.job.state == "done"
+                if each.job.state in _LASTING
             ],
             "unfinished": None if running is None else {"run": running.run, "choices": asdict(running.choices)},
         }
@@ -203,6 +228,9 @@ class Session:
         for each in document["answers"]:
             question = Choices.of(each["choices"])
             job = Job("answer", self.folder, {}, state="done", result=dict(each["result"]))
+            if each.get("line"):
+                job.state, job.line = "refused", str(each["line"])
+                job.remedies, job.reached = tuple(each["remedies"]), each["reached"]
             self.answers.append(Answer(str(each["run"]), question, job))
         if (unfinished := document.get("unfinished")) is not None:
             job = Job("answer", self.folder, {}, state="refused", line=_BROKEN_OFF)
@@ -210,13 +238,12 @@ class Session:
         self._begin(Choices.of(document["choices"]))
 
     def _begin(self, choices: Choices) -> None:
-        """Begin with another image; what was chosen for the one before cannot be undone to."""
+        """Begin with another image; what was chosen for the one before cannot be undone to, an answer of it goes on."""
         self._before.clear()
         self._after.clear()
         for job in (self.look, self.reading):
             if job is not None:
                 self.desk.cancel(job)
-        self.cancel()
         self.reading, self.picked, self._read, self.trouble, self.choices = None, None, None, "", choices
         self.look = self.desk.submit(Job("look", self.folder, {"choices": asdict(choices)}))
         self._follow()
@@ -240,6 +267,13 @@ class Session:
             self.desk.cancel(self.reading)
         self._read, self.picked = self.choices, None
         self.reading = self.desk.submit(Job("read", self.folder, {"choices": asdict(self.choices)}))
+
+
+def _outcome(job: Job) -> dict[str, Any]:
+    """How an answer ended, as plain values."""
+    if job.state == "done":
+        return {"result": job.result}
+    return {"result": job.result, "line": job.line, "remedies": job.remedies, "reached": job.reached}
 
 
 def cubic_depth(pixel_size: str) -> str:

@@ -35,7 +35,13 @@ def write_tow(target: Path, micro: Microstructure, choices: Choices, progress: P
     def watch(what: str, done: int, total: int) -> None:
         progress.count(f"measuring {what}", done, total)
 
-    options = TowOptions(choices.condition, pixel_deviation=choices.pixel_deviation, misalignment=choices.misalignment)
+    options = TowOptions(
+        choices.condition,
+        tolerance=choices.accuracy,
+        wall_rule=choices.walls,
+        pixel_deviation=choices.pixel_deviation,
+        misalignment=choices.misalignment,
+    )
     answer = assess_tow(micro, options, folder=target / _WINDOWS, watch=watch)
     shutil.rmtree(target / _WINDOWS, ignore_errors=True)
     tow = _described(answer)

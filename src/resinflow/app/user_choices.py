@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +19,7 @@ __all__ = ["Choices", "Reading", "Task"]
 Task = Literal["predict", "solve", "tensor", "tow"]
 FrontEnd = Literal["learned", "classical"]
 Polarity = Literal["auto", "dark", "bright"]
+Walls = Literal["auto", "plain"]
 
 SETTINGS = ("level", "roundness", "smallest", "fibre_diameter")
 """Choices that are settings of the classical segmentation, by their names there."""
@@ -29,6 +31,11 @@ _CONDITIONS: dict[tuple[Boundary, Lateral], Condition] = {
 }
 """Names of the conditions of a tow."""
 _MOST_PIXEL_ERROR, _MOST_MISALIGNMENT = 49.0, 30.0
+_TOLERANCES: dict[Task, float] = {"predict": 1e-6, "solve": 1e-6, "tensor": 1e-6, "tow": 1e-4}
+"""Errors of K at which the solver stops, unless another one is chosen."""
+_FINER_TOLERANCE = 1e-4
+_LEAST_TOLERANCE, _MOST_TOLERANCE = 1e-12, 0.1
+_ITERATIONS, _MOST_ITERATIONS = 300, 100_000
 _READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "fibre_label", "strokes", *SETTINGS)
 """Choices on which the medium depends."""
 
@@ -71,6 +78,10 @@ class Choices:
         lateral: condition on the other faces.
         task: what is computed.
         finer: whether the solver works on a grid twice as fine.
+        tolerance: relative error of K at which the solver stops; None: the usual one of the task.
+        max_iterations: after which the solver of a flow or a tensor gives up; None: the usual ones.
+        runs: of the solver, each of which goes on from the field that the one before left at its last iteration.
+        wall_rule: whether the walls lie at the fibre surfaces where they are known (``auto``), or at the faces of the pixels.
         pixel_error: standard deviation of the pixel size, per cent, for the budget of a tow.
         draws: whether a prediction for a single image is that of media drawn round it, whose fibres lean.
         misalignment: largest tilt of the fibre bundle, degrees, for these draws and for the budget of a tow; None: not known.
@@ -97,6 +108,10 @@ class Choices:
     lateral: Lateral = "symmetry"
     task: Task = "predict"
     finer: bool = False
+    tolerance: float | None = None
+    max_iterations: int | None = None
+    runs: int = 1
+    wall_rule: Walls = "auto"
     draws: bool = False
     pixel_error: float = 0.0
     misalignment: float | None = None
@@ -112,6 +127,27 @@ class Choices:
             return Drive(self.axis, self.pressure_drop, self.viscosity)
         lateral = "periodic" if self.boundary == "periodic" else self.lateral
         return Drive(self.axis, self.pressure_drop, self.viscosity, self.boundary, lateral)
+
+    @property
+    def is_finer(self) -> bool:
+        """Whether a grid twice as fine is solved, whose walls lie at the fibre surfaces always."""
+        return self.task == "solve" and self.finer
+
+    @property
+    def accuracy(self) -> float:
+        """The relative error of K at which the solver stops."""
+        usual = _FINER_TOLERANCE if self.is_finer else _TOLERANCES[self.task]
+        return usual if self.tolerance is None else self.tolerance
+
+    @property
+    def iterations(self) -> int:
+        """The iterations after which the solver gives up."""
+        return _ITERATIONS if self.max_iterations is None else self.max_iterations
+
+    @property
+    def walls(self) -> Walls:
+        """Where the walls of the flow that is solved are."""
+        return "auto" if self.is_finer else self.wall_rule
 
     @property
     def condition(self) -> Condition:
@@ -147,6 +183,10 @@ class Choices:
         """Whether there is an image with a scale."""
         return bool(self.image and self.pixel_size and self.depth)
 
+    def with_its_name(self, line: str) -> str:
+        """Return a line with the image's name as its user knows it in the place of that of its file here."""
+        return line.replace(PurePath(self.image).name, self.name) if self.image else line
+
     @property
     def reading_key(self) -> tuple[Any, ...]:
         """What the medium depends on."""
@@ -155,6 +195,11 @@ class Choices:
     def reads_alike(self, other: Choices) -> bool:
         """Return whether the image becomes the same medium under other choices."""
         return self.reading_key == other.reading_key
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What is asked of the medium, by the names of the choices."""
+        return {name: value for name, value in vars(self).items() if name not in (*_READING, "name", "runs")}
 
     @property
     def unpainted(self) -> Choices:
@@ -174,7 +219,17 @@ class Choices:
             check_image_sizes("1um", candidate.depth)
         _ = candidate.drive  # refuses what is not positive
         candidate._check_tow()
+        candidate._check_accuracy()
         return candidate
+
+    def _check_accuracy(self) -> None:
+        if not _LEAST_TOLERANCE <= self.accuracy <= _MOST_TOLERANCE:
+            raise InvalidInputError(
+                f"the solver shall stop at an error of K of {self.accuracy:g}; needed: {_LEAST_TOLERANCE:g} to "
+                f"{_MOST_TOLERANCE:g}, e.g. 1e-4 for 0.01 %."
+            )
+        if not 1 <= self.iterations <= _MOST_ITERATIONS:
+            raise InvalidInputError(f"the most iterations are {self.iterations}; needed: 1 to {_MOST_ITERATIONS}.")
 
     def _check_tow(self) -> None:
         if not 0 <= self.pixel_error <= _MOST_PIXEL_ERROR:

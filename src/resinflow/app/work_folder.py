@@ -24,16 +24,37 @@ def new_image(folder: Path) -> str:
     return next(name for number in count(1) if (name := f"image-{number}") not in taken)
 
 
-def keep_medium(folder: Path, run: str) -> None:
-    """Give the folder of an answer the medium that was read last, whatever is read after it."""
+SO_FAR = "so-far.npz"
+"""The field of an answer that a solver left which gave up at its last iteration."""
+
+
+def keep_medium(folder: Path, run: str, before: str | None = None) -> None:
+    """Give the folder of an answer its medium, whatever is read after it.
+
+    Args:
+        folder: of the session.
+        run: folder of the answer.
+        before: the answer that it goes on from, whose medium and field it gets; None: it gets the medium that was read last.
+
+    Raises:
+        InvalidInputError: the answer before has left no field.
+    """
     target = folder / run
+    if before is not None and not (folder / before / SO_FAR).is_file():
+        raise InvalidInputError(f"{before} has left no field to go on from; needed: ask again by Compute.")
     target.mkdir(exist_ok=True)
-    source, place = folder / FIBRES / MEDIUM, target / f".{MEDIUM}"
+    if before is not None:
+        _share(folder / before / SO_FAR, target / SO_FAR)
+    _share(folder / FIBRES / MEDIUM if before is None else folder / before / f".{MEDIUM}", target / f".{MEDIUM}")
+
+
+def _share(source: Path, place: Path) -> None:
+    """Give a file, if it is there, a second place; neither is ever written in place."""
     place.unlink(missing_ok=True)
     if not source.is_file():
         return
     try:
-        place.hardlink_to(source)  # a medium is never written in place
+        place.hardlink_to(source)
     except OSError:
         shutil.copyfile(source, place)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import queue
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from resinflow.app.user_choices import Choices
-from resinflow.flow import ResinflowError
+from resinflow.flow import ConvergenceError, ResinflowError
 
 _SHORT = ("DefaultCPUAllocator: ", "CUDA out of memory")
 """How torch, whose errors are no MemoryError, says that memory was short."""
@@ -147,6 +148,9 @@ def _work(task: dict[str, Any], channel: Channel) -> None:
         folder = Path(task["folder"])
         os.chdir(folder)
         channel.send("done", result=compute(task["kind"], folder, task["values"], channel))
+    except ConvergenceError as error:
+        reached = error.error if math.isfinite(error.error) else None
+        channel.send("refused", line=" ".join(str(error).split()), remedies=error.remedies, reached=reached)
     except ResinflowError as error:
         channel.send("refused", line=" ".join(str(error).split()))
     except MemoryError:

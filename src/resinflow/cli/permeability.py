@@ -42,6 +42,9 @@ class TensorOptions:
     tolerance: float = 1e-6
     """Relative error of K at which the iteration stops."""
 
+    max_iterations: int = 300
+    """Most iterations along an axis before the solver gives up."""
+
     wall_rule: Literal["auto", "plain", "gap", "surface"] = "auto"
     """Where the walls are: surface (the fibre surfaces that a grey image tells), plain or gap (the faces of the voxels)."""
 
@@ -54,6 +57,8 @@ class TensorOptions:
             )
         if not 0 < self.tolerance < 1:
             raise InvalidInputError(f"--tolerance is {self.tolerance:g}; needed: above 0 and below 1, e.g. 1e-6.")
+        if self.max_iterations < 1:
+            raise InvalidInputError(f"--max-iterations is {self.max_iterations}; needed: 1 or more.")
 
     def measure(self, micro: Microstructure) -> PermeabilityTensor:
         """Return the tensor of a medium."""
@@ -64,6 +69,7 @@ class TensorOptions:
             boundary=self.boundary,
             lateral=self.lateral or "symmetry",
             tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
             wall_rule=self.wall_rule,
         )
 

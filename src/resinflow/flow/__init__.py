@@ -8,6 +8,7 @@ from resinflow.flow.errors import (
     ConvergenceError,
     InvalidInputError,
     MissingDependencyError,
+    Remedy,
     ResinflowError,
     Terminated,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "ModelReport",
     "PermeabilityTensor",
     "RelativeSpread",
+    "Remedy",
     "ResinflowError",
     "SolverReport",
     "Spacing",

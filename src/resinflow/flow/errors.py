@@ -6,6 +6,11 @@ exits with status 2.
 
 from __future__ import annotations
 
+from typing import Literal
+
+Remedy = Literal["more iterations", "looser tolerance", "voxel mask", "smaller voxels", "voxels like cubes", "solver"]
+"""What helps a solve that stopped: ``voxel mask`` is the wall rule ``plain``, ``solver`` the whole medium's solve."""
+
 
 class ResinflowError(Exception):
     """Base of all errors whose message is meant for the user as it stands."""
@@ -20,7 +25,18 @@ class BlockedMediumError(InvalidInputError):
 
 
 class ConvergenceError(ResinflowError, RuntimeError):
-    """The solver stopped before it reached the tolerance; no field is returned."""
+    """The solver stopped before it reached the tolerance; no field is returned.
+
+    Args:
+        message: what it reached, what is needed, and what helps.
+        error: estimated relative error of K that it reached; infinite where it has none.
+        remedies: what helps, the best first.
+    """
+
+    def __init__(self, message: str, error: float = float("inf"), remedies: tuple[Remedy, ...] = ()) -> None:
+        super().__init__(message)
+        self.error = error
+        self.remedies = remedies
 
 
 class Terminated(KeyboardInterrupt):

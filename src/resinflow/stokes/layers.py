@@ -125,7 +125,9 @@ class _Slices:
         if not worst <= tolerance:
             raise ConvergenceError(
                 f"slice {int(errors.argmax())} reached an estimated relative error of K of {worst:.1e} in {steps} iterations; "
-                f"needed: {tolerance:g}. Use a looser tolerance."
+                f"needed: {tolerance:g}. Use a looser tolerance, or resinflow.solve for the whole medium.",
+                worst,
+                ("solver", "looser tolerance"),
             )
         return state, SolverReport("converged", steps, sizes[-1], tuple(sizes), worst, divergence, 0.0)
 

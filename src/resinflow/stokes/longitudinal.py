@@ -199,10 +199,7 @@ def _solved(
         if error <= tolerance:
             break
         if iterations >= max_iterations or (len(history) > 2 and history[-1] > 0.5 * history[-2]):
-            raise ConvergenceError(
-                f"the flow along z reached an estimated relative error of K of {error:.1e} in {iterations} iterations; "
-                f"needed: {tolerance:g}. Use a looser tolerance."
-            )
+            raise _stopped(error, tolerance, iterations, iterations >= max_iterations, file)
         goal = max(_RUN_TOLERANCE, 0.5 * float(np.sqrt(tolerance / error)) if np.isfinite(error) else 0.0)
         _, count = conjugate_gradients(pool, plane.operator, multigrid.cycle, packed, step, goal, max_iterations - iterations)
         iterations += max(count, 1)
@@ -217,6 +214,19 @@ def _solved(
         wall_time=time.perf_counter() - started_at + seconds,
     )
     return values, report
+
+
+def _stopped(error: float, tolerance: float, iterations: int, falls: bool, file: StateFile | None) -> ConvergenceError:
+    """What to raise where the tolerance was not met; the iterate of one that was falling is kept."""
+    reached = (
+        f"the flow along z reached an estimated relative error of K of {error:.1e} in {iterations} iterations; "
+        f"needed: {tolerance:g}."
+    )
+    if not falls:
+        return ConvergenceError(f"{reached} It no longer falls: use a looser tolerance.", error, ("looser tolerance",))
+    kept = f" The field so far is kept in {file.path}." if file is not None and file.save() else ""
+    words = f"{reached} It was falling: allow more iterations or a looser tolerance.{kept}"
+    return ConvergenceError(words, error, ("more iterations", "looser tolerance"))
 
 
 def _flow(problem: Problem, velocity: Array, report: SolverReport) -> FlowField:

@@ -73,7 +73,8 @@ def response_flow(
         divergence, iterations = respond(pool, preconditioner, state, _FLUX_TOLERANCE)
         error = energy_error(pool, preconditioner, state, system.new_state(), [system.new_state() for _ in range(2)])
     if not np.isfinite(error):
-        raise ConvergenceError("the Poisson solve of the response flow failed. Use resinflow.solve for this medium.")
+        words = "the Poisson solve of the response flow failed. Use resinflow.solve for this medium."
+        raise ConvergenceError(words, remedies=("solver",))
     report = SolverReport(
         status="approximate: response flow",
         iterations=iterations,

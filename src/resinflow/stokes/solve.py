@@ -19,6 +19,7 @@ from resinflow.flow import (
     FlowField,
     InvalidInputError,
     Microstructure,
+    Remedy,
     SolverReport,
     check_medium,
 )
@@ -100,10 +101,9 @@ class PosedStokes:
             outcome = self._iterated(start, tolerance, max_iterations, watch, follow, file, iterate)
             if not outcome.converged:
                 is_kept = file is not None and not outcome.stalled and file.save()
-                raise ConvergenceError(
-                    _why(outcome, tolerance, self.problem, self.wall_rule)
-                    + (f" The field so far is kept in {state}." if is_kept else "")
-                )
+                why, remedies = _why(outcome, tolerance, self.problem, self.wall_rule)
+                kept = f" The field so far is kept in {state}." if is_kept else ""
+                raise ConvergenceError(why + kept, outcome.error, remedies)
         report = SolverReport(
             status="converged",
             iterations=outcome.iterations + (0 if iterate is None else iterate.iterations),
@@ -143,8 +143,8 @@ class PosedStokes:
         )
 
 
-def _why(outcome: Outcome, tolerance: float, problem: Problem, wall_rule: WallRule) -> str:
-    """What happened where the tolerance was not met, what is needed and what helps."""
+def _why(outcome: Outcome, tolerance: float, problem: Problem, wall_rule: WallRule) -> tuple[str, tuple[Remedy, ...]]:
+    """What happened where the tolerance was not met, what is needed, and what helps: in words and by name."""
     edges = problem.micro.spacing
     ratio = max(edges) / min(edges)
     reached = (
@@ -156,15 +156,17 @@ def _why(outcome: Outcome, tolerance: float, problem: Problem, wall_rule: WallRu
             f"{reached} Of it {outcome.rounding:.1e} is rounding: the longest edge of a voxel is {ratio:.0f} times the "
             "shortest, and walls across it are next to nothing beside other terms. Use voxels more like cubes, or a looser "
             "tolerance."
-        )
+        ), ("voxels like cubes", "looser tolerance")
     if ratio > _LARGEST_RATIO:
-        return f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."
+        words = f"{reached} The longest edge of a voxel is {ratio:.0f} times the shortest. Use voxels more like cubes."
+        return words, ("voxels like cubes",)
     if not outcome.stalled:
-        return f"{reached} It was falling: allow more iterations or a looser tolerance."
-    advice = (
-        "Use the voxel mask alone (wall rule plain) or smaller voxels." if wall_rule == "surface" else "Use smaller voxels."
-    )
-    return f"{reached} It no longer falls: more iterations or a looser tolerance will not help. {advice}"
+        words = f"{reached} It was falling: allow more iterations or a looser tolerance."
+        return words, ("more iterations", "looser tolerance")
+    stalled = f"{reached} It no longer falls: more iterations or a looser tolerance will not help."
+    if wall_rule == "surface":
+        return f"{stalled} Use the voxel mask alone (wall rule plain) or smaller voxels.", ("voxel mask", "smaller voxels")
+    return f"{stalled} Use smaller voxels.", ("smaller voxels",)
 
 
 @contextmanager
