@@ -13,6 +13,7 @@ from resinflow.media.cases import (
     rectangular_duct,
     table_fractions,
 )
+from resinflow.media.fibre_fit import fitted_surfaces
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.front_end import FibreSurfaces, FrontEnd
 from resinflow.media.image_files import count_slices
@@ -75,6 +76,7 @@ __all__ = [
     "fibre_bundle",
     "fibre_diameter_warning",
     "fibre_sections",
+    "fitted_surfaces",
     "from_image",
     "gebart_permeability",
     "gebart_warning",

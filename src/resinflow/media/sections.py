@@ -175,16 +175,16 @@ def section_map(microstructure: Microstructure, index: int) -> SectionMap:
     """
     page = microstructure.slice_at(index)
     _, dy, dx = microstructure.spacing
-    return _mapped(~page.fluid[0], dy, dx)
+    return map_sections(~page.fluid[0], dy, dx)
 
 
 def _page_sections(solid: NDArray[np.bool_], dy: float, dx: float) -> tuple[int, NDArray[np.float64]]:
     """Number of sections in a slice, and the diameters of the whole ones, m."""
-    sections = _mapped(solid, dy, dx)
+    sections = map_sections(solid, dy, dx)
     return len(sections.diameters), sections.diameters[sections.whole]
 
 
-def _mapped(solid: NDArray[np.bool_], dy: float, dx: float) -> SectionMap:
+def map_sections(solid: NDArray[np.bool_], dy: float, dx: float) -> SectionMap:
     """The sections of a slice; one that is not whole where all is solid."""
     if not solid.any() or solid.all():
         count = int(solid.any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from resinflow.media import FibreSurfaces, normalised_greys
+from resinflow.media import FibreSurfaces, fitted_surfaces, normalised_greys
 from resinflow.models import Device, TrainedModel, arithmetic
 from resinflow.nn import SurfaceNetwork
 from resinflow.presets.families import model_directory
@@ -49,14 +50,6 @@ def network_of(architecture: SurfaceArchitecture) -> SurfaceNetwork:
     return SurfaceNetwork(architecture.width, architecture.sample_width)
 
 
-class _Fields(NamedTuple):
-    """What the network says of an image: distance, expected error and samples of what is to be added to it, pixels."""
-
-    distance: Floats
-    error: Floats
-    shifts: NDArray[np.float16] | None
-
-
 class SurfaceModel(TrainedModel[SurfaceArchitecture, SurfaceNetwork]):
     """A trained front end."""
 
@@ -84,6 +77,8 @@ class SurfaceModel(TrainedModel[SurfaceArchitecture, SurfaceNetwork]):
     def surfaces(self, image: NDArray, *, dark: bool, mask: bool, step: float | None) -> FibreSurfaces:
         """Return where the fibre surfaces are, and samples of where they may be: displaced together over fibres and slices.
 
+        What the network says of fibres that are nearly round is smoothed by :func:`resinflow.media.fitted_surfaces`.
+
         Args:
             image: (nz, ny, nx), greys, or a mask of two values.
             dark: whether the fibres are the darker phase.
@@ -94,13 +89,15 @@ class SurfaceModel(TrainedModel[SurfaceArchitecture, SurfaceNetwork]):
         fields = self._fields(whole, mask, step)
         scale = _binning(fields.distance)
         if scale > 1:
-            coarse = self._fields(_binned(whole, scale), mask, None if step is None else step / scale)
-            fields = _Fields(*(_enlarged(field, whole.shape, scale) for field in coarse))
-        shifts = None if fields.shifts is None else -fields.shifts
-        return FibreSurfaces(_continued(fields.distance), fields.error, shifts)
+            fields = self._fields(_binned(whole, scale), mask, step := None if step is None else step / scale)
+        fields = fitted_surfaces(fields, step)
+        if scale > 1:
+            parts = fields.distance, fields.error, fields.displacements
+            fields = FibreSurfaces(*(_enlarged(field, whole.shape, scale) for field in parts))
+        return replace(fields, distance=_continued(fields.distance))
 
-    def _fields(self, whole: Floats, mask: bool, step: float | None) -> _Fields:
-        """Distance, its expected error and samples of what is to be added to it (pixels), tile by tile."""
+    def _fields(self, whole: Floats, mask: bool, step: float | None) -> FibreSurfaces:
+        """What the network says, tile by tile."""
         count = next((samples for samples, voxels in _SAMPLES if whole.size <= voxels), 0)
         distance, error = np.empty(whole.shape, np.float32), np.empty(whole.shape, np.float32)
         shifts = np.empty((count, *whole.shape), np.float16)
@@ -113,8 +110,8 @@ class SurfaceModel(TrainedModel[SurfaceArchitecture, SurfaceNetwork]):
                 error[tile.inner] = estimate.log_scale[0, 0].clamp(-6, 3).exp().cpu().numpy()[tile.core]
                 for index, noise in enumerate(noises):
                     shift = self.networks.displacement(estimate.features, noise[tile.places], stacked)[0, 0]
-                    shifts[index, *tile.inner] = shift.cpu().numpy()[tile.core]
-        return _Fields(distance, error, shifts if count else None)
+                    shifts[index, *tile.inner] = -shift.cpu().numpy()[tile.core]  # the network adds it to the distance
+        return FibreSurfaces(distance, error, shifts if count else None)
 
     def _noise(self, shape: tuple[int, ...], index: int) -> Tensor:
         """The noise of sample ``index`` over a whole image (nz, ny, nx)."""
