@@ -8,6 +8,7 @@ Bayes). Where a fibre is not like that, what was read stays.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ _FEWEST = 12
 _OVERLAP = 0.4
 """Share of the larger of two sections of successive slices that both cover, if they are one fibre's."""
 _LONGEST = 12.0
-"""Radii of the usual fibre over which an axis is one curve; longer stacks are fitted in parts."""
+"""Radii of the usual fibre over which an axis is one curve."""
 _ROUNDS = (6, 2, 2, 2)
 """Gauss-Newton steps between which the spread of the fibres is estimated."""
 _WINDOW = (0.7, 1.5, 1.5)
@@ -99,12 +100,37 @@ def fitted_surfaces(surfaces: FibreSurfaces, step: float | None) -> FibreSurface
         surfaces: as they were read.
         step: distance between slices in pixels; None: the slices are images of their own.
     """
+    distance, error, shifts = surfaces.distance, surfaces.error, surfaces.displacements
+    parts = [
+        _fitted(FibreSurfaces(distance[part], error[part], None if shifts is None else shifts[:, part]), step)
+        for part in _parts(distance, step)
+    ]
+    moved = [part.displacements for part in parts if part.displacements is not None]
+    return FibreSurfaces(
+        np.concatenate([part.distance for part in parts]),
+        np.concatenate([part.error for part in parts]),
+        np.concatenate(moved, axis=1) if moved else None,
+    )
+
+
+def _parts(distance: NDArray[np.floating], step: float | None) -> list[slice]:
+    """Parts of a stack over which the axis of a fibre is one curve, of about the same depth; single images, each by itself."""
+    count, longest = len(distance), 1
+    if step is not None:
+        usual = _usual_radius(_sections(distance[[0, count // 2, count - 1]]))
+        longest = count if usual is None else max(int(_LONGEST * usual / step), 1)
+    edges = np.linspace(0, count, -(-count // longest) + 1).round().astype(int)
+    return [slice(*edge) for edge in itertools.pairwise(edges)]
+
+
+def _fitted(surfaces: FibreSurfaces, step: float | None) -> FibreSurfaces:
+    """:func:`fitted_surfaces` of a part of a stack."""
     distance = surfaces.distance.astype(np.float64)
-    sections = np.stack([map_sections(page < 0, 1.0, 1.0).labels for page in distance])
+    sections = _sections(distance)
     usual = _usual_radius(sections)
     if usual is None:
         return surfaces
-    fibres = _followed(sections, 1 if step is None else max(int(_LONGEST * usual / step), 1))
+    fibres = _followed(sections)
     heights = np.arange(len(distance)) * (step or 0.0)
     owners = np.stack([_expanded(page) for page in fibres])
     error = np.maximum(surfaces.error, _SMALLEST_ERROR).astype(np.float64)
@@ -131,24 +157,25 @@ def _mixed(read: NDArray[np.floating], fit: Floats, share: Floats) -> NDArray[np
     return (read + share * np.where(share > 0, fit - read, 0.0)).astype(read.dtype)
 
 
+def _sections(distance: NDArray[np.floating]) -> Labels:
+    """The sections of fibres in every slice, from 1 up in each, 0 in the resin."""
+    return np.stack([map_sections(page < 0, 1.0, 1.0).labels for page in distance])
+
+
 def _usual_radius(sections: Labels) -> float | None:
     """The median radius of the sections, pixels; None where there are none."""
     sizes = np.concatenate([np.bincount(page.ravel())[1:] for page in sections])
     return float(np.sqrt(np.median(sizes[sizes > 0]) / np.pi)) if sizes.any() else None
 
 
-def _followed(sections: Labels, longest: int) -> Labels:
-    """Sections (nz, ny, nx) by the number of their fibre, from 1 up; fibres end every ``longest`` slices at most.
+def _followed(sections: Labels) -> Labels:
+    """Sections (nz, ny, nx) by the number of their fibre, from 1 up.
 
     A fibre goes on in the section of the next slice that covers the most of it, if it is the one that covers that the most.
     """
-    parts = -(-len(sections) // longest)
-    starts = {int(start) for start in np.linspace(0, len(sections), parts, endpoint=False).round()}
     result, last, names = np.zeros(sections.shape, dtype=np.int32), 0, np.zeros(1, dtype=np.int32)
     for z, page in enumerate(sections):
-        own = np.zeros(page.max() + 1, dtype=np.int32)
-        if z not in starts:
-            own = _names_of_next(sections[z - 1], page, names)
+        own = _names_of_next(sections[z - 1], page, names) if z else np.zeros(int(page.max()) + 1, dtype=np.int32)
         fresh = np.flatnonzero(own[1:] == 0) + 1
         own[fresh] = last + 1 + np.arange(len(fresh))
         last, names = last + len(fresh), own
