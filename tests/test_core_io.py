@@ -293,9 +293,21 @@ def test_paraview_sees_cell_data_with_vectors_last_and_x_fastest(tmp_path):
     assert image.cell_data["pressure"][cell] == flow.pressure[0, 2, 2]
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".vti"])
+def test_saving_loads_neither_xarray_nor_pyvista(suffix, tmp_path):
+    code = (
+        "import sys; import numpy as np; from resinflow.flow import FlowField, Microstructure\n"
+        "one = np.ones((1, 1, 1)); medium = Microstructure(one, (1e-6,) * 3)\n"
+        f"FlowField(medium, np.ones((3, 1, 1, 1)), one, 'x', 1, 1).save({str(tmp_path / f'flow{suffix}')!r})\n"
+        "print([name for name in ('xarray', 'pandas', 'dask', 'pyvista') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_a_missing_pyvista_names_the_extra_to_install(tmp_path):
     code = (
-        "import sys; sys.modules['pyvista'] = None\n"
+        "import sys; sys.modules['vtkmodules'] = None\n"
         "import numpy as np; from resinflow.flow import FlowField, Microstructure, MissingDependencyError\n"
         "one = np.ones((1, 1, 1)); medium = Microstructure(one, (1e-6,) * 3)\n"
         "flow = FlowField(medium, np.ones((3, 1, 1, 1)), one, 'x', 1, 1)\n"

@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.flow.contents import SCHEMA, Contents, plain
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import InvalidInputError
-from resinflow.flow.files import (
-    DIMENSIONS,
-    SCHEMA,
-    UNITS,
-    check_dataset,
-    grid_coordinates,
-    plain,
-    reading,
-    save_dataset,
-)
+from resinflow.flow.files import reading, save_contents
 from resinflow.flow.grid import COMPONENTS, Faces, turned, turned_spacing, turned_vectors
 from resinflow.flow.markup import html_table
 from resinflow.flow.microstructure import AXES, Axis, Microstructure, check_axis
@@ -184,10 +176,8 @@ class FlowField:
             pressure_std=None if self.pressure_std is None else turned(self.pressure_std, axis),
         )
 
-    def to_xarray(self) -> xarray.Dataset:
-        """Return the field as a Dataset: arrays with named dimensions, coordinates in m and units; the rest as attributes."""
-        import xarray
-
+    def contents(self) -> Contents:
+        """Return what a file of the field holds."""
         micro = self.microstructure
         values: dict[str, Any] = {
             "fluid": micro.fluid.astype(np.uint8),
@@ -200,11 +190,6 @@ class FlowField:
         }
         if self.face_velocity is not None:
             values |= {f"face_velocity_{axis}": face for axis, face in zip(COMPONENTS, self.face_velocity, strict=True)}
-        variables = {
-            name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None
-        }
-        coordinates = grid_coordinates(micro.shape, micro.spacing)
-        coordinates["component"] = np.array(COMPONENTS, dtype=object)  # fixed-width strings have no Zarr 3 specification
         attributes = {
             "schema": SCHEMA,
             "spacing": list(micro.spacing),
@@ -217,7 +202,37 @@ class FlowField:
             "provenance": json.dumps(micro.provenance, default=plain),
             "report": json.dumps(report_to_dict(self.report), default=plain) if self.report is not None else "",
         }
-        return xarray.Dataset(variables, coordinates, attributes)
+        return Contents({name: array for name, array in values.items() if array is not None}, attributes)
+
+    @staticmethod
+    def from_contents(contents: Contents) -> FlowField:
+        """Return the field in a file's contents.
+
+        Raises:
+            InvalidInputError: contents that do not follow the schema, or are not what was saved.
+        """
+        contents.check()
+        attributes, array = contents.attributes, contents.array
+        faces = [array(f"face_velocity_{axis}") for axis in COMPONENTS]
+        return FlowField(
+            microstructure=Microstructure.from_contents(contents),
+            velocity=array("velocity"),
+            pressure=array("pressure"),
+            axis=attributes["axis"],
+            pressure_drop=attributes["pressure_drop"],
+            viscosity=attributes["viscosity"],
+            boundary=attributes["boundary"],
+            lateral=attributes["lateral"],
+            face_velocity=None if any(face is None for face in faces) else (faces[0], faces[1], faces[2]),
+            velocity_std=array("velocity_std"),
+            pressure_std=array("pressure_std"),
+            permeability_samples=array("permeability_samples"),
+            report=report_from_dict(json.loads(attributes["report"])) if attributes["report"] else None,
+        )
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the field as a Dataset: arrays with named dimensions, coordinates in m and units; the rest as attributes."""
+        return self.contents().to_xarray()
 
     @staticmethod
     def from_xarray(dataset: xarray.Dataset) -> FlowField:
@@ -226,28 +241,7 @@ class FlowField:
         Raises:
             InvalidInputError: the dataset does not follow the schema, or its content is not what was saved.
         """
-        check_dataset(dataset)
-        attrs = dataset.attrs
-
-        def array(name: str) -> Any:
-            return np.ascontiguousarray(dataset[name].values) if name in dataset else None
-
-        faces = [array(f"face_velocity_{axis}") for axis in COMPONENTS]
-        return FlowField(
-            microstructure=Microstructure.from_xarray(dataset),
-            velocity=array("velocity"),
-            pressure=array("pressure"),
-            axis=attrs["axis"],
-            pressure_drop=attrs["pressure_drop"],
-            viscosity=attrs["viscosity"],
-            boundary=attrs["boundary"],
-            lateral=attrs["lateral"],
-            face_velocity=None if any(face is None for face in faces) else (faces[0], faces[1], faces[2]),
-            velocity_std=array("velocity_std"),
-            pressure_std=array("pressure_std"),
-            permeability_samples=array("permeability_samples"),
-            report=report_from_dict(json.loads(attrs["report"])) if attrs["report"] else None,
-        )
+        return FlowField.from_contents(Contents.of(dataset))
 
     def save(self, path: str | Path) -> Path:
         """Write the field to ``path``: .zarr, .nc, .npz, or .vti (ParaView); replaces an older file in one step.
@@ -255,7 +249,7 @@ class FlowField:
         Raises:
             InvalidInputError: an unknown suffix, or a place that cannot be written.
         """
-        return save_dataset(self.to_xarray(), Path(path))
+        return save_contents(self.contents(), Path(path))
 
     @staticmethod
     def load(path: str | Path) -> FlowField:
@@ -264,8 +258,8 @@ class FlowField:
         Raises:
             InvalidInputError: no such file, an unknown suffix, or a damaged file; the message names the file.
         """
-        with reading(Path(path)) as dataset:
-            return FlowField.from_xarray(dataset)
+        with reading(Path(path)) as contents:
+            return FlowField.from_contents(contents)
 
 
 def check_flow(flow: Any) -> FlowField:

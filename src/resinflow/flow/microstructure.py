@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.flow.contents import MEDIUM_SCHEMA, SCHEMA, Contents, plain
 from resinflow.flow.errors import InvalidInputError
-from resinflow.flow.files import (
-    DIMENSIONS,
-    MEDIUM_SCHEMA,
-    SCHEMA,
-    UNITS,
-    check_dataset,
-    grid_coordinates,
-    plain,
-    reading,
-    save_dataset,
-)
+from resinflow.flow.files import reading, save_contents
 from resinflow.flow.markup import html_table
 from resinflow.flow.numbers import check_array, format_length
 
@@ -157,24 +148,36 @@ class Microstructure:
         voxel = " x ".join(format_length(length) for length in reversed(self.spacing))
         return f"{nx} x {ny} x {nz} voxels of {voxel} ({size}), fibre fraction {self.fibre_fraction:.3f}"
 
-    def to_xarray(self) -> xarray.Dataset:
-        """Return the medium as a Dataset: mask, distance and samples of the surfaces, coordinates in m and units."""
-        import xarray
-
+    def contents(self) -> Contents:
+        """Return what a file of the medium holds."""
         values = {
             "fluid": self.fluid.astype(np.uint8),
             "signed_distance": self.signed_distance,
             "displacements": self.displacements,
-        }
-        variables = {
-            name: (DIMENSIONS[name], array, {"units": UNITS[name]}) for name, array in values.items() if array is not None
         }
         attributes = {
             "schema": MEDIUM_SCHEMA,
             "spacing": list(self.spacing),
             "provenance": json.dumps(self.provenance, default=plain),
         }
-        return xarray.Dataset(variables, grid_coordinates(self.shape, self.spacing), attributes)
+        return Contents({name: array for name, array in values.items() if array is not None}, attributes)
+
+    @staticmethod
+    def from_contents(contents: Contents) -> Microstructure:
+        """Return the medium in the contents of a file, be it a medium's or a flow field's.
+
+        Raises:
+            InvalidInputError: arrays that are no medium, or a provenance that is no mapping.
+        """
+        provenance = json.loads(contents.attributes["provenance"])
+        if not isinstance(provenance, dict):
+            raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
+        fluid, distance, displacements = map(contents.array, ("fluid", "signed_distance", "displacements"))
+        return Microstructure(np.asarray(fluid), tuple(contents.attributes["spacing"]), distance, provenance, displacements)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the medium as a Dataset: mask, distance and samples of the surfaces, coordinates in m and units."""
+        return self.contents().to_xarray()
 
     @staticmethod
     def from_xarray(dataset: xarray.Dataset) -> Microstructure:
@@ -183,14 +186,7 @@ class Microstructure:
         Raises:
             InvalidInputError: arrays that are no medium, or a provenance that is no mapping.
         """
-        provenance = json.loads(dataset.attrs["provenance"])
-        if not isinstance(provenance, dict):
-            raise InvalidInputError(f"its provenance is {type(provenance).__name__}; needed: a mapping.")
-        fluid, distance, displacements = (
-            np.ascontiguousarray(dataset[name].values) if name in dataset else None
-            for name in ("fluid", "signed_distance", "displacements")
-        )
-        return Microstructure(np.asarray(fluid), tuple(dataset.attrs["spacing"]), distance, provenance, displacements)
+        return Microstructure.from_contents(Contents.of(dataset))
 
     def save(self, path: str | Path) -> Path:
         """Write the medium to ``path``: .zarr, .nc, .npz, or .vti (ParaView); replaces an older file in one step.
@@ -200,7 +196,7 @@ class Microstructure:
         Raises:
             InvalidInputError: an unknown suffix, or a place that cannot be written.
         """
-        return save_dataset(self.to_xarray(), Path(path))
+        return save_contents(self.contents(), Path(path))
 
     @staticmethod
     def load(path: str | Path) -> Microstructure:
@@ -209,9 +205,9 @@ class Microstructure:
         Raises:
             InvalidInputError: no such file, an unknown suffix, or a damaged file; the message names the file.
         """
-        with reading(Path(path)) as dataset:
-            check_dataset(dataset, MEDIUM_SCHEMA if dataset.attrs.get("schema") == MEDIUM_SCHEMA else SCHEMA)
-            return Microstructure.from_xarray(dataset)
+        with reading(Path(path)) as contents:
+            contents.check(MEDIUM_SCHEMA if contents.attributes.get("schema") == MEDIUM_SCHEMA else SCHEMA)
+            return Microstructure.from_contents(contents)
 
 
 save_medium, load_medium = Microstructure.save, Microstructure.load

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from resinflow.flow.contents import plain
 from resinflow.flow.drive import Boundary, Drive, Lateral
 from resinflow.flow.errors import InvalidInputError
-from resinflow.flow.files import plain
 from resinflow.flow.grid import COMPONENTS
 from resinflow.flow.markup import html_table
 from resinflow.flow.numbers import DARCY, check_array
