@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from resinflow.flow import Microstructure
 from resinflow.media.section_fields import Section, sections_of
@@ -66,6 +65,8 @@ def measure_bundle(micro: Microstructure) -> BundleShape:
 
 def _nearest(sections: tuple[Section, ...], diameter: float) -> float:
     """Mean distance of sections that a border does not cut to their nearest neighbours, in diameters."""
+    from scipy.spatial import KDTree
+
     centres = np.array([section.centre for section in sections])
     inner = np.array([section.whole for section in sections])
     if len(centres) < 2 or not inner.any():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -119,6 +118,8 @@ def _pushed_apart(centres: Floats, radii: Floats, moves: NDArray[np.bool_], cell
 
 
 def _near_pairs(centres: Floats, radii: Floats, cell: Floats, skin: float) -> NDArray[np.int64]:
+    from scipy.spatial import KDTree
+
     tree = KDTree(np.mod(centres, cell), boxsize=cell)
     return tree.query_pairs(min(2 * float(radii.max()) + skin, 0.49 * float(cell.min())), output_type="ndarray")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from resinflow.flow import InvalidInputError, Microstructure
 from resinflow.media.bundles import BundleSettings, random_wave, relaxed_fibres
@@ -233,6 +232,8 @@ def bundle_slopes(settings: BundleSettings, depth: float, seen: Discs, rng: np.r
 
 def _nearest(discs: Discs) -> tuple[Floats, Floats]:
     """Gap to the nearest neighbour over the mean radius (n,), and the direction to it (n, 2)."""
+    from scipy.spatial import KDTree
+
     count = min(len(discs.radii), 7)
     distance, index = (np.asarray(each) for each in KDTree(discs.centres).query(discs.centres, k=count))
     gaps = distance[:, 1:] - discs.radii[:, None] - discs.radii[index[:, 1:]]

@@ -8,7 +8,6 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import KDTree
 
 from resinflow.flow import Microstructure
 
@@ -42,19 +41,20 @@ def split_objects(page: Mask, radius: float) -> tuple[NDArray[np.integer], Float
 def _peaks(depth: Floats, page: Mask, reach: int) -> NDArray[np.int64]:
     """Row and column of the deepest points of a page, (peaks, 2), the deepest first, no two of them within ``reach`` pixels.
 
-    These are the peaks of ``skimage.feature.peak_local_max``, which compares every peak with all others, several times: of two
-    maxima within their reach of one another both are as deep, so that few pairs are left to compare.
+    These are the peaks of ``skimage.feature.peak_local_max``, which compares every peak with all others, several times.
     """
     reach = max(1, reach)
     inside = np.where(page, depth, -np.inf)
     highest = ndimage.maximum_filter(inside, size=2 * reach + 1, mode="nearest")
     places = np.argwhere((inside == highest) & (depth > depth.min()) & page)
     places = places[np.argsort(-depth[tuple(places.T)], kind="stable")]
-    near = KDTree(places).query_pairs(reach - 0.5, p=np.inf, output_type="ndarray") if len(places) else np.empty((0, 2), int)
-    surplus = np.zeros(len(places), dtype=bool)
-    for first, second in near[np.lexsort(near.T[::-1])]:
-        surplus[second] |= not surplus[first]
-    return places[~surplus]
+    free = np.ones(page.shape, dtype=bool)
+    peaks = []
+    for row, column in places:
+        if free[row, column]:
+            free[max(row - reach + 1, 0) : row + reach, max(column - reach + 1, 0) : column + reach] = False
+            peaks.append((row, column))
+    return np.array(peaks, dtype=np.int64).reshape(-1, 2)
 
 
 def _parted(depth: Floats, page: Mask, seeds: NDArray[np.int64]) -> NDArray[np.integer]:

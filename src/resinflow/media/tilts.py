@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from resinflow.media.slope_pushes import Bundle, gaps_at_rest, push_apart
 
@@ -63,6 +62,8 @@ def part_slopes(centres: Floats, support: Floats, slopes: Floats, heights: Float
         heights: m, from height 0.
         minimum_gap: m, that fibres keep.
     """
+    from scipy.spatial import KDTree
+
     span = np.unique(np.linspace(float(heights.min()), float(heights.max()), min(len(heights), _MOST_HEIGHTS)))
     span = span[span != 0]
     if len(centres) < 2 or not len(span):

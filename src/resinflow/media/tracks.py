@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from resinflow.media.section_fields import Section
 from resinflow.media.sweep import Course
@@ -117,6 +116,8 @@ def _discs(sections: tuple[Section, ...]) -> Floats:
 
 def _common_drift(low: Floats, high: Floats, longest: float, near: float) -> Floats:
     """The displacement, no longer than ``longest``, that the most sections of one slice confirm in the other."""
+    from scipy.spatial import KDTree
+
     tree = KDTree(high[:, :2])
     voters = low[np.linspace(0, len(low) - 1, min(len(low), _VOTERS)).round().astype(int)]
     candidates = [np.zeros((1, 2))]

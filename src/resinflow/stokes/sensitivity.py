@@ -21,7 +21,6 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import KDTree
 
 from resinflow.flow import (
     Drive,
@@ -227,6 +226,8 @@ def _on_walls(values: Array, micro: Microstructure) -> Array:
     A wall voxel lies ``-d`` deep in its fibre, so that its distance from a point less that depth is that of the wall, where it
     lies behind it, and more elsewhere.
     """
+    from scipy.spatial import KDTree
+
     wall = ~micro.fluid & np.asarray(ndimage.binary_dilation(micro.fluid), dtype=bool)
     moved = np.zeros(micro.shape)
     places, targets = np.argwhere(values != 0), np.argwhere(wall)

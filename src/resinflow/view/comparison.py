@@ -16,12 +16,12 @@ from resinflow.view.panels import (
     draw_field,
     draw_microstructure,
     in_fluid,
-    new_figure,
     panel_size,
     slice_fields,
     spread_field,
     style_axes,
 )
+from resinflow.view.placing import BAR_ROOM, LABEL_ROOM, ROW_LABEL_ROOM, Spaces, placed_panels
 from resinflow.view.scales import ERROR, PRESSURE_UNITS, SPREAD, VELOCITY_UNITS, diverging, scales_of, sequential
 from resinflow.view.wording import describe_permeability, describe_problem, score_lines
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _SIDE = 2.0  # inches: a square panel
+_GAP, _NAME_ROOM = 0.1, 0.12  # inches: between panels, and left of the label of y
 _NAME_OFFSET = -40.0  # points: a row's name stands left of the ticks and their label
 
 Fields = dict[str, NDArray[np.float64]]
@@ -55,11 +56,17 @@ def compose_comparison(
     rows = {name: slice_fields(flow, index) for name, flow in flows.items()}
     with_spread = prediction.velocity_std is not None
     count = len(rows) + (truth is not None)
-    width, height = panel_size(prediction.microstructure, _SIDE)
-    columns = 6 + with_spread
-    size = (columns * (width + 0.15) + 1.2 + 0.6 * with_spread, count * (height + 0.15) + 1.9)
-    figure = new_figure(size)
-    grid = figure.subplots(count, columns, squeeze=False)
+    heads = [f"{name}: {describe_permeability(flow)}" for name, flow in flows.items()]
+    spaces = Spaces(
+        columns=(_GAP, ROW_LABEL_ROOM + _NAME_ROOM, *[_GAP] * (4 + with_spread), BAR_ROOM["right"] if with_spread else _GAP),
+        rows=(
+            BAR_ROOM["top"],
+            *[_GAP] * (count - 1),
+            LABEL_ROOM["bottom"] + (BAR_ROOM["bottom"] if truth is not None else 0.0),
+        ),
+    )
+    title = "\n".join([*heads, describe_problem(prediction, index)])
+    figure, grid = placed_panels(panel_size(prediction.microstructure, _SIDE), spaces, title)
     _draw_rows(figure, grid[: len(rows), 1:6], rows, prediction)
     errors = {name: rows["prediction"][name] - rows["truth"][name] for name in rows["truth"]} if truth is not None else None
     if errors is not None:
@@ -71,8 +78,6 @@ def compose_comparison(
     _write_scores(grid[1:, 0], _scores(flows))
     names = [*rows, "prediction - truth"][:count]
     _style_grid(grid, names)
-    heads = [f"{name}: {describe_permeability(flow)}" for name, flow in flows.items()]
-    figure.suptitle("\n".join([*heads, describe_problem(prediction, index)]), fontsize=10)
     return figure
 
 

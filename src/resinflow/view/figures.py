@@ -17,12 +17,12 @@ from resinflow.view.panels import (
     draw_field,
     draw_microstructure,
     draw_streamlines,
-    new_figure,
     panel_size,
     slice_fields,
     spread_field,
     style_axes,
 )
+from resinflow.view.placing import BAR_ROOM, LABEL_ROOM, ROW_LABEL_ROOM, Spaces, placed_panels
 from resinflow.view.scales import SPREAD, scales_of, sequential
 from resinflow.view.wording import describe_permeability, describe_problem
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _SIDE = 2.9  # inches: a square panel
+_GAP = 0.12  # inches between panels
 
 
 def flow_figure(flow: FlowField, path: str | Path, *, slice_index: int | None = None, image: NDArray | None = None) -> Path:
@@ -98,20 +99,21 @@ def compose_flow(flow: FlowField, slice_index: int | None = None, image: NDArray
     if flow.velocity_std is not None:
         fields["spread"] = spread_field(flow, index)
         scales["spread"] = sequential(fields["spread"], colours=SPREAD)
-    width, height = panel_size(micro, _SIDE)
+    panel = panel_size(micro, _SIDE)
     columns = (len(fields) + 2) // 2
-    figure = new_figure((columns * (width + 0.35) + 0.8, 2 * (height + 0.75) + 0.8))
-    grid = figure.subplots(2, columns, squeeze=False)
+    spaces = Spaces(
+        columns=(ROW_LABEL_ROOM, *[_GAP] * columns), rows=(BAR_ROOM["top"], BAR_ROOM["top"] + _GAP, LABEL_ROOM["bottom"])
+    )
+    figure, grid = placed_panels(panel, spaces, f"{describe_permeability(flow)}\n{describe_problem(flow, index)}")
     panels = list(grid.ravel())
     draw_microstructure(panels[0], micro, index, image)
     add_headline(panels[0], f"fibre fraction {micro.fibre_fraction:.3f}")
     for axes, (name, field) in zip(panels[1:], fields.items(), strict=False):
         picture = draw_field(axes, field, scales[name], micro)
-        add_colour_bar(figure, picture, [axes], scales[name], name, [field], (width, height))
+        add_colour_bar(figure, picture, [axes], scales[name], name, [field], panel)
     draw_streamlines(panels[1], flow, index)
     for number, axes in enumerate(panels):
         if number > len(fields):
             axes.set_axis_off()
         style_axes(axes, label_x=number // columns == 1, label_y=number % columns == 0)
-    figure.suptitle(f"{describe_permeability(flow)}\n{describe_problem(flow, index)}", fontsize=11)
     return figure

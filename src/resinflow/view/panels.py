@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import COMPONENTS, FlowField, InvalidInputError, Microstructure
+from resinflow.view.placing import BAR, Side, bar_axes
 from resinflow.view.scales import ColourScale
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks: 50 and 100, not 60 and 80
 _LINES, _LINE_WIDTHS = 100.0, (0.25, 0.9)  # points times pixels, points: outlines of many small fibres leave them to be seen
 _GREYS = (0.5, 99.5)  # percentiles of an image that are drawn black and white
-_BAR = 0.09  # inches: thickness of a colour bar
 
 
 def slice_fields(flow: FlowField, index: int | slice) -> dict[str, NDArray[np.float64]]:
@@ -226,7 +226,7 @@ def add_colour_bar(
     label: str,
     fields: Sequence[NDArray[np.floating]],
     panel: tuple[float, float],
-    location: Literal["top", "bottom", "right"] = "top",
+    location: Side = "top",
 ) -> None:
     """Add a colour bar labelled ``label in unit`` beside ``axes``, with arrow ends where ``fields`` leave the scale.
 
@@ -244,18 +244,12 @@ def add_colour_bar(
 
     width, height = panel
     length, across = (height, width) if location == "right" else (width, height * len(axes))
-
-    bar = figure.colorbar(
-        image,
-        ax=list(axes),
-        location=location,
-        extend=scale.extend(fields),
-        aspect=length / _BAR,
-        fraction=_BAR / across,
-        shrink=0.95,
-        pad=0.03,
-        ticks=MaxNLocator(4, min_n_ticks=3, steps=_STEPS),
-    )
+    place: dict[str, Any] = {"ax": list(axes), "location": location, "aspect": length / BAR, "fraction": BAR / across}
+    place |= {"shrink": 0.95, "pad": 0.03}
+    if figure.get_layout_engine() is None:
+        place = {"cax": bar_axes(figure, axes, location), "orientation": "vertical" if location == "right" else "horizontal"}
+        place |= {"ticklocation": location}
+    bar = figure.colorbar(image, extend=scale.extend(fields), ticks=MaxNLocator(4, min_n_ticks=3, steps=_STEPS), **place)
     bar.set_label(f"{label} in {scale.unit}", fontsize=9)
     bar.ax.tick_params(labelsize=7, length=2, width=0.6)
     bar.outline.set_linewidth(0.6)  # pyright: ignore[reportCallIssue]
