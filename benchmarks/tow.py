@@ -46,29 +46,31 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--gap", type=float, default=BENCHMARK_TOW.minimum_gap, help="smallest gap between fibres, m")
     parser.add_argument("--tolerance", type=float, default=1e-3)
+    parser.add_argument("--parts", type=int, nargs="+", default=list(PARTS), help="numbers of sub-domains; 1 is the whole")
     parser.add_argument("--coarse", action="store_true", help="also solve each tow with voxels twice as wide")
     parser.add_argument("-o", "--output", type=Path, default=Path("tow.json"))
     options = parser.parse_args()
     runs = json.loads(options.output.read_text()) if options.output.exists() else {}
     nz, ny, nx = options.shape
+    parts = sorted({1, *options.parts})
     solved = []
     for seed in options.seeds:
         done = runs.setdefault(f"{nz} x {ny} x {nx}, {options.voxel:g} m, gap {options.gap:g} m, seed {seed}", {})
         micro = benchmark_tow((nz, ny, nx), seed=seed, voxel=options.voxel, minimum_gap=options.gap)
-        for name, values in _answers(micro, options.tolerance, options.coarse, done):
+        for name, values in _answers(micro, parts, options.tolerance, options.coarse, done):
             done[name] = values
             options.output.write_text(json.dumps(runs, indent=1))
             print(f"seed {seed}, {name}: {np.round(np.array(values) * 1e12, 4).tolist()} um^2", flush=True)
         solved.append(done)
-    report(solved)
+    report(solved, parts)
 
 
 def _answers(
-    micro: Microstructure, tolerance: float, coarse: bool, done: dict[str, list[Triple]]
+    micro: Microstructure, parts: list[int], tolerance: float, coarse: bool, done: dict[str, list[Triple]]
 ) -> Iterator[tuple[str, list[Triple]]]:
     """Diagonals of the tensors of all sub-domains, by condition and count, and under other walls; those not yet done."""
     for condition in CONDITIONS:
-        for count in PARTS:
+        for count in parts:
             if (name := f"{condition}, {count}") not in done:
                 yield name, [diagonal(part, condition, tolerance) for part in parts_of(micro, count)]
     if TENSOR not in done:
@@ -101,13 +103,13 @@ def diagonal(micro: Microstructure, condition: Condition, tolerance: float) -> T
     return [permeability_under(micro, condition, axis, tolerance=tolerance) for axis in COMPONENTS]
 
 
-def report(runs: list[dict[str, list[Triple]]]) -> None:
+def report(runs: list[dict[str, list[Triple]]], parts: list[int]) -> None:
     """Print how far each choice is from the whole box with symmetric sides, along and across, and the formulas."""
     print(f"\n{len(runs)} tows; K of the choice over that of the whole box with symmetric sides, geometric mean:")
-    for name in _names(runs):
+    for name in _names(runs, parts):
         print(f"{name:44s} across {_deviation(runs, name, 'across'):+7.1%}   along {_deviation(runs, name, 'along'):+7.1%}")
     print("\nstandard deviation of ln K over the choices (the published scatter: across 24 %, along 14 %):")
-    for title, names in _families(runs).items():
+    for title, names in _families(runs, parts).items():
         spreads = [np.std([np.log1p(_deviation(runs, name, way)) for name in names], ddof=1) for way in ("across", "along")]
         print(f"{title:44s} across {spreads[0]:7.1%}   along {spreads[1]:7.1%}")
     if len(runs) > 1:
@@ -117,27 +119,27 @@ def report(runs: list[dict[str, list[Triple]]]) -> None:
     _print_formulas(runs)
 
 
-def _names(runs: list[dict[str, list[Triple]]]) -> list[str]:
+def _names(runs: list[dict[str, list[Triple]]], parts: list[int]) -> list[str]:
     """Choices that all runs have: conditions with one box, and sub-domains with each average."""
     whole = [f"{condition}, 1" for condition in CONDITIONS]
-    split = [f"{condition}, {count}, {average}" for condition in CONDITIONS for count in PARTS[1:] for average in AVERAGES]
+    split = [f"{condition}, {count}, {average}" for condition in CONDITIONS for count in parts[1:] for average in AVERAGES]
     return [*whole, *split, *(name for name in (TENSOR, "plain walls", "twice the voxel") if all(name in run for run in runs))]
 
 
-def _families(runs: list[dict[str, list[Triple]]]) -> dict[str, list[str]]:
+def _families(runs: list[dict[str, list[Triple]]], parts: list[int]) -> dict[str, list[str]]:
     """Choices of one kind, the others held."""
     sides = "symmetric sides"
     families = {
         "conditions, whole box": [f"{condition}, 1" for condition in CONDITIONS],
-        f"conditions, {PARTS[-1]} sub-domains, arithmetic": [f"{c}, {PARTS[-1]}, arithmetic" for c in CONDITIONS],
-        "number of sub-domains, arithmetic": [WHOLE, *(f"{sides}, {count}, arithmetic" for count in PARTS[1:])],
-        f"average over {PARTS[-1]} sub-domains": [f"{sides}, {PARTS[-1]}, {average}" for average in AVERAGES],
+        f"conditions, {parts[-1]} sub-domains, arithmetic": [f"{c}, {parts[-1]}, arithmetic" for c in CONDITIONS],
+        "number of sub-domains, arithmetic": [WHOLE, *(f"{sides}, {count}, arithmetic" for count in parts[1:])],
+        f"average over {parts[-1]} sub-domains": [f"{sides}, {parts[-1]}, {average}" for average in AVERAGES],
         "K from the flow rate or from the tensor": [WHOLE, TENSOR],
         "walls: surfaces or voxel faces": [WHOLE, "plain walls"],
         "voxel or twice the voxel": [WHOLE, "twice the voxel"],
-        "all of these together": _names(runs),
+        "all of these together": _names(runs, parts),
     }
-    return {title: names for title, names in families.items() if set(names) <= set(_names(runs))}
+    return {title: names for title, names in families.items() if len(names) > 1 and set(names) <= set(_names(runs, parts))}
 
 
 def _deviation(runs: list[dict[str, list[Triple]]], name: str, way: str) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from resinflow import stokes
 from resinflow.flow.errors import InvalidInputError
@@ -81,6 +82,20 @@ def test_tilted_bundle_agrees_with_itself_on_a_grid_three_times_finer():
     for axis in ("x", "z"):
         values = [stokes.solve(micro, axis=axis, wall_rule="surface", tolerance=1e-4).permeability for micro in (coarse, same)]
         assert values[0] == pytest.approx(values[1], rel=0.03)
+
+
+@pytest.mark.parametrize("thin", [0, 1, 2])
+@pytest.mark.parametrize("condition", [("pressure", "symmetry"), ("pressure", "no-slip"), ("periodic", "periodic")])
+def test_faces_of_one_slice_are_those_amid_a_thick_medium(thin, condition):
+    rng = np.random.default_rng(3)
+    plane = np.expand_dims(3 * gaussian_filter(rng.standard_normal((20, 24)), 1.5), thin)
+    one, thick = (cut_faces(distance, (1.0, 0.7, 0.9), *condition) for distance in (plane, np.repeat(plane, 9, thin)))
+    for single, repeated in zip(one, thick, strict=True):
+        assert np.array_equal(np.take(single.width, [0], thin), np.take(repeated.width, [4], thin))
+        if single.unknown.any():
+            assert np.array_equal(np.take(single.aperture, [0], thin), np.take(repeated.aperture, [4], thin))
+        else:  # both faces of the slice lie on walls or symmetry planes
+            assert single.normal == thin
 
 
 @pytest.mark.parametrize(("boundary", "lateral"), [("pressure", "symmetry"), ("pressure", "no-slip"), ("periodic", "periodic")])

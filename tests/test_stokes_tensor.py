@@ -130,6 +130,17 @@ def test_tensor_of_a_micrograph_is_that_of_its_extruded_medium():
         assert np.abs(slices.values - whole).max() < 1e-6 * whole.max()
 
 
+def test_narrow_gaps_are_told_unless_nobody_asks_and_k_is_the_same():
+    fluid = np.ones((1, 9, 9), dtype=bool)
+    fluid[:, 2::3, 2::3] = False  # rods two voxels apart
+    told, silent = (
+        permeability_tensor(Microstructure(fluid, (1e-6,) * 3), wall_rule="plain", warn=warn) for warn in (True, False)
+    )
+    assert any("gaps below" in warning for warning in told.warnings)
+    assert silent.warnings == ()
+    assert (told.values == silent.values).all()
+
+
 def test_tensor_survives_its_way_through_json():
     tensor = permeability_tensor(oblique_plates(1), wall_rule="plain", boundary="periodic")
     again = PermeabilityTensor.from_dict(json.loads(json.dumps(tensor.to_dict())))

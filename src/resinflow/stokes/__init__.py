@@ -21,7 +21,15 @@ from resinflow.stokes.planar import planar_flow
 from resinflow.stokes.problem.mask import MASK_RULE, WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.response import response_flow
 from resinflow.stokes.sensitivity import SurfaceResponse, displaced, surface_response, wall_sensitivity
-from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, PosedStokes, posed_stokes, rest_flow, solve
+from resinflow.stokes.solve import (
+    DEFAULT_TOLERANCE,
+    MAX_ITERATIONS,
+    PosedStokes,
+    posed_stokes,
+    rest_flow,
+    solve,
+    solve_discrete,
+)
 from resinflow.stokes.stored import fit_to_mask, grid_flow
 from resinflow.stokes.tensor import permeability_tensor
 from resinflow.stokes.verify import Check, verify
@@ -54,6 +62,7 @@ __all__ = [
     "response_flow",
     "rest_flow",
     "solve",
+    "solve_discrete",
     "solve_finer",
     "solve_refined",
     "surface_response",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from resinflow.flow import Drive, FlowField, Microstructure, surface_distance, with_surface
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
-from resinflow.stokes.problem.cutsystem import pose_cut
+from resinflow.stokes.problem.cutsystem import cut_problem
 from resinflow.stokes.problem.problem import Problem, to_state
 from resinflow.stokes.problem.system import PRESSURE
 
@@ -46,17 +46,16 @@ def face_drag(flow: FlowField) -> tuple[FaceDrag, FaceDrag, FaceDrag] | None:
         InvalidInputError: an all-solid box, or a box without any wall.
     """
     micro = with_surface(flow.microstructure)
-    problem = None if flow.permeability == 0 else pose_cut(micro, flow.drive)
-    if problem is None:
+    posed = None if flow.permeability == 0 else cut_problem(micro, flow.drive)
+    if posed is None:
         return None
+    problem, faces = posed
     system = problem.system
     state, force = to_state(problem, flow), system.new_state(np.float64)
     state[PRESSURE] = 0  # what the pressure holds is what the viscous force holds back
     with Pool(None) as pool:
         system.apply(pool, state, force)
-    z, y, x = (
-        FaceDrag(cut, _unpacked(problem, state, cut), _unpacked(problem, force, cut)) for cut in cut_medium(micro, flow.drive)
-    )
+    z, y, x = (FaceDrag(cut, _unpacked(problem, state, cut), _unpacked(problem, force, cut)) for cut in faces)
     return z, y, x
 
 

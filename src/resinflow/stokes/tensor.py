@@ -43,6 +43,7 @@ def permeability_tensor(
     max_iterations: int = MAX_ITERATIONS,
     wall_rule: WallChoice = "auto",
     threads: int | None = None,
+    warn: bool = True,
     watch: Watch | None = None,
     follow: Follow | None = None,
 ) -> PermeabilityTensor:
@@ -64,6 +65,7 @@ def permeability_tensor(
         max_iterations: as :func:`resinflow.solve`.
         wall_rule: as :func:`resinflow.solve`.
         threads: as :func:`resinflow.solve`.
+        warn: whether to look for gaps that the pixels do not resolve, at the price of a set-up.
         watch: called with the axis, the iteration number and the relative residual.
         follow: called before it with the axis, K along it, m^2, and about its relative error, as :func:`resinflow.solve`.
 
@@ -98,7 +100,7 @@ def permeability_tensor(
         if isinstance(flow.report, SolverReport):
             errors[column] = flow.report.permeability_error
             warnings += flow.report.warnings
-        if drive.axis == "x":
+        if warn and drive.axis == "x":
             warnings += _gap_warning(flow, rule)
     return PermeabilityTensor(
         values=_tensor(velocities, gradients),

@@ -9,7 +9,6 @@ import numpy as np
 from resinflow.flow import (
     AXES,
     Axis,
-    BlockedMediumError,
     Boundary,
     Drive,
     InvalidInputError,
@@ -17,7 +16,7 @@ from resinflow.flow import (
     Microstructure,
     surface_distance,
 )
-from resinflow.stokes import WallChoice, solve
+from resinflow.stokes import WallChoice, solve_discrete, wall_rule_of
 
 Condition = Literal["periodic", "symmetric sides", "periodic sides", "no-slip sides"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
@@ -69,11 +68,8 @@ def permeability_under(
     if condition == "no-slip sides" and micro.shape[0] == 1 and axis != "z":
         medium, lateral = _walled(micro, axis), "symmetry"
         factor = medium.fluid.size / micro.fluid.size
-    try:
-        flow = solve(medium, Drive(axis, boundary=boundary, lateral=lateral), tolerance=tolerance, wall_rule=wall_rule)
-    except BlockedMediumError:
-        return 0.0
-    return flow.permeability * factor
+    drive = Drive(axis, boundary=boundary, lateral=lateral)
+    return solve_discrete(medium, drive, tolerance, wall_rule=wall_rule_of(medium, wall_rule)).permeability * factor
 
 
 def _walled(micro: Microstructure, axis: Axis) -> Microstructure:

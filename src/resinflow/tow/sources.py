@@ -16,6 +16,7 @@ from resinflow.flow import (
     COMPONENTS,
     Axis,
     Drive,
+    FlowField,
     Microstructure,
     PermeabilityTensor,
     ResinflowError,
@@ -23,9 +24,9 @@ from resinflow.flow import (
     with_surface,
 )
 from resinflow.media import estimate_fibre_diameter
-from resinflow.stokes import WallChoice, solve, wall_rule_of, wall_sensitivity
+from resinflow.stokes import WallChoice, solve_discrete, wall_rule_of, wall_sensitivity
 from resinflow.tow.budget import NORMAL_REACH, Source
-from resinflow.tow.conditions import Condition, permeability_under
+from resinflow.tow.conditions import Condition, permeability_under, sides_of
 from resinflow.tow.representativity import Representativity
 
 PARTS = 4
@@ -35,6 +36,9 @@ _SURFACE_ERRORS = {"exact": 0.0, "grey": 0.1, "mask": 0.15, "estimated": 0.15}
 """Pixels by which all surfaces together may be off where no samples of them tell; docs/surfaces.md."""
 _ORDERS = {"surface": 2, "plain": 1, "gap": 1}
 """Observed orders of the wall rules (docs/solver.md); of the surfaces' rule the usual one across the fibres."""
+
+_WITH_FLOWS: tuple[Condition, ...] = ("periodic", "symmetric sides")
+"""Conditions under which the flow is one through the part itself."""
 
 Array = NDArray[np.float64]
 
@@ -48,12 +52,15 @@ class Parts:
         permeability: (parts, 3), m^2, under the condition of the answer.
         size: mean edge, m.
         area: of the whole over that of a part.
+        flows: through each part along x, y and z, where K is that of walls at the surfaces in a period or between symmetry
+            planes; None where there is no flow.
     """
 
     media: tuple[Microstructure, ...]
     permeability: Array
     size: float
     area: float
+    flows: tuple[tuple[FlowField | None, ...], ...] = ()
 
 
 def parts_of(micro: Microstructure, condition: Condition, wall_rule: WallChoice, tolerance: float) -> Parts:
@@ -65,8 +72,13 @@ def parts_of(micro: Microstructure, condition: Condition, wall_rule: WallChoice,
     rows, columns = (min(count, wide, PART_VOXELS) for count in (ny, nx))
     corners = [(y, x) for y in sorted({0, ny - rows}) for x in sorted({0, nx - columns})][:PARTS]
     media = tuple(_part(micro, slice(y, y + rows), slice(x, x + columns)) for y, x in corners)
+    size, area = float(np.sqrt(rows * dy * columns * dx)), ny * nx / (rows * columns)
+    if condition in _WITH_FLOWS and wall_rule_of(micro, wall_rule) == "surface":
+        flows = tuple(tuple(_surface_flow(part, condition, axis, tolerance) for axis in COMPONENTS) for part in media)
+        reached = [[float("nan") if flow is None else flow.permeability for flow in of_part] for of_part in flows]
+        return Parts(media, np.array(reached), size, area, flows)
     values = [[_permeability(part, condition, axis, wall_rule, tolerance) for axis in COMPONENTS] for part in media]
-    return Parts(media, np.array(values), float(np.sqrt(rows * dy * columns * dx)), ny * nx / (rows * columns))
+    return Parts(media, np.array(values), size, area)
 
 
 def window_source(answer: Representativity) -> Source:
@@ -92,7 +104,12 @@ def surfaces_source(micro: Microstructure, parts: Parts, condition: Condition) -
     advice = "Take a grey image in the place of a mask, or smaller pixels; resinflow segment shows the surfaces."
     if source == "exact":
         return Source("fibre surfaces", (0.0, 0.0, 0.0), "exact surfaces", advice)
-    moved = [[_surface_moves(part, axis, source, samples, condition) for axis in COMPONENTS] for part in parts.media]
+    solved: Condition = condition if condition in _WITH_FLOWS else "symmetric sides"
+    flows = parts.flows or [[_surface_flow(part, solved, axis, 1e-3) for axis in COMPONENTS] for part in parts.media]
+    moved = [
+        [_surface_moves(part, flow, source, samples) for flow in of_part]
+        for part, of_part in zip(parts.media, flows, strict=True)
+    ]
     values = np.array(moved)  # (parts, 3, samples)
     common = values.mean(axis=0).var(axis=1, ddof=1) if samples > 1 else (values.mean(axis=0) ** 2).mean(axis=1)
     local = values.var(axis=2, ddof=1).mean(axis=0) if samples > 1 else np.zeros(3)
@@ -181,18 +198,21 @@ def _mean(rows: Sequence[Array]) -> Array:
     return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), 0.0)
 
 
-def _surface_moves(part: Microstructure, axis: Axis, source: str, samples: int, condition: Condition) -> Array:
-    """Changes of ln K by the samples of the surfaces (samples,), or by all surfaces off by their usual error (1,)."""
-    boundary, lateral = ("periodic", "periodic") if condition == "periodic" else ("pressure", "symmetry")
-    nothing = np.zeros(max(samples, 1))
+def _surface_flow(part: Microstructure, condition: Condition, axis: Axis, tolerance: float) -> FlowField | None:
+    """The flow with walls at the surfaces; None for a part without fibres."""
+    boundary, lateral = sides_of(condition)
     try:
-        drive = Drive(axis, boundary=boundary, lateral=lateral)  # pyright: ignore[reportArgumentType]
-        flow = solve(with_surface(part), drive, tolerance=1e-3, wall_rule="surface")
-        if flow.permeability == 0:
-            return nothing
-        weights = wall_sensitivity(flow)
+        drive = Drive(axis, boundary=boundary, lateral=lateral)
+        return solve_discrete(with_surface(part), drive, tolerance, wall_rule="surface")
     except ResinflowError:
-        return nothing
+        return None
+
+
+def _surface_moves(part: Microstructure, flow: FlowField | None, source: str, samples: int) -> Array:
+    """Changes of ln K by the samples of the surfaces (samples,), or by all surfaces off by their usual error (1,)."""
+    if flow is None or flow.permeability == 0:
+        return np.zeros(max(samples, 1))
+    weights = wall_sensitivity(flow)
     if part.displacements is not None and samples > 1:
         return np.einsum("szyx,zyx->s", part.displacements, weights, dtype=np.float64)
     return np.array([weights.sum() * _SURFACE_ERRORS[source] * min(part.spacing[1:])])

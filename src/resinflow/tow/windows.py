@@ -173,7 +173,7 @@ def _result(micro: Microstructure, options: WindowOptions) -> dict[str, Any]:
     if not micro.fluid.any():
         return {"tensor": np.zeros((3, 3)).tolist(), "fraction": fraction, "note": "no resin: K = 0"}
     try:
-        tensor = permeability_tensor(micro, threads=1, **asdict(options))
+        tensor = permeability_tensor(micro, threads=1, warn=False, **asdict(options))
     except ResinflowError as error:
         return {"tensor": None, "fraction": fraction, "note": str(error)}
     still = [axis for axis, value in zip("xyz", tensor.diagonal, strict=True) if value == 0]

@@ -170,11 +170,20 @@ class _Box:
 
     @property
     def pads(self) -> tuple[int, int, int]:
-        """Places beyond the box that are looked at: gaps go on over a seam."""
-        z, y, x = (
-            min(max(count // 4, _PAD), _LARGEST_PAD) if wraps else _PAD
-            for count, wraps in zip(self.shape, self.wraps, strict=True)
-        )
+        """Places beyond the box that are looked at: gaps go on over a seam, and nothing changes along an axis of one voxel."""
+        z, y, x = (self._pad(count, wraps=wraps) for count, wraps in zip(self.shape, self.wraps, strict=True))
+        return z, y, x
+
+    @staticmethod
+    def _pad(count: int, *, wraps: bool) -> int:
+        if count == 1:
+            return 1
+        return min(max(count // 4, _PAD), _LARGEST_PAD) if wraps else _PAD
+
+    @property
+    def one_place(self) -> tuple[slice, slice, slice]:
+        """Of a padded field, one place along every axis of one voxel, all places along the others."""
+        z, y, x = (slice(1, 2) if count == 1 else slice(None) for count in self.shape)
         return z, y, x
 
     @property
@@ -200,6 +209,9 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
         seam = np.moveaxis(_blocked_seam(padded[within], axis, box), axis, 0)
         np.moveaxis(unknown, axis, 0)[0] &= ~seam[0]
     share = np.broadcast_to(share, unknown.shape)
+    if not unknown.any():
+        nothing = np.zeros(unknown.shape)
+        return CutFaces(axis, nothing, nothing, share, profile.width)
     ends = _ends(profile, axis, box)
     diagonal = _diagonal(axis, profile, unknown, share, box, ends) + _end_walls(axis, unknown, share, box, ends)
     unknown &= diagonal <= _MOST_DRAG * sum(2 / step**2 for step in box.spacing)
@@ -207,18 +219,19 @@ def _faces(padded: Array, axis: int, box: _Box) -> CutFaces:
 
 
 def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
-    centre = _at_faces(padded, axis)  # the places beyond the box are one less along the axis
+    places = padded[box.one_place]
+    # along an axis of one voxel all faces are alike; along others the places beyond the box are one less along the normal
+    centre = places if box.shape[axis] == 1 else _at_faces(places, axis)
     around = surroundings(centre, box.spacing)
     slope_a, slope_b = (around.slopes[k] for k in range(3) if k != axis)
     moments = open_moments(centre, slope_a, slope_b, around.width)
-    counts = [box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3)]
-    first = [pad - (k == axis) for k, pad in enumerate(box.pads)]
+    counts = tuple(box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3))
+    first = [0 if box.shape[k] == 1 else pad - (k == axis) for k, pad in enumerate(box.pads)]
     crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
-    aperture, mean, square = (field[crop].copy() for field in moments)
-    aperture = aperture.astype(np.float32).astype(
-        np.float64
-    )  # as the system holds it: the equations are those of this aperture
-    return _Profile(centre[crop], aperture, mean, square, around.width[crop].copy(), around.curvature[crop])
+    aperture, mean, square, width = (field[crop].copy() for field in (*moments, around.width))
+    aperture = aperture.astype(np.float32).astype(np.float64)  # as the system holds it: the equations are those of it
+    fields = (centre[crop], aperture, mean, square, width, around.curvature[crop])
+    return _Profile(*(np.broadcast_to(field, counts) for field in fields))
 
 
 @dataclass(frozen=True)
@@ -265,8 +278,8 @@ def _diagonal(
     plain, joined, pull = (np.zeros(unknown.shape) for _ in range(3))
     beside_wall = profile.aperture < 1
     for k in range(3):
-        if box.wraps[k] and box.shape[k] == 1:
-            continue  # a face is its own neighbour: nothing changes along that axis
+        if unknown.shape[k] == 1:
+            continue  # no other face, or its own neighbour over the seam: nothing changes along that axis
         conductance = (share if k != axis else np.ones(unknown.shape)) / box.spacing[k] ** 2
         closed = ends[k].closed
         unjoined = np.full_like(closed, not box.wraps[k])

@@ -24,8 +24,21 @@ _NO_DRAG = 1e-13
 """Part of a diagonal that is rounding."""
 
 
+CutProblem = tuple[Problem, tuple[CutFaces, CutFaces, CutFaces]]
+
+
 def pose_cut(micro: Microstructure, drive: Drive) -> Problem | None:
     """Return the discrete problem with the fibre surfaces of ``micro.signed_distance``, or None where K = 0.
+
+    Raises:
+        InvalidInputError: as :func:`cut_problem`.
+    """
+    posed = cut_problem(micro, drive)
+    return None if posed is None else posed[0]
+
+
+def cut_problem(micro: Microstructure, drive: Drive) -> CutProblem | None:
+    """Return the discrete problem and the faces that it was made from, or None where K = 0.
 
     Voxels take part whose faces are partly open, even if their centre lies in a fibre. Velocities of the system are means
     over the open part of a face; times ``system.openness`` they are flow rates per area of the whole face.
@@ -53,7 +66,7 @@ def pose_cut(micro: Microstructure, drive: Drive) -> Problem | None:
     grid = _grid(faces, labels > 0, (dz, dy, dx), drive.boundary, drive.lateral)
     _check_drag(faces, grid, micro, drive)
     pores = find_pores(micro.fluid.transpose(drive.turned), wrapping(drive.boundary, drive.lateral))
-    return Problem(micro, drive, pores, grid, _system(faces, grid, labels))
+    return Problem(micro, drive, pores, grid, _system(faces, grid, labels)), faces
 
 
 def _check_drag(faces: tuple[CutFaces, CutFaces, CutFaces], grid: Grid, micro: Microstructure, drive: Drive) -> None:

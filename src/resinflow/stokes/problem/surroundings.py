@@ -42,13 +42,17 @@ def surroundings(centre: Array, spacing: tuple[float, float, float]) -> Surround
     """Return what faces see around them.
 
     Args:
-        centre: distance at face centres (nz, ny, nx), five places or more along every axis; two at every end are padding.
+        centre: distance at face centres (nz, ny, nx), five places or more along every axis, of which two at every end are
+            padding; or one place along an axis along which nothing changes.
         spacing: (dz, dy, dx), m.
     """
     centre = np.ascontiguousarray(centre)
     slopes, half = np.empty((2, 3, *centre.shape))
     curvature = np.zeros(centre.shape)
     for axis, edge in enumerate(spacing):
+        if centre.shape[axis] == 1:
+            slopes[axis], half[axis] = 0.0, centre
+            continue
         fields = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis], curvature))
         distance, slope, largest, bend = fields
         _along_lines(distance, slope, largest, bend, edge)
@@ -139,7 +143,8 @@ def _gap_width(centre, slopes, half, width):
             for x in range(nx):
                 a, b, c = abs(slopes[0, z, y, x]), abs(slopes[1, z, y, x]), abs(slopes[2, z, y, x])
                 steepest = max(a, b, c)
-                half_width = -np.inf  # of axes that are alike the widest, whatever their order
+                half_width = centre[z, y, x] if nz == 1 or ny == 1 or nx == 1 else -np.inf
+                # of axes that are alike the widest, whatever their order
                 for k, slope in enumerate((a, b, c)):
                     if slope == steepest:
                         half_width = max(half_width, half[k, z, y, x])
