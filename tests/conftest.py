@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resinflow.data.division import Division
 from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
@@ -56,6 +58,18 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> FlowStore:
     path: Path = tmp_path_factory.mktemp("data") / "tiny.zarr"
     generate(DataRecipe.model_validate(TINY_RECIPE), path, workers=1)
     return FlowStore.open(path)
+
+
+@pytest.fixture(scope="session")
+def repeated(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The eight small media, each of which counts as several in every split: a fit needs more cases. Tests only read it."""
+    path = tmp_path_factory.mktemp("repeated") / "repeated.zarr"
+    shutil.copytree(tiny_store.path, path)
+    store = FlowStore.open(path, writable=True)
+    everyone = tuple(range(len(store)))
+    store.set_attribute("splits", Division(everyone * 4, everyone * 3, everyone).to_attribute())
+    store.set_attribute("recipe", {**store.attributes["recipe"], "seed": 99})
+    return path
 
 
 TINY_STAGE = {"epochs": 2, "batch_size": 2, "precision": "32-true"}

@@ -28,18 +28,6 @@ from tests.commands import refusal, run
 
 
 @pytest.fixture(scope="module")
-def repeated(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The eight small media, each of which counts as several in every split: a fit needs more cases than that."""
-    path = tmp_path_factory.mktemp("repeated") / "repeated.zarr"
-    shutil.copytree(tiny_store.path, path)
-    store = FlowStore.open(path, writable=True)
-    everyone = tuple(range(len(store)))
-    store.set_attribute("splits", Division(everyone * 4, everyone * 3, everyone).to_attribute())
-    store.set_attribute("recipe", {**store.attributes["recipe"], "seed": 99})
-    return path
-
-
-@pytest.fixture(scope="module")
 def calibrated_model(tiny_run: Path, repeated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("calibrated") / "model"
     shutil.copytree(tiny_run / "model", model)

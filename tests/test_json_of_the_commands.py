@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import yaml
 
 from resinflow.cli.reference import option_docs
 from resinflow.data import FlowStore
 from resinflow.flow import DARCY, FlowField, load_medium, save_medium
 from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.search import TrialRow
 from resinflow.stokes import Check, solve
 from tests.commands import run
+from tests.conftest import TINY_RECIPE
 from tests.drawn_images import save_small_stack
+from tests.tamper import without_attribute
 
 SIZES = ("--pixel-size", "0.9375e-6", "--depth", "12e-6", "--front-end", "classical")
 LOOSE = ("--tolerance", "1e-3")
@@ -30,18 +35,47 @@ CASES = {
     "evaluate": ("evaluate", "--data", "DATA", "--model", "MODEL", "--split", "all", "--limit", "2"),
     "reconstruct": ("reconstruct", "--data", "DATA", "--model", "MODEL", "--limit", "2", "-o", "OUT/reconstruction"),
     "verify": ("verify", "--quick"),
+    "demo": ("demo", "-o", "OUT/demo"),
     "data info": ("data", "info", "DATA"),
+    "data generate": ("data", "generate", "RECIPE", "COPY", "--workers", "1"),
+    "data split": ("data", "split", "UNSPLIT"),
+    "data stats": ("data", "stats", "COPY"),
+    "data check": ("data", "check", "DATA"),
+    "data convert": ("data", "convert", "DATA", "OUT/published"),
+    "model calibrate": ("model", "calibrate", "CALIBRATED", "--data", "REPEATED", "--samples", "2"),
+    "model novelty": ("model", "novelty", "CALIBRATED", "--data", "REPEATED", "--against", "DATA", "-o", "OUT/roc.png"),
+    "search": ("search", "SEARCH", "--data", "DATA", "--run", "OUT/search"),
 }
 """A call of every command that has --json."""
+RECIPES = Path(__file__).parents[1] / "recipes"
+TRIALS = [
+    TrialRow(0, "complete", 0.25, None, {"vae3d.learning_rate": 1e-3}, 2.0, 1, ""),
+    TrialRow(1, "failed", None, None, {"vae3d.learning_rate": 1.0}, None, 2, "RuntimeError: no"),
+]
+"""What a search comes to, in the place of a training."""
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store: FlowStore) -> dict[str, Path]:
+def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store: FlowStore, repeated: Path) -> dict[str, Path]:
     """What the words of the calls in capitals stand for."""
     folder = tmp_path_factory.mktemp("json")
     settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
     section = fibre_bundle((1, 50, 50), (1.3e-6, 66e-6, 66e-6), seed=8, settings=settings)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(json.loads(json.dumps(TINY_RECIPE))), encoding="utf-8")
+    copies = [shutil.copytree(tiny_store.path, folder / f"{name}.zarr") for name in ("copy", "unsplit", "faulty")]
+    without_attribute(FlowStore.open(copies[1], writable=True), "splits")
+    without_attribute(FlowStore.open(copies[2], writable=True), "recipe")
+    calibrated = shutil.copytree(tiny_run / "model", folder / "calibrated")
+    run("model", "calibrate", calibrated, "--data", repeated, "--samples", "2")
     return {
+        "RECIPE": recipe,
+        "COPY": copies[0],
+        "UNSPLIT": copies[1],
+        "FAULTY": copies[2],
+        "REPEATED": repeated,
+        "CALIBRATED": calibrated,
+        "SEARCH": RECIPES / "search-quick.yaml",
         "STACK": save_small_stack(folder / "stack.tif"),
         "SECTION": save_medium(section, folder / "section.npz"),
         "MODEL": tiny_run / "model",
@@ -87,6 +121,7 @@ def test_stdout_is_one_object_with_command_line_and_version(
 ) -> None:
     checks = [Check("a duct", "plain", 1.0, float("nan"), float("inf"), None)]
     monkeypatch.setattr("resinflow.stokes.verify", lambda quick: checks)
+    monkeypatch.setattr("resinflow.search.search_training", lambda *recipe, **options: TRIALS)
     answer = told(capsys, places, *CASES[command])
     assert answer["command"].startswith(f"resinflow {command} ")
     assert answer["version"] == version("resinflow")
@@ -170,6 +205,43 @@ def test_a_medium_that_fails_is_in_the_object_and_ends_the_command_with_status_2
     answer = strict(capsys.readouterr().out)
     assert [entry["error"] is None for entry in answer["media"]] == [True, False]
     assert answer["failures"] == 1
+
+
+def test_a_search_tells_every_trial_and_the_best(
+    places: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resinflow.search.search_training", lambda *recipe, **options: TRIALS)
+    answer = told(capsys, places, *CASES["search"])
+    assert answer["best"] == [0]
+    assert (answer["finished"], answer["failed"]) == (2, 1)
+    first, second = answer["trials"]
+    assert (first["validation_loss"], first["error"]) == (0.25, None)
+    assert (second["validation_loss"], second["error"]) == (None, "RuntimeError: no")
+    monkeypatch.setattr("resinflow.search.search_training", lambda *recipe, **options: TRIALS[1:])
+    monkeypatch.setattr("resinflow.search.SearchPlan.size", 1)
+    with pytest.raises(SystemExit):
+        told(capsys, places, *CASES["search"])
+    assert capsys.readouterr().out == ""  # every trial failed
+
+
+def test_the_numbers_of_models_are_those_of_their_files(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, places, *CASES["model novelty"])
+    inside, outside = answer["data"]
+    assert inside["area"] is None
+    assert outside["media"] == 8
+    assert 0 <= outside["area"] <= 1
+    document = json.loads((places["CALIBRATED"] / "calibration.json").read_text(encoding="utf-8"))
+    assert answer["threshold"] == document["novelty"]["threshold"]
+
+
+def test_a_check_tells_its_faults_and_ends_with_status_2(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sound = told(capsys, places, *CASES["data check"])
+    assert (sound["samples"], sound["faults"]) == (8, [])
+    with pytest.raises(SystemExit) as ended:
+        run("data", "check", places["FAULTY"], "--json")
+    assert ended.value.code == 2
+    answer = strict(capsys.readouterr().out)
+    assert answer["faults"][0].keys() == {"sample", "cause", "detail"}
 
 
 def test_a_refusal_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -39,6 +40,7 @@ def generate(
     workers: int | None = None,
     scheduler: str | None = None,
     dashboard: str | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Generate a data set of random fibre bundles and their flows. Running again continues where it stopped.
 
@@ -62,7 +64,7 @@ def generate(
     from resinflow.data import count_drawn_anew, load_data_recipe
     from resinflow.data import generate as generate_samples
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     data_recipe = load_data_recipe(recipe)
     pace = Pace()
     with showing_pace(console, "samples", pace) as watch:
@@ -75,11 +77,13 @@ def generate(
             f"{anew} of {len(store)} media were drawn anew, since their first draw did not percolate or could not be packed: "
             "the dense end of the ranges is thinner for it"
         )
-    info(output)
+    content = _tell(console, output, store)
+    if as_json:
+        print_json({**content, "made": pace.count, "drawn_anew": anew})
 
 
 @data_app.command
-def split(data: Path, /) -> None:
+def split(data: Path, /, *, as_json: AsJson = False) -> None:
     """Draw the split 70/15/15 by the identity of the media; a split is drawn once and stored in the data set.
 
     Parameters
@@ -90,11 +94,14 @@ def split(data: Path, /) -> None:
     from resinflow.data import FlowStore, draw_splits
 
     division = draw_splits(FlowStore.open(data, writable=True))
-    make_console().print(", ".join(f"{name} {len(part)}" for name, part in division.parts().items()))
+    sizes = {name: len(part) for name, part in division.parts().items()}
+    make_console(as_json=as_json).print(", ".join(f"{name} {size}" for name, size in sizes.items()))
+    if as_json:
+        print_json({"data": str(data), "splits": sizes})
 
 
 @data_app.command
-def stats(data: Path, /) -> None:
+def stats(data: Path, /, *, as_json: AsJson = False) -> None:
     """Compute the statistics of the training split, which scale the networks, and store them in the data set.
 
     Parameters
@@ -105,10 +112,12 @@ def stats(data: Path, /) -> None:
     from resinflow.data import FlowStore, compute_statistics
 
     statistics = compute_statistics(FlowStore.open(data, writable=True))
-    make_console().print(
+    make_console(as_json=as_json).print(
         f"{statistics['samples']} training samples; RMS correction to the response flow (vx, vy, vz in units of its RMS speed, "
         "pressure in units of the pressure drop): " + ", ".join(f"{value:.4f}" for value in statistics["correction_rms"])
     )
+    if as_json:
+        print_json({"data": str(data), "statistics": statistics})
 
 
 @data_app.command
@@ -134,10 +143,18 @@ def info(
     density
         kg/m^3, likewise, if its pressure is kinematic.
     """
-    from resinflow.data import SPLITS, FlowStore, open_flows
+    from resinflow.data import open_flows
 
     console = make_console(as_json=as_json)
-    source = open_flows(data, pressure_drop=pressure_drop, viscosity=viscosity, density=density)
+    content = _tell(console, data, open_flows(data, pressure_drop=pressure_drop, viscosity=viscosity, density=density))
+    if as_json:
+        print_json(content)
+
+
+def _tell(console: Console, data: Path, source: FlowSource) -> dict[str, Any]:
+    """Print what is in a data set, and return it with names and units for JSON."""
+    from resinflow.data import SPLITS, FlowStore
+
     shape = source.shape
     complete = source.complete
     console.print(f"{data}: {int(complete.sum())} of {len(source)} samples of {shape[2]} x {shape[1]} x {shape[0]} voxels")
@@ -145,12 +162,11 @@ def info(
     if "splits" in source.attributes:
         console.print("splits: " + ", ".join(f"{name} {len(source.indices(name))}" for name in SPLITS))
     ranges = _ranges(source, complete) if complete.any() else {}
-    if as_json:
-        splits = {name: len(source.indices(name)) for name in SPLITS} if "splits" in source.attributes else None
-        counts = {"samples": len(source), "complete": int(complete.sum())}
-        print_json({"data": str(data), **counts, "shape": list(shape), "splits": splits, "ranges": ranges})
+    splits = {name: len(source.indices(name)) for name in SPLITS} if "splits" in source.attributes else None
+    counts = {"samples": len(source), "complete": int(complete.sum())}
+    content = {"data": str(data), **counts, "shape": list(shape), "splits": splits, "ranges": ranges}
     if not ranges:
-        return
+        return content
     if info.converted and info.layout is not None:
         flows = ", ".join(f"{count} along {axis}" for axis, count in info.layout.cases.items())
         console.print(f"{'converted from' if isinstance(source, FlowStore) else 'in'} the published layout: {flows}")
@@ -158,6 +174,7 @@ def info(
         if name in ranges:
             low, middle, high = (f"{ranges[name][which]:.4g}" for which in ("least", "median", "greatest"))
             console.print(f"{title}: {low} to {high}{unit}, median {middle}{unit}")
+    return content
 
 
 _FIELDS = (
@@ -216,6 +233,7 @@ def convert_data(
     density: float | None = None,
     derive: Annotated[bool, Parameter(negative="")] = False,
     plain: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Convert a data set from the published layout (x/domain.pt, U.pt, ...) into a store, or back.
 
@@ -240,12 +258,12 @@ def convert_data(
 
     from resinflow.data import FlowStore, export_published, import_published
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     if destination.suffix == ".zarr":
         if plain:
             raise InvalidInputError("--plain was given; it belongs to conversions into the published layout, not into a .zarr.")
         with counting(console, "samples") as watch:
-            import_published(
+            store = import_published(
                 source,
                 destination,
                 pressure_drop=pressure_drop,
@@ -254,19 +272,24 @@ def convert_data(
                 derive=derive,
                 watch=watch,
             )
-        info(destination)
+        content = _tell(console, destination, store)
+        if as_json:
+            print_json(content)
         return
     if derive or any(value is not None for value in (pressure_drop, viscosity, density)):
         raise InvalidInputError(
             f"options for a conversion into a store were given; needed then: a destination in .zarr, found {destination}."
         )
+    store = FlowStore.open(source)
     with counting(console, "files") as watch:
-        export_published(FlowStore.open(source), destination, watch=watch, plain=plain)
+        export_published(store, destination, watch=watch, plain=plain)
     console.print(f"wrote {destination} in the published layout")
+    if as_json:
+        print_json({"data": str(destination), "samples": len(store), "layout": "published"})
 
 
 @data_app.command
-def check(data: Path, /) -> None:
+def check(data: Path, /, *, as_json: AsJson = False) -> None:
     """Check every sample and the splits; print each fault with sample and cause, and exit with status 2 if there is one.
 
     Parameters
@@ -276,12 +299,15 @@ def check(data: Path, /) -> None:
     """
     from resinflow.data import FlowStore, check_store
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     store = FlowStore.open(data)
     with counting(console, "checked") as watch:
         faults = check_store(store, watch=watch)
     for fault in faults:
         console.print(str(fault))
+    if as_json:
+        rows, has_splits = [asdict(fault) for fault in faults], "splits" in store.attributes
+        print_json({"data": str(data), "samples": len(store), "splits": has_splits, "faults": rows})
     if faults:
         samples = {fault.sample for fault in faults} - {None}
         raise InvalidInputError(f"{data}: {len(faults)} faults in {len(samples)} of {len(store)} samples.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import counting_parts, make_console, working
 from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
@@ -79,6 +81,7 @@ def calibrate(
     *,
     source: Annotated[SourceOptions, FLAT],
     options: Annotated[CalibrationOptions, FLAT] = CalibrationOptions(),
+    as_json: AsJson = False,
 ) -> None:
     """Measure a model's errors on the validation split, and write calibration.json into its directory.
 
@@ -92,9 +95,9 @@ def calibrate(
     model
         A model directory, or a run.
     """
-    from resinflow.evaluate.calibrate import SPLIT, calibrate_model, calibration_rows
+    from resinflow.evaluate.calibrate import SPLIT, calibrate_model, calibration_rows, calibration_scores
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with counting_parts(console) as watch:
         fit = calibrate_model(model, source.open(), options, watch=watch)
     console.print(calibration_rows(fit).terminal())
@@ -105,6 +108,10 @@ def calibrate(
             f"{len(fit.descriptors)} media of the {SPLIT} split are"
         )
     console.print(f"wrote {fit.path}")
+    if as_json:
+        known = None if novelty is None else {"threshold": novelty.threshold, "above": fit.above, "media": len(fit.descriptors)}
+        rows = [asdict(row) for row in calibration_scores(fit)]
+        print_json({"model": str(model), "cases": len(fit.cases), "scores": rows, "novelty": known, "file": str(fit.path)})
 
 
 @model_app.command
@@ -117,6 +124,7 @@ def novelty(
     limit: int | None = None,
     device: DeviceName = "auto",
     output: Annotated[Path, OUTPUT] = Path("roc.png"),
+    as_json: AsJson = False,
 ) -> None:
     """Compare data sets that a model does not know with the test split: does the distance to the training media tell them.
 
@@ -140,10 +148,13 @@ def novelty(
     from resinflow.evaluate.familiarity import familiarity_rows, measure_novelty
     from resinflow.view import compose_novelty, save_figure
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with counting_parts(console) as watch:
         familiarity = measure_novelty(model, source.open(), against, limit=limit, device=device, watch=watch)
     console.print(familiarity_rows(familiarity).terminal())
     distances = ("the test split", familiarity.inside)
     figure = compose_novelty(distances, familiarity.outside, familiarity.novelty.threshold)
     console.print(f"wrote {save_figure(figure, output)}")
+    if as_json:
+        rows = [asdict(row) for row in familiarity.rows]
+        print_json({"model": str(model), "threshold": familiarity.novelty.threshold, "data": rows})

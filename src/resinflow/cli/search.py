@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
+from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import counting, make_console
 from resinflow.cli.outputs import check_outputs
 from resinflow.flow import InvalidInputError
@@ -29,6 +30,7 @@ def search(
     trials: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     jobs: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Search over the options of a training recipe: a grid, or suggestions of an estimator. Running again goes on.
 
@@ -54,8 +56,9 @@ def search(
     from resinflow.search import best_first, load_search, search_training
 
     plan = load_search(recipe)
-    console = make_console()
-    console.file = sys.stdout  # training redirects sys.stdout to files; the progress must not go there
+    console = make_console(as_json=as_json)
+    # training redirects sys.stdout and sys.stderr to files; the progress must not go there
+    console.file = sys.stderr if as_json else sys.stdout
     folds = f", {plan.recipe.folds} folds each" if plan.recipe.folds > 1 else ""
     console.print(
         f"search {plan.recipe.name}: {plan.size} trials of stage {plan.recipe.stage} ({plan.recipe.mode}{folds}) "
@@ -88,6 +91,24 @@ def search(
             f"every trial failed, the first with {failures[0].error}; needed: a recipe that trains; correct it and search in "
             "another directory."
         )
+    if as_json:
+        counts = {"finished": count, "size": plan.size, "failed": len(failures)}
+        about = {"search": plan.recipe.name, "stage": plan.recipe.stage, "mode": plan.recipe.mode, "folds": plan.recipe.folds}
+        print_json({**about, **counts, "best": [row.number for row in best], "trials": [_trial(row) for row in rows]})
+
+
+def _trial(row: TrialRow) -> dict[str, Any]:
+    """A row of the results: validation loss with its deviation over the folds, options, and what became of it."""
+    return {
+        "number": row.number,
+        "state": row.state,
+        "validation_loss": row.value,
+        "deviation": row.spread,
+        "parameters": row.parameters,
+        "wall_time_s": row.seconds,
+        "attempts": row.attempts,
+        "error": row.error or None,
+    }
 
 
 def _table(plan: SearchPlan, best: list[TrialRow]) -> TextTable:

@@ -39,9 +39,11 @@ from resinflow.presets.surface.model import load_surface_model
 __all__ = [
     "SPLIT",
     "CalibrationFit",
+    "CalibrationScore",
     "Case",
     "calibrate_model",
     "calibration_rows",
+    "calibration_scores",
     "collect_cases",
     "features_of",
     "fit_calibration",
@@ -57,6 +59,7 @@ _TITLES: dict[ReadSurfaces, str] = {
     "mask": "surfaces from masks",
     "estimated": "surfaces from greys by thresholds",
 }
+_AS_DRAWN, _CALIBRATED = "as drawn", "calibrated"
 _FIELDS = ("along the flow", "across", "vz", "pressure")
 
 
@@ -265,41 +268,77 @@ def _case(
     )
 
 
-def calibration_rows(fit: CalibrationFit) -> TextTable:
-    """Return the table of a calibration: the spread of every field and of K against its error, as drawn and calibrated."""
+@dataclass(frozen=True)
+class CalibrationScore:
+    """How well the spread of the samples tells the error of a quantity, over the media of a fit.
+
+    Attributes:
+        quantity: a field, or K of media whose surfaces were read.
+        spread: ``as drawn``, or ``calibrated``.
+        crps: in units of the predicted RMS speed, of the pressure drop or of K.
+        coverage: share of errors within the 90 % interval.
+        spread_skill: spread over error; NaN without error.
+        law: from the deviation s of the samples to the calibrated one, empty for the spread as drawn.
+    """
+
+    quantity: str
+    spread: str
+    crps: float
+    coverage: float
+    spread_skill: float
+    law: str = ""
+
+
+def calibration_scores(fit: CalibrationFit) -> list[CalibrationScore]:
+    """Return the spread of every field and of K against its error, as drawn and calibrated."""
     calibration, cases = fit.document.calibration, fit.cases
-    rows: list[tuple[str, ...]] = []
+    scores: list[CalibrationScore] = []
     laws = (calibration.along, calibration.across, calibration.normal, calibration.pressure)
     for place, (name, law) in enumerate(zip(_FIELDS, laws, strict=True)):
         deviations = np.stack([case.deviations[place] for case in cases])
         errors = np.stack([case.errors[place] for case in cases])
-        rows += _before_and_after(name, score_spread(deviations, errors), score_spread(law.deviation(deviations), errors))
-        rows[-1] = (*rows[-1][:-1], f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
-    rows += _permeability_rows("K", calibration, cases)
+        before, after = score_spread(deviations, errors), score_spread(law.deviation(deviations), errors)
+        scores += _before_and_after(name, before, after, f"sqrt(({law.factor:.3g} s)^2 + {law.floor:.3g}^2)")
+    scores += _permeability_scores("K", calibration, cases)
     for kind, some in fit.read.items():
-        rows += _permeability_rows(f"K, {_TITLES[kind]}", fit.document.surfaces[kind], some)
+        scores += _permeability_scores(f"K, {_TITLES[kind]}", fit.document.surfaces[kind], some)
+    return scores
+
+
+def calibration_rows(fit: CalibrationFit) -> TextTable:
+    """Return the table of a calibration: the spread of every field and of K against its error, as drawn and calibrated."""
+    rows = [
+        (
+            score.quantity if score.spread == _AS_DRAWN else "",
+            score.spread,
+            f"{100 * score.crps:.3g}",
+            f"{100 * score.coverage:.1f}",
+            f"{score.spread_skill:.3f}",
+            score.law,
+        )
+        for score in calibration_scores(fit)
+    ]
     header = ("of", "spread", "CRPS, %", "in 90 %, %", "spread/skill", "deviation s of the samples becomes")
     caption = (
-        f"{len(cases)} media of the {SPLIT} split, on which the laws were fitted, {calibration.samples} samples each; CRPS in "
-        "per cent of the predicted RMS speed, of the pressure drop and of K"
+        f"{len(fit.cases)} media of the {SPLIT} split, on which the laws were fitted, {fit.document.calibration.samples} "
+        "samples each; CRPS in per cent of the predicted RMS speed, of the pressure drop and of K"
     )
     return TextTable(header, tuple(rows), caption, block=2, names=2)
 
 
-def _permeability_rows(name: str, calibration: Calibration, cases: Sequence[Case]) -> list[tuple[str, ...]]:
+def _permeability_scores(name: str, calibration: Calibration, cases: Sequence[Case]) -> list[CalibrationScore]:
     features = np.stack([case.features for case in cases])
     relative = np.array([case.permeability_error for case in cases])
     several = calibration.samples > 1
     spread = np.exp(features[:, FEATURES.index("log_spread")]) if several else np.zeros(len(cases))
     after = calibration.permeability.deviation(features)
-    rows = _before_and_after(name, score_spread(spread, relative), score_spread(after, relative))
     terms = zip(calibration.features, calibration.permeability.coefficients[1:], strict=True)
     law = " ".join([f"{calibration.permeability.coefficients[0]:.3g}", *(f"{c:+.3g} {name}" for name, c in terms if c)])
-    return [rows[0], (*rows[1][:-1], f"exp({law})")]
+    return _before_and_after(name, score_spread(spread, relative), score_spread(after, relative), f"exp({law})")
 
 
-def _before_and_after(name: str, before: SpreadScores, after: SpreadScores) -> list[tuple[str, ...]]:
+def _before_and_after(name: str, before: SpreadScores, after: SpreadScores, law: str) -> list[CalibrationScore]:
     return [
-        (title, kind, f"{100 * scores.crps:.3g}", f"{100 * scores.coverage:.1f}", f"{scores.spread_skill:.3f}", "")
-        for title, kind, scores in ((name, "as drawn", before), ("", "calibrated", after))
+        CalibrationScore(name, kind, scores.crps, scores.coverage, scores.spread_skill, text)
+        for kind, scores, text in ((_AS_DRAWN, before, ""), (_CALIBRATED, after, law))
     ]

@@ -19,7 +19,7 @@ from resinflow.flow import InvalidInputError
 from resinflow.models import CALIBRATION, Device, Novelty, Predictor, build_conditions, describe_conditions, load_calibration
 from resinflow.presets import load_model, model_directory
 
-__all__ = ["Familiarity", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]
+__all__ = ["Familiarity", "FamiliarityRow", "descriptors_of", "familiarity_rows", "measure_novelty", "phase"]
 
 _CAPTION = (
     "area under the ROC: the probability that a medium of the data set is farther from the training media than one of the "
@@ -38,6 +38,27 @@ def descriptors_of(
         if watch:
             watch(count, len(indices))
     return np.stack(rows)
+
+
+@dataclass(frozen=True)
+class FamiliarityRow:
+    """How far the media of one data set are from the training media.
+
+    Attributes:
+        name: of the data set.
+        media: their number.
+        median_distance: of them.
+        above: share of media above the limit.
+        area: under the ROC against the test split; None for the test split itself.
+        farthest: the descriptor that is farthest out.
+    """
+
+    name: str
+    media: int
+    median_distance: float
+    above: float
+    area: float | None
+    farthest: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,19 @@ class Familiarity:
     def areas(self) -> dict[str, float]:
         """Area under the ROC of every foreign data set, by its name."""
         return {name: roc_area(self.inside, distances) for name, distances in self.outside.items()}
+
+    @property
+    def rows(self) -> list[FamiliarityRow]:
+        """The test split, and every foreign data set."""
+        areas = self.areas
+        first = self._row(f"{self.name}, test split", self.tested, None)
+        return [first, *(self._row(name, descriptors, areas[name]) for name, descriptors in self.foreign.items())]
+
+    def _row(self, name: str, descriptors: NDArray[np.float64], area: float | None) -> FamiliarityRow:
+        distances, novelty = self.novelty.distances(descriptors), self.novelty
+        scores = np.median(np.abs(novelty.normal_scores(descriptors)), axis=0)
+        above, farthest = float((distances > novelty.threshold).mean()), novelty.names[int(np.argmax(scores))]
+        return FamiliarityRow(name, len(descriptors), float(np.median(distances)), above, area, farthest)
 
 
 def measure_novelty(
@@ -117,24 +151,19 @@ def phase(watch: Callable[[str, int, int], None] | None, what: str) -> Callable[
 
 def familiarity_rows(familiarity: Familiarity) -> TextTable:
     """Return the table of distances: one row for the test split, one for every foreign data set."""
-    novelty, areas = familiarity.novelty, familiarity.areas
-    rows = [_row(f"{familiarity.name}, test split", familiarity.tested, novelty, None)]
-    rows += [_row(name, descriptors, novelty, areas[name]) for name, descriptors in familiarity.foreign.items()]
+    rows = [
+        (
+            row.name,
+            str(row.media),
+            f"{row.median_distance:.2f}",
+            f"{100 * row.above:.1f}",
+            "-" if row.area is None else f"{row.area:.3f}",
+            row.farthest,
+        )
+        for row in familiarity.rows
+    ]
     header = ("data set", "media", "median distance", "above the limit, %", "area", "farthest out")
-    return TextTable(header, tuple(rows), f"limit {novelty.threshold:.2f}; {_CAPTION}")
-
-
-def _row(name: str, descriptors: NDArray[np.float64], novelty: Novelty, area: float | None) -> tuple[str, ...]:
-    distances = novelty.distances(descriptors)
-    beyond = np.abs(novelty.normal_scores(descriptors))
-    return (
-        name,
-        str(len(descriptors)),
-        f"{np.median(distances):.2f}",
-        f"{100 * (distances > novelty.threshold).mean():.1f}",
-        "-" if area is None else f"{area:.3f}",
-        novelty.names[int(np.argmax(np.median(beyond, axis=0)))],
-    )
+    return TextTable(header, tuple(rows), f"limit {familiarity.novelty.threshold:.2f}; {_CAPTION}")
 
 
 def _novelty_of(directory: Path) -> Novelty:
