@@ -87,3 +87,33 @@ def test_the_loading_rate_of_a_single_batch_is_refused_with_what_it_needs(tmp_pa
     assert len(store.indices("train")) == 4
     with pytest.raises(SystemExit, match="one batch of 4 samples.*needed: two or more"):
         benchmark("data").loading_rate(str(store.path), 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "direction", "fraction", "formula", "deviation"),
+    [
+        ("hexagonal", "transverse", 0.7, "Gebart", 0.011),
+        ("square", "transverse", 0.3, "Drummond and Tahir", 0.044),
+        ("hexagonal", "longitudinal", 0.7, "Drummond and Tahir", 0.001),
+        ("hexagonal", "longitudinal", 0.7, "Berdichevsky and Cai", -0.145),
+        ("square", "longitudinal", 0.7, "Gebart", -0.178),
+        ("square", "transverse", 0.6, "Berdichevsky and Cai", 1.82),
+    ],
+)
+def test_formulas_for_arrays_are_as_far_from_the_solver_as_the_table_says(
+    arrangement: str, direction: str, fraction: float, formula: str, deviation: float
+) -> None:
+    arrays = benchmark("array_formulas")
+    value = arrays.formulas(arrangement, direction, fraction)[formula]
+    exact = arrays.solved(arrangement, direction, fraction, 48)
+    assert value / exact - 1 == pytest.approx(deviation, abs=0.012 * (1 + deviation))
+
+
+def test_the_solver_meets_the_tabulated_arrays() -> None:
+    from resinflow.media.cases import array_permeability
+
+    arrays = benchmark("array_formulas")
+    for arrangement in ("square", "hexagonal"):
+        for direction in ("transverse", "longitudinal"):
+            exact = array_permeability(arrangement, 0.5, direction) * (arrays.DIAMETER / 2) ** 2
+            assert arrays.solved(arrangement, direction, 0.5, 32) == pytest.approx(exact, rel=0.008)

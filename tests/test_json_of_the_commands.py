@@ -49,8 +49,8 @@ CASES = {
 """A call of every command that has --json."""
 RECIPES = Path(__file__).parents[1] / "recipes"
 TRIALS = [
-    TrialRow(0, "complete", 0.25, None, {"vae3d.learning_rate": 1e-3}, 2.0, 1, ""),
-    TrialRow(1, "failed", None, None, {"vae3d.learning_rate": 1.0}, None, 2, "RuntimeError: no"),
+    TrialRow(0, "complete", 0.25, None, {"vae3d.learning_rate": 1e-3, "model.width": 8}, 2.0, 1, ""),
+    TrialRow(1, "failed", None, None, {"vae3d.learning_rate": 1e-2, "model.width": 8}, None, 2, "RuntimeError: no"),
 ]
 """What a search comes to, in the place of a training."""
 
@@ -65,7 +65,10 @@ def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store:
     recipe.write_text(yaml.safe_dump(json.loads(json.dumps(TINY_RECIPE))), encoding="utf-8")
     copies = [shutil.copytree(tiny_store.path, folder / f"{name}.zarr") for name in ("copy", "unsplit", "faulty")]
     without_attribute(FlowStore.open(copies[1], writable=True), "splits")
-    without_attribute(FlowStore.open(copies[2], writable=True), "recipe")
+    faulty = FlowStore.open(copies[2], writable=True)
+    splits = faulty.attributes["splits"]
+    splits["indices"]["train"].pop()
+    faulty.set_attribute("splits", splits)
     calibrated = shutil.copytree(tiny_run / "model", folder / "calibrated")
     run("model", "calibrate", calibrated, "--data", repeated, "--samples", "2")
     return {

@@ -24,8 +24,9 @@ def drummond_tahir_permeability(
     ``(-ln V - 1.497 + 2 V - V^2 / 2 - 0.739 V^4 + 2.534 V^5 / (1 + 1.2758 V)) / (8 V)``; square:
     ``(-ln V - 1.476 + (2 V - 0.796 V^2) / (1 + 0.489 V - 1.605 V^2)) / (8 V)``.
 
-    Against the exact arrays: along, hexagonal within 1 % for V = 0.1-0.6; square 4 % high at 0.5. Across, hexagonal 2 % high
-    at 0.4 and 11 % at 0.5; square 4 % high at 0.3 and 36 % at 0.4: series for thin arrays.
+    The coefficients are those that later papers quote; the numbers of their equations in the paper were not seen. Against this
+    solver (docs/tow.md): along, hexagonal within 1 % for V = 0.2-0.7; square 1 % high at 0.4, 12 % at 0.6. Across, hexagonal
+    2 % high at 0.4 and 11 % at 0.5; square 4 % high at 0.3 and 36 % at 0.4: series for thin arrays.
 
     Raises:
         InvalidInputError: an unknown arrangement, a fraction outside (0, closest packing) or at which the series is not
@@ -49,8 +50,9 @@ def berdichevsky_cai_permeability(fibre_fraction: float, fibre_diameter: float, 
 
     Berdichevsky and Cai 1993, Polymer Composites 14, 132-143, with the fibre radius a and the fraction V. Along:
     ``K / a^2 = (ln(1 / V^2) - (3 - V) (1 - V)) / (8 V)``; across: ``K / a^2 = (ln(1 / V) - (1 - V^2) / (1 + V^2)) / (8 V)``.
-    One fibre in a shell of resin in the medium that is sought: both are Happel's cells (AIChE J. 5, 1959, 174). Thin hexagonal
-    arrays (V = 0.1) are met within 1 % along; across it is 32 % above them.
+    One fibre in a shell of resin in the medium that is sought: both are Happel's cells (AIChE J. 5, 1959, 174), which were
+    derived again; the numbers of the equations in the paper were not seen. Hexagonal arrays are met within 1 % along up to
+    V = 0.3, 3 % at 0.5 and 15 % at 0.7; across it is 40 to 58 % above them (docs/tow.md).
 
     Raises:
         InvalidInputError: a fraction outside (0, closest packing), or a diameter that is not positive.
