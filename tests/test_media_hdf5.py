@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import csv
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,26 @@ def test_a_stack_is_read_slice_by_slice_and_counted_without_reading(scan: Path, 
     assert reads == []
     read_hdf5(f"{scan}::/entry/data")
     assert len(reads) == 3
+
+
+def test_of_a_cropped_stack_no_more_is_read_than_the_part(scan: Path, tiff: Path, tmp_path: Path) -> None:
+    crop = "4:30,2:28"
+    mine, theirs = (from_image(path, pixel_size="0.9375um", depth="12um", crop=crop) for path in (f"{scan}::/entry/data", tiff))
+    assert mine.fluid.tobytes() == theirs.fluid.tobytes()
+    assert mine.provenance["region"] == theirs.provenance["region"] == [4, 30, 2, 28]
+    assert len(mine.provenance["notes"]) == len(theirs.provenance["notes"])
+    with h5py.File(tmp_path / "tall.h5", "w") as file:
+        data = file.create_dataset("scan", (1000, 160, 160), np.uint8, chunks=(1, 32, 32), compression="gzip")
+        data[500, 64:96, 64:96] = 7
+    tracemalloc.start()
+    part = read_hdf5(tmp_path / "tall.h5", slice(64, 96), slice(64, 96))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert part.values.shape == (1000, 32, 32)
+    assert part.values[500].min() == 7
+    assert peak < 0.1 * 1000 * 160 * 160  # bytes; the part is a 25th
+    with pytest.raises(InvalidInputError, match=r"has 160 columns and 160 rows"):
+        from_image(tmp_path / "tall.h5", pixel_size="1um", depth="1um", crop="0:200,0:10")
 
 
 def test_the_default_of_nexus_or_the_only_stack_needs_no_name(scan: Path, tmp_path: Path) -> None:

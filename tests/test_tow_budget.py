@@ -121,6 +121,10 @@ def test_walls_beside_a_section_let_least_through(section: Microstructure) -> No
         values = {condition: permeability_under(section, condition, axis) for condition in CONDITIONS}
         assert values["no-slip sides"] < values["symmetric sides"]
         assert min(values.values()) > 0
+    tensor = permeability_tensor(section, lateral="no-slip", tolerance=1e-4)  # in the plane alone, for a single section
+    assert tensor.method == "slice"
+    values = [permeability_under(section, "no-slip sides", axis) for axis in ("x", "y", "z")]
+    assert tensor.diagonal == pytest.approx(values, rel=1e-9)
     with pytest.raises(InvalidInputError, match="the condition is"):
         permeability_under(section, "open", "x")  # pyright: ignore[reportArgumentType]
 
@@ -131,4 +135,8 @@ def test_an_axis_along_which_too_few_windows_have_a_way_through_is_named_in_the_
     source = window_source(Representativity((1e-13, 1e-13, 1e-12), (size_statistics(windows, 1e-5),), 9e-10))
     assert source.deviations[0] == 0.0
     assert min(source.deviations[1:]) > 0.0
-    assert "along x too few windows have a way through: not in the interval" in source.basis
+    assert "along x too few have a way through" in source.basis
+    warnings = Budget((1e-13, 1e-13, 1e-12), (source,)).warnings
+    assert len(warnings) == 1
+    assert "too narrow: too few windows have a way through along x" in warnings[0]
+    assert Budget((1e-13, 1e-13, 1e-12), (pixel_source(0.01),)).warnings == ()

@@ -45,7 +45,8 @@ def write_tow(target: Path, micro: Microstructure, choices: Choices, progress: P
     answer = assess_tow(micro, options, folder=target / _WINDOWS, watch=watch)
     shutil.rmtree(target / _WINDOWS, ignore_errors=True)
     tow = _described(answer)
-    progress.part(permeability=answer.budget.permeability[0], axis="x", tow=tow, warnings=list(answer.tensor.warnings))
+    warnings = [*answer.budget.warnings, *answer.tensor.warnings]
+    progress.part(permeability=answer.budget.permeability[0], axis="x", tow=tow, warnings=warnings)
     write_json(answer.to_dict(), target / "tow.json")
     write_csv(_rows(choices, tow), target / "numbers.csv")
     progress.stage("drawing the map of local K")

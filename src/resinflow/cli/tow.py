@@ -114,7 +114,7 @@ def tow(
         console.print(f"wrote {path}")
     if as_json:
         about = medium_answer(micro, str(medium))
-        warnings = list(dict.fromkeys((*about["warnings"], *answer.tensor.warnings)))
+        warnings = list(dict.fromkeys((*about["warnings"], *answer.budget.warnings, *answer.tensor.warnings)))
         print_json({"medium": about, **answer.to_dict(), "warnings": warnings})
 
 
@@ -163,5 +163,5 @@ def _print_answer(console: Console, answer: TowAnswer) -> None:
     console.print(budget.advice)
     for row, column, reason in answer.windows.reasons:
         console.print(f"note: window {row}, {column}: {reason}", style="yellow")
-    for warning in answer.tensor.warnings:
+    for warning in (*answer.budget.warnings, *answer.tensor.warnings):
         console.print(f"note: {warning}", style="yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,15 @@ _DEEPEST = 16
 """Groups through which the default of a file may lead, so that a file whose default leads back to itself ends, too."""
 
 
-def read_hdf5(path: str | Path) -> Picture:
+def read_hdf5(path: str | Path, rows: slice = slice(None), columns: slice = slice(None)) -> Picture:
     """Return the stack at ``file.nxs::/entry/data``, (ny, nx) or (nz, ny, nx), read once and slice by slice.
 
     Without the name of a data set the one that NeXus calls its default is read, or the only one that can be a stack.
+
+    Args:
+        path: file, or file and name of a data set.
+        rows: of every slice that are read; others never come into memory.
+        columns: likewise.
 
     Raises:
         InvalidInputError: no such file or data set, several that may be meant, or none of two or three dimensions.
@@ -35,13 +41,13 @@ def read_hdf5(path: str | Path) -> Picture:
     try:
         with _opened(file) as content:
             data = _dataset(content, path)
-            return picture_of(_slices(data), f"{file.name}::{data.name}")
+            return picture_of(_slices(data, rows, columns), f"{file.name}::{data.name}")
     except OSError as error:
         raise _damaged(file, error) from None
 
 
-def hdf5_slices(path: str | Path) -> int:
-    """Return how many slices the stack at an address has, without reading them.
+def hdf5_shape(path: str | Path) -> tuple[str, tuple[int, int, int]]:
+    """Return name and shape (nz, ny, nx) of the stack at an address, without reading it.
 
     Raises:
         InvalidInputError: as :func:`read_hdf5`.
@@ -50,10 +56,11 @@ def hdf5_slices(path: str | Path) -> int:
     file, _ = address_of(path)
     try:
         with _opened(file) as content:
-            shape = _dataset(content, path).shape
+            data = _dataset(content, path)
+            nz, ny, nx = (1, *data.shape) if data.ndim == 2 else data.shape
+            return f"{file.name}::{data.name}", (int(nz), int(ny), int(nx))
     except OSError as error:
         raise _damaged(file, error) from None
-    return 1 if len(shape) == 2 else int(shape[0])
 
 
 def _opened(file: Path) -> File:
@@ -98,7 +105,6 @@ def _dataset(content: File, path: str | Path) -> Dataset:
         raise InvalidInputError(
             f"{name} of {file.name} lies in another file; needed: data in the file itself. Copy them into it."
         )
-    check_size(f"{file.name}::{name}", entry.size * entry.dtype.itemsize)
     return entry
 
 
@@ -147,11 +153,14 @@ def _example(file: Path, stacks: Mapping[str, tuple[int, ...]]) -> str:
     return f"e.g. {file.name}::{next(iter(stacks), '/entry/data')}"
 
 
-def _slices(data: Dataset) -> NDArray:
-    """The values, one slice at a time: a compressed stack is never in memory twice."""
+def _slices(data: Dataset, rows: slice, columns: slice) -> NDArray:
+    """The values of a part of every slice, one slice at a time: a compressed stack is never in memory twice."""
+    ny, nx = data.shape[-2:]
+    shape = (*data.shape[:-2], len(range(ny)[rows]), len(range(nx)[columns]))
+    check_size(f"{Path(data.file.filename).name}::{data.name}", math.prod(shape) * data.dtype.itemsize)
     if data.ndim == 2:
-        return np.asarray(data[()])
-    values = np.empty(data.shape, dtype=data.dtype)
+        return np.asarray(data[rows, columns])
+    values = np.empty(shape, dtype=data.dtype)
     for place in range(data.shape[0]):
-        data.read_direct(values, np.s_[place], np.s_[place])
+        data.read_direct(values, np.s_[place, rows, columns], np.s_[place])
     return values

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import HDF5_SUFFIXES, InvalidInputError, ResinflowError, check_npy, check_size, is_hdf5
-from resinflow.media.hdf5_stacks import hdf5_slices, read_hdf5
+from resinflow.media.hdf5_stacks import hdf5_shape, read_hdf5
 from resinflow.media.palette import of_palette
 from resinflow.media.picture import Mask, Picture, picture_of
 
@@ -84,7 +84,7 @@ def count_slices(path: str | Path) -> int:
         MissingDependencyError: likewise.
     """
     if is_hdf5(path):
-        return hdf5_slices(path)
+        return hdf5_shape(path)[1][0]
     path = Path(path)
     try:
         if path.suffix.lower() == ".npy":

@@ -9,19 +9,22 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes
+from resinflow.flow import InvalidInputError, Microstructure, check_image_sizes, is_hdf5
 from resinflow.media.colour import grey_of
 from resinflow.media.front_end import FrontEnd
+from resinflow.media.hdf5_stacks import hdf5_shape, read_hdf5
 from resinflow.media.image_files import read_picture
 from resinflow.media.labels import FibreLabel
 from resinflow.media.phases import Reading, read_phases, values_of_labels
 from resinflow.media.picture import Picture, luminance, picture_of
-from resinflow.media.region import Region, asked_region, inner_region
+from resinflow.media.region import Region, asked_region, crop_region, inner_region
 from resinflow.media.scale import checked_sizes, scale_warnings, tagged_pixel_size
 from resinflow.media.segment import SegmentationSettings
 from resinflow.media.stacking import check_slices
 
 FibresAre = Literal["auto", "dark", "bright"]
+_MOST_CHANNELS = 4
+"""Length of a last axis that may be channels: whether it is, the whole array tells."""
 EXTRUDED_SLICES = 11
 """Slices of a single image that is extruded along z, where its user does not say otherwise."""
 
@@ -98,10 +101,10 @@ def from_image(
     settings = segmentation or SegmentationSettings()
     if fibres is not None:
         settings = replace(settings, fibres=fibres)
-    picture = read_picture(image) if from_file else picture_of(np.asarray(image), "array")
+    picture, read = _read(image, crop if roi is None else None)
     if pixel is None:
         pixel, _ = check_image_sizes(tagged_pixel_size(picture), depth)
-    picture, region = _specimen(picture, crop, roi, from_file=from_file)
+    picture, region = _specimen(picture, read, crop, roi, from_file=from_file)
     if slices is not None and len(picture.values) not in (1, slices):
         raise InvalidInputError(
             f"slices is {slices}, but {picture.name} is a stack of {len(picture.values)} images, and a stack keeps its slices; "
@@ -159,13 +162,28 @@ def read_stack(path: str | Path) -> NDArray:
     return luminance(picture.values) if picture.is_colour else picture.values
 
 
+def _read(image: str | Path | NDArray, crop: str | None) -> tuple[Picture, Region | None]:
+    """The picture of a file or array, and the region of it that alone was read; None where the whole was.
+
+    Of a stack in an HDF5 file no more is read than what is used: it may be larger than the memory.
+    """
+    if not isinstance(image, str | Path):
+        return picture_of(np.asarray(image), "array"), None
+    if crop is not None and is_hdf5(image) and not Path(image).is_dir():
+        name, shape = hdf5_shape(image)
+        part = crop_region(crop, name, shape) if shape[2] > _MOST_CHANNELS else None
+        if part is not None and part.columns.stop - part.columns.start > _MOST_CHANNELS:
+            return read_hdf5(image, part.rows, part.columns), part
+    return read_picture(image), None
+
+
 def _specimen(
-    picture: Picture, crop: str | None, roi: str | Path | NDArray | None, *, from_file: bool
+    picture: Picture, read: Region | None, crop: str | None, roi: str | Path | NDArray | None, *, from_file: bool
 ) -> tuple[Picture, Region | None]:
     """The part of a picture that shows the specimen, in grey, and the region that it is; None for the whole image."""
-    asked = asked_region(picture, crop, roi)
+    asked = asked_region(picture, crop, roi) if read is None else read
     if asked is not None:
-        picture = picture.cropped(asked.rows, asked.columns).noted(*asked.notes)
+        picture = (picture.cropped(asked.rows, asked.columns) if read is None else picture).noted(*asked.notes)
     picture = grey_of(picture)
     if picture.slices:
         check_slices(picture.values, picture.slices)

@@ -65,11 +65,11 @@ def asked_region(picture: Picture, crop: str | None, roi: str | Path | NDArray |
     if crop is not None and roi is not None:
         raise InvalidInputError("--crop and --roi both say what part of the image is used; leave one of them out.")
     if crop is not None:
-        return _cropped(crop, picture, "--crop")
+        return crop_region(crop, picture.name, picture.shape)
     if roi is None:
         return None
     if isinstance(roi, str) and _CROP.fullmatch(roi):
-        return _cropped(roi, picture, "--roi")
+        return crop_region(roi, picture.name, picture.shape, "--roi")
     mask = read_picture(roi).values if isinstance(roi, str | Path) else np.asarray(roi)
     name = Path(roi).name if isinstance(roi, str | Path) else "the array"
     if mask.ndim == 4:
@@ -180,17 +180,26 @@ def _within(outer: slice, inner: slice) -> slice:
     return slice(outer.start + inner.start, outer.start + inner.stop)
 
 
-def _cropped(text: str, picture: Picture, option: str) -> Region:
+def crop_region(text: str, name: str, shape: tuple[int, int, int], option: str = "--crop") -> Region:
+    """Return the region ``X0:X1,Y0:Y1`` of an image.
+
+    Args:
+        text: the region in pixels; an end may be left out.
+        name: of the image.
+        shape: slices, rows and columns of it.
+        option: that the text comes from.
+
+    Raises:
+        InvalidInputError: another text, or a region outside of the image.
+    """
     match = _CROP.fullmatch(text)
-    _, ny, nx = picture.shape
+    _, ny, nx = shape
     if match is None:
         raise InvalidInputError(f"{option} is {text!r}; needed: X0:X1,Y0:Y1 in pixels, e.g. {option} 0:{nx},0:{ny}.")
     x0, x1, y0, y1 = (int(part) if part else whole for part, whole in zip(match.groups(), (0, nx, 0, ny), strict=True))
     if not (0 <= x0 < x1 <= nx and 0 <= y0 < y1 <= ny):
         raise InvalidInputError(
-            f"{option} is {text!r}, but {picture.name} has {nx} columns and {ny} rows; needed: X0 below X1, Y0 below Y1, "
+            f"{option} is {text!r}, but {name} has {nx} columns and {ny} rows; needed: X0 below X1, Y0 below Y1, "
             f"and both inside, e.g. {option} 0:{nx},0:{ny}."
         )
-    return Region(
-        slice(y0, y1), slice(x0, x1), (f"of {picture.name} the part {crop_text(slice(y0, y1), slice(x0, x1))} is used",)
-    )
+    return Region(slice(y0, y1), slice(x0, x1), (f"of {name} the part {crop_text(slice(y0, y1), slice(x0, x1))} is used",))

@@ -7,6 +7,7 @@
 
 from resinflow.stokes.certify import certify, project
 from resinflow.stokes.estimate import GapStatistics, gap_statistics
+from resinflow.stokes.extruded import between_walls
 from resinflow.stokes.finer import (
     Refinement,
     Work,
@@ -46,6 +47,7 @@ __all__ = [
     "WallChoice",
     "WallRule",
     "Work",
+    "between_walls",
     "certified",
     "certify",
     "check_refinement",

@@ -12,9 +12,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import Drive, FlowField, Microstructure
+from resinflow.flow import AXES, Drive, FlowField, Microstructure, surface_distance
 
 Array = NDArray[np.floating]
+_WALL = 3
+"""Voxels of the walls that stand for no-slip sides of a single slice."""
 
 
 def layer_of(micro: Microstructure) -> Microstructure | None:
@@ -33,6 +35,29 @@ def layer_drive(micro: Microstructure, drive: Drive) -> Drive | None:
     if drive.axis == "z":  # the same gradient over a shorter length
         return replace(drive, pressure_drop=drive.pressure_drop / micro.shape[0])
     return None if (drive.boundary, drive.lateral) == ("pressure", "no-slip") else drive
+
+
+def between_walls(micro: Microstructure, drive: Drive) -> tuple[Microstructure, Drive]:
+    """Return a single slice under no-slip sides as a slice between two walls in its plane, and symmetric sides beyond them.
+
+    What is above and below a single slice goes on: its sides are those in its plane. A voxel's wall is at its side of the box.
+    The mean velocity of the slice is that of the returned one times the ratio of their voxels. Other media, and flows along z,
+    are returned as they are.
+    """
+    if micro.shape[0] > 1 or drive.axis == "z" or (drive.boundary, drive.lateral) != ("pressure", "no-slip"):
+        return micro, drive
+    load = replace(drive, lateral="symmetry")
+    across = AXES.index("y" if drive.axis == "x" else "x")
+    widths = [(_WALL, _WALL) if place == across else (0, 0) for place in range(3)]
+    fluid = np.pad(micro.fluid, widths, constant_values=False)
+    if micro.signed_distance is None:
+        return Microstructure(fluid, micro.spacing, None, micro.provenance), load
+    edge, count = micro.spacing[across], fluid.shape[across]
+    places = np.arange(count) + 0.5 - _WALL
+    to_wall = edge * np.minimum(places, count - 2 * _WALL - places)
+    shape = [count if place == across else 1 for place in range(3)]
+    distance = np.minimum(np.pad(surface_distance(micro), widths, mode="edge"), to_wall.reshape(shape))
+    return Microstructure(distance > 0, micro.spacing, distance.astype(np.float32), micro.provenance), load
 
 
 def extended(flow: FlowField, micro: Microstructure, drive: Drive) -> FlowField:

@@ -24,7 +24,7 @@ from resinflow.flow import (
 )
 from resinflow.media import estimate_fibre_diameter
 from resinflow.stokes.estimate import gap_statistics
-from resinflow.stokes.extruded import layer_drive, layer_of
+from resinflow.stokes.extruded import between_walls, layer_drive, layer_of
 from resinflow.stokes.problem.mask import WallChoice, WallRule, wall_rule_of
 from resinflow.stokes.solve import DEFAULT_TOLERANCE, MAX_ITERATIONS, solve_discrete
 
@@ -54,7 +54,7 @@ def permeability_tensor(
     velocities ``U`` (3, 3) and mean pressure gradients ``G`` (3, 3), a column a flow, ``K = -viscosity U G^-1``.
 
     A medium whose slices are alike (a single micrograph) is solved across the fibres by one slice, and along z by one Poisson
-    problem: Kxz and Kyz are zero.
+    problem: Kxz and Kyz are zero. No-slip sides of a single slice are those in its plane: what is above and below it goes on.
 
     Args:
         micro: the medium; one period of it where ``boundary`` is ``periodic``.
@@ -89,13 +89,15 @@ def permeability_tensor(
     side: Lateral = "periodic" if boundary == "periodic" else lateral
     drives = [Drive(axis, micro.extent[AXES.index(axis)], 1.0, boundary, side) for axis in COMPONENTS]
     layer = layer_of(micro)
-    in_slices = layer is not None and all(layer_drive(micro, drive) is not None for drive in drives)
+    in_slices = micro.shape[0] == 1 or (layer is not None and all(layer_drive(micro, drive) is not None for drive in drives))
     velocities, gradients = np.zeros((3, 3)), np.zeros((3, 3))
     errors, warnings = [0.0, 0.0, 0.0], []
     for column, drive in enumerate(drives):
         medium, load = _slice_problem(micro, drive, layer)
         flow = _solved(medium, load, rule, tolerance, max_iterations, threads, watch, follow)
-        velocities[:, column] = flow.velocity.mean(axis=(1, 2, 3), dtype=np.float64)
+        # a single slice between walls is wider than the slice by what the walls take
+        share = 1.0 if micro.shape[0] > 1 else medium.fluid.size / micro.fluid.size
+        velocities[:, column] = flow.velocity.mean(axis=(1, 2, 3), dtype=np.float64) * share
         gradients[:, column] = _mean_gradient(flow)
         if isinstance(flow.report, SolverReport):
             errors[column] = flow.report.permeability_error
@@ -125,7 +127,7 @@ def permeability_tensor(
 def _slice_problem(micro: Microstructure, drive: Drive, layer: Microstructure | None) -> tuple[Microstructure, Drive]:
     """What is solved for an axis: one slice of an extruded medium where the sides allow it, else the whole."""
     single = layer_drive(micro, drive)
-    return (micro, drive) if layer is None or single is None else (layer, single)
+    return between_walls(micro, drive) if layer is None or single is None else (layer, single)
 
 
 def _solved(

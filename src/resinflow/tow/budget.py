@@ -28,12 +28,14 @@ class Source:
             so widened that 1.645 of them reach the ends of its own 90 % interval.
         basis: what they rest on.
         advice: what reduces them.
+        missing: what the deviations leave out, since nothing tells it; empty where they leave out nothing.
     """
 
     name: str
     deviations: Triple
     basis: str
     advice: str
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Budget:
     def first(self) -> Source | None:
         """The source to reduce first: that of the largest share, mean over the axes; None where nothing is uncertain."""
         return max(self.sources, key=lambda source: sum(self.shares(source)), default=None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the intervals leave out, in sentences: they are too narrow there."""
+        return tuple(f"the interval is too narrow: {source.missing}" for source in self.sources if source.missing)
 
     @property
     def advice(self) -> str:

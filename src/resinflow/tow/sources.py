@@ -88,12 +88,18 @@ def window_source(answer: Representativity) -> Source:
     edge = np.sqrt(answer.area) * 1e6
     counts = ", ".join(str(size.windows) for size in answer.sizes)
     silent = [axis for axis, reach in zip(COMPONENTS, deviations, strict=True) if not np.isfinite(reach)]
-    gap = f"; along {' and '.join(silent)} too few windows have a way through: not in the interval" if silent else ""
+    missing = (
+        f"too few windows have a way through along {' and '.join(silent)} to tell its scatter; take a larger image"
+        if silent
+        else ""
+    )
     return Source(
         "size and place of the image",
         (x, y, z),
-        f"scatter of its windows ({counts} of them); the image is {edge:.0f} um{gap}",
+        f"scatter of its windows ({counts} of them); the image is {edge:.0f} um"
+        + (f"; along {' and '.join(silent)} too few have a way through" if silent else ""),
         "An image twice as wide and high, or four of the same size, halves it.",
+        missing,
     )
 
 

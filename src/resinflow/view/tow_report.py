@@ -155,7 +155,12 @@ def _report(answer: TowAnswer, options: TowOptions, micro: Microstructure, title
     ]
     if lines:
         sections.append(Section("The same again", table=TextTable(("commands",), tuple((line,) for line in lines))))
-    notes = (*micro.provenance.get("notes", ()), *micro.provenance.get("warnings", ()), *answer.tensor.warnings)
+    notes = (
+        *micro.provenance.get("notes", ()),
+        *micro.provenance.get("warnings", ()),
+        *answer.budget.warnings,
+        *answer.tensor.warnings,
+    )
     opening = (f"{micro.describe()}.", *(f"Note: {str(note).removesuffix('.')}." for note in notes))
     return Report(title, opening, tuple(sections))
 
