@@ -17,7 +17,7 @@ from resinflow.tow import (
     permeability_under,
     size_statistics,
 )
-from resinflow.tow.sources import Parts, pixel_source, window_source
+from resinflow.tow.sources import Parts, pixel_source, surface_remedy, window_source
 from resinflow.tow.third_dimension import tilt_source
 
 EDGE = 84e-6
@@ -69,6 +69,18 @@ def test_windows_without_flow_are_counted_and_too_many_of_them_tell_nothing() ->
     x, y, _ = Representativity((1.0, 1.0, 1.0), (size,), 9.0).deviation
     assert np.isnan(x)
     assert y == 0.0
+
+
+def test_what_makes_surfaces_surer_depends_on_where_they_come_from(section: Microstructure) -> None:
+    values = section.signed_distance
+    for provenance, distance, words in (
+        ({"surfaces": "grey"}, values, "less noise"),
+        ({"surfaces": "mask"}, values, "in the place of a mask"),
+        ({}, None, "in the place of a mask"),
+        ({"surfaces": "classical"}, values, "--front-end learned"),
+    ):
+        medium = Microstructure(section.fluid, section.spacing, distance, provenance)
+        assert words in surface_remedy(medium)
 
 
 def test_pixel_size_counts_twice() -> None:

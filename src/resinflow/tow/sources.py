@@ -107,7 +107,7 @@ def surfaces_source(micro: Microstructure, parts: Parts, condition: Condition) -
     """Return what the places of the fibre surfaces leave open: by samples of them where an image gave some."""
     source = surface_source(micro)
     samples = 0 if micro.displacements is None else len(micro.displacements)
-    advice = "Take a grey image in the place of a mask, or smaller pixels; resinflow segment shows the surfaces."
+    advice = f"{surface_remedy(micro)} resinflow segment shows the surfaces."
     if source == "exact":
         return Source("fibre surfaces", (0.0, 0.0, 0.0), "exact surfaces", advice)
     solved: Condition = condition if condition in _WITH_FLOWS else "symmetric sides"
@@ -123,6 +123,16 @@ def surfaces_source(micro: Microstructure, parts: Parts, condition: Condition) -
     x, y, z = (float(value) for value in np.sqrt(shared))
     basis = f"{samples} samples of the surfaces" if samples > 1 else f"surfaces off by {_SURFACE_ERRORS[source]} pixels"
     return Source("fibre surfaces", (x, y, z), f"{basis}, on {len(parts.media)} parts", advice)
+
+
+def surface_remedy(micro: Microstructure) -> str:
+    """Return what makes the surfaces of a medium surer, by where they come from."""
+    source = surface_source(micro)
+    if source == "mask" or (source == "estimated" and micro.signed_distance is None):
+        return "Take a grey image in the place of a mask, or smaller pixels;"
+    if source == "estimated":
+        return "Let the learned front end read the image (--front-end learned), or take smaller pixels;"
+    return "Take an image with smaller pixels, less noise or a sharper focus;"
 
 
 def grid_source(parts: Parts, condition: Condition, wall_rule: WallChoice, tolerance: float) -> Source:
