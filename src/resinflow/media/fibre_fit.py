@@ -55,11 +55,11 @@ _ROUNDS = (6, 2, 2, 2)
 """Gauss-Newton steps between which the spread of the fibres is estimated."""
 _WINDOW = (0.7, 1.5, 1.5)
 """Standard deviation (slices, pixels) of the window in which readings must agree with the fit."""
-_TOLERATED = 1.5
-"""Square of their mean difference there over that of the expected error."""
+_TOLERATED, _DISTRUST = 0.6, 2.0
+"""Square of their mean difference there over that of the expected error, and by how much more makes a fit less certain."""
 _CLIPPED = 5.0
 """Expected errors at which single differences from a fit are cut off when they are summed."""
-_WELL = 1.3
+_WELL = 1.2
 """Square of the differences over that of the expected errors, of a fibre that is as the fit says."""
 
 
@@ -295,7 +295,7 @@ def _laid(cylinders: Cylinders, fibres: Labels, heights: Floats) -> tuple[Floats
 
 
 def _shares(away: Floats, near: Mask, fits: Mask, variance: Floats, error: Floats, *, stacked: bool) -> Floats:
-    """How much of each voxel's distance is the fit's: by the variances of both, and none where they disagree all around.
+    """How much of each voxel's distance is the fit's: by the variances of both, less where they disagree all around.
 
     Args:
         away: what was read less the fit; 0 where there is none.
@@ -308,5 +308,6 @@ def _shares(away: Floats, near: Mask, fits: Mask, variance: Floats, error: Float
     window = _WINDOW if stacked else (0.0, *_WINDOW[1:])
     weight = (near & fits).astype(np.float64)
     around, amount = (ndimage.gaussian_filter(field, window, mode="nearest") for field in (away * weight, weight))
-    disagreement = (around / np.maximum(amount, 1e-3)) ** 2 - _TOLERATED * error**2
-    return np.where(fits, error**2 / (error**2 + variance + np.maximum(disagreement, 0.0)), 0.0)
+    disagreement = (around / np.maximum(amount, 1e-3) / error) ** 2
+    distrust = _DISTRUST * np.maximum(disagreement - _TOLERATED, 0.0)
+    return np.where(fits, 1.0 / (1.0 + variance / error**2 + distrust), 0.0)
