@@ -36,7 +36,7 @@ _NEAR = 1.5
 """Pixels from the surface within which readings count."""
 _REPLACED = 2.0
 """Pixels from the surface within which they are replaced."""
-_BESIDE = 3.0
+_BESIDE = 3
 """Pixels from a section up to which the resin is its own."""
 _ALIKE = (7.0, 30.0)
 """Readings near a surface that err alike: in single images, and in stacks, where they do so across slices as well."""
@@ -131,7 +131,7 @@ def _fitted(surfaces: FibreSurfaces, step: float | None) -> FibreSurfaces:
     if usual is None:
         return surfaces
     fibres = _followed(sections)
-    heights = np.arange(len(distance)) * (step or 0.0)
+    heights = np.arange(len(distance), dtype=np.float64) * (step or 0.0)
     owners = np.stack([_expanded(page) for page in fibres])
     error = np.maximum(surfaces.error, _SMALLEST_ERROR).astype(np.float64)
     alike = _ALIKE[0 if step is None else 1]

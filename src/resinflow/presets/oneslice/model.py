@@ -21,6 +21,7 @@ from resinflow.flow import (
     turned,
     turned_vectors,
 )
+from resinflow.media import FibreSurfaces, fitted_surfaces
 from resinflow.models import (
     PRESSURE_GAIN,
     Device,
@@ -50,6 +51,8 @@ _FOLD = 4
 """Height and width of a section are continued to multiples of it."""
 _BATCH = 8
 """Volumes that are drawn at once."""
+_WALL_ERROR = 0.2
+"""Pixels by which surfaces that the decoder gives are off; twice what it is, as neighbours err alike."""
 
 
 def network_of(architecture: SliceArchitecture) -> VolumeNetworks:
@@ -163,13 +166,19 @@ def _check(section: Microstructure, drive: Drive) -> None:
     check_pixels(section)
 
 
+def _round_fibres(distance: NDArray[np.floating], step: float) -> NDArray[np.floating]:
+    """Distances (pixels) of a decoded volume with its fibres smoothed as those of an image are."""
+    surfaces = FibreSurfaces(distance, np.full(distance.shape, _WALL_ERROR, dtype=np.float32))
+    return fitted_surfaces(surfaces, step).distance
+
+
 def _drawn(volume: Tensor, section: FlowField, speed: float, heights: NDArray[np.floating]) -> DrawnVolume:
     """The medium and the flow of a volume (5, D, H, W), whose flow is along x, about a section in its own axes."""
     micro, axis = section.microstructure, section.axis
     _, ny, nx = turned(micro.fluid, axis).shape
     fields = cropped(volume, (len(heights), ny, nx))
     step = abs(float(heights[1] - heights[0])) if len(heights) > 1 else micro.spacing[0]
-    distance = turned(fields[0], axis) * micro.spacing[2]
+    distance = _round_fibres(turned(fields[0], axis), step / micro.spacing[2]) * micro.spacing[2]
     for place in np.flatnonzero(heights == 0):
         distance[place] = surface_distance(micro)[0]
     medium = Microstructure(distance > 0, (step, *micro.spacing[1:]), distance.astype(np.float32), micro.provenance)
