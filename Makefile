@@ -48,7 +48,7 @@ test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not browser"
 
 test-app: $(STAMP)
-	$(BIN)/python -m pytest -m browser $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m browser --numprocesses 2 --dist worksteal $(PYTEST_OPTIONS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

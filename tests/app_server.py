@@ -77,10 +77,17 @@ def running_browser() -> Iterator[Browser]:
 
 
 def keep_picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page in ``build/app-screens``, as its window would show it piece by piece.
+    """Keep a picture of the whole page in ``build/app-screens``, as its window would show it piece by piece."""
+    with whole_page(page):
+        take_picture(page, name)
 
-    The window is as high as the page meanwhile: chromium draws what lies outside of a window late or not at all, scenes in 3-D
-    above all. What is measured by the height of the window keeps its own.
+
+@contextmanager
+def whole_page(page: Page) -> Iterator[None]:
+    """Make the window as high as the page meanwhile.
+
+    Chromium draws what lies outside of a window late or not at all, scenes in 3-D above all. What is measured by the height of
+    the window keeps its own.
     """
     size = page.viewport_size
     assert size is not None
@@ -90,13 +97,24 @@ def keep_picture(page: Page, name: str) -> None:
     scene = page.locator("iframe.rf-scene")
     if scene.count():
         scene.content_frame.locator("canvas").wait_for(state="attached", timeout=60_000)
-        page.wait_for_timeout(1500)  # without a GPU it is drawn slowly
-    page.wait_for_timeout(300)
+        page.wait_for_timeout(1000)  # without a GPU it is drawn slowly
+    yield
+    page.evaluate(f"for (const each of document.querySelectorAll('{_HIGH}')) each.style.height = ''")
+    page.set_viewport_size(size)
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Keep a picture of what the window shows."""
+    page.wait_for_timeout(250)
     path = SCREENS / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
-    page.evaluate(f"for (const each of document.querySelectorAll('{_HIGH}')) each.style.height = ''")
-    page.set_viewport_size(size)
+
+
+def type_into(page: Page, label: str, text: str) -> None:
+    """Fill a field as a user does."""
+    page.get_by_label(label, exact=True).fill(text)
+    page.get_by_label(label, exact=True).press("Enter")
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect  # noqa: E402
 from resinflow.app.answer_markup import figures  # noqa: E402
 from resinflow.flow import FlowField, SolverReport  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
-from tests.app_server import IN_BROWSER, Server, keep_picture, running_app  # noqa: E402
+from tests.app_server import IN_BROWSER, Server, keep_picture, running_app, type_into  # noqa: E402
 from tests.drawn_images import drawn_greys  # noqa: E402
 
 PATIENCE = 60_000  # ms: of a machine that does other things, too
@@ -60,11 +60,6 @@ def drop(page: Page, *files: tuple[str, bytes]) -> None:
     """Choose files as a user does."""
     payload = [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
     page.locator("input[type=file]").first.set_input_files(payload)
-
-
-def type_into(page: Page, label: str, text: str) -> None:
-    page.get_by_label(label, exact=True).fill(text)
-    page.get_by_label(label, exact=True).press("Enter")
 
 
 def image_bytes(pixels: NDArray[np.uint8]) -> bytes:
@@ -246,9 +241,9 @@ def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
 
 def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Server) -> None:
     settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
-    section = fibre_bundle((1, 66, 66), (1e-6, 66e-6, 66e-6), seed=8, settings=settings)
+    section = fibre_bundle((1, 48, 48), (1e-6, 48e-6, 48e-6), seed=8, settings=settings)
     drop(page, ("section.png", image_bytes(draw_micrograph(section, seed=1)[0])))
-    expect(page.get_by_text("section.png: 66 x 66 pixels")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("section.png: 48 x 48 pixels")).to_be_visible(timeout=PATIENCE)
     type_into(page, "Pixel size", "1um")
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Tow", exact=True).click()
@@ -256,6 +251,8 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     expect(page.get_by_text("misalignment is 95 degrees")).to_be_visible()
     type_into(page, "Misalignment of the fibres in degrees", "2")
     type_into(page, "Error of the pixel size in %", "1.5")
+    page.get_by_text("How exactly it is solved").click()
+    type_into(page, "Error of K to stop at", "1e-3")
     keep_picture(page, "12-tow-question")
     compute(page)
     expect(page.get_by_text("Measuring axes of the whole image").or_(page.get_by_text("Measuring windows"))).to_be_visible()
@@ -348,7 +345,9 @@ def test_the_keyboard_alone_leads_to_an_answer(page: Page) -> None:
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
 
 
-def test_from_elsewhere_the_token_is_needed(tmp_path: Path, browser: Browser) -> None:
+def test_from_elsewhere_the_token_is_needed_and_a_server_that_is_ended_leaves_no_process(
+    tmp_path: Path, browser: Browser
+) -> None:
     with running_app(tmp_path / "work", ["--host", "0.0.0.0"]) as server:
         address, _, token = server.address.partition("?token=")
         bare = address.replace("0.0.0.0", "127.0.0.1")
@@ -360,10 +359,6 @@ def test_from_elsewhere_the_token_is_needed(tmp_path: Path, browser: Browser) ->
         expect(page.get_by_text("Drop a micrograph here")).to_be_visible(timeout=PATIENCE)
         assert token not in page.url
         page.close()
-
-
-def test_a_server_that_is_ended_leaves_no_process(tmp_path: Path) -> None:
-    with running_app(tmp_path / "work") as server:
         workers = server.workers
         assert len(workers) == 2
     gone, alive = psutil.wait_procs(workers, timeout=20)

@@ -1,16 +1,20 @@
 import functools
 import importlib
+import itertools
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from resinflow.flow.errors import InvalidInputError, MissingDependencyError
 from resinflow.flow.field import FlowField
 from resinflow.flow.microstructure import Axis, Microstructure
 from resinflow.view.geometry import fibre_surface, speed_cuts, trace_streamlines
-from resinflow.view.render import render_flow
+from resinflow.view.panels import draw_streamlines
+from resinflow.view.render import _add_frame, open_plotter, render_flow
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +133,28 @@ def test_without_pyvista_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'resinflow\[view\]'"):
         render_flow(uniform_flow(), tmp_path / "flow.png")
+
+
+@pytest.mark.parametrize("shape", [(8, 16, 16), (2, 16, 16), (40, 12, 12)])
+def test_the_box_makes_place_for_the_colour_bar_beside_it(graphics, pyvista, shape):
+    width = 1100
+    flow = uniform_flow(shape)
+    with open_plotter(pyvista, (width, 760)) as plotter:
+        _add_frame(plotter, pyvista, flow)
+        plotter.render()
+        places = []
+        for corner in itertools.product(*((0.0, 1e6 * edge) for edge in reversed(flow.microstructure.extent))):
+            plotter.renderer.SetWorldPoint(*corner, 1.0)
+            plotter.renderer.WorldToDisplay()
+            places.append(plotter.renderer.GetDisplayPoint()[0] / width)
+    assert min(places) > 0.1
+    assert max(places) < 0.77  # the labels of an axis reach a tenth of the width beyond it, the bar begins at 0.87
+
+
+@pytest.mark.parametrize("pressure", [1e-300, 1e300])
+def test_streamlines_of_any_speed_are_drawn(pressure):
+    flow = uniform_flow()
+    figure = Figure()
+    axes = figure.add_subplot()
+    draw_streamlines(axes, replace(flow, velocity=flow.velocity * pressure, pressure_drop=pressure), 0)
+    assert axes.collections[0].get_segments()

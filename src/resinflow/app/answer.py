@@ -216,7 +216,8 @@ def number_rows(choices: Choices, numbers: dict[str, Any]) -> list[dict[str, Any
 def in_words(numbers: dict[str, Any]) -> dict[str, str]:
     """Return one sentence each on what K, its interval and Gebart's value mean."""
     sentences = {
-        "K": "The resin's mean velocity is K times the pressure gradient over its viscosity (Darcy); K is the fibres' alone."
+        "K": "The mean velocity of the resin is K times the pressure gradient over the viscosity (Darcy's law); K depends on "
+        "the fibres alone."
     }
     if numbers.get("draws"):
         sentences["draws"] = (

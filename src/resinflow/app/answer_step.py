@@ -279,8 +279,8 @@ class AnswerStep:
         folder = f"cd {self._session.folder}"
         commands = "\n".join([folder, *command_lines(answer.choices, answer.run)])
         for title, text in (
-            ("The same from a shell", commands),
-            ("The same in Python", python_lines(answer.choices, answer.run)),
+            ("The same numbers again, bit for bit, from the command line", commands),
+            ("The same in Python, to be run in the work folder", python_lines(answer.choices, answer.run)),
         ):
             ui.label(title).classes("rf-label")
             ui.html(f'<pre class="rf-code" tabindex="0">{escape(text)}</pre>', sanitize=False)

@@ -34,7 +34,7 @@ class Viewer(Element, component="web/viewer.js"):
             self.update()
 
     def hear(self, event: str, handler: Callable[[Any], None]) -> None:
-        """Call a handler with what an event tells: ``measure``, ``crop``, ``stroke``, ``pick`` or ``slice``."""
+        """Call a handler with what an event tells: ``measure``, ``crop``, ``slip``, ``stroke``, ``pick`` or ``slice``."""
 
         def take(arguments: GenericEventArguments) -> None:
             handler(arguments.args)

@@ -14,7 +14,7 @@ from resinflow.flow import format_length
 
 __all__ = ["FibreStep"]
 
-_FRONT_ENDS = {"learned": "Learned network", "classical": "Thresholds"}
+_FRONT_ENDS = {"learned": "Neural network", "classical": "Thresholds"}
 _POLARITIES = {"auto": "The image decides", "dark": "Dark fibres", "bright": "Bright fibres"}
 _LEVEL = 0.55
 _LABELS = "--fibre-label"
@@ -24,6 +24,10 @@ _FEWEST_PIXELS = 4
 _DOUBTFUL = (
     "what was found is a few pixels wide: compare the outlines with the image, which may show no fibres across; needed: an "
     "image whose fibres are 6 pixels wide or more"
+)
+_NEXT = (
+    "Do the outlines in the image follow its fibres? If not, try the other way of finding them, or correct single ones by Add "
+    "fibre and Erase above the image. Then go on to the question."
 )
 _SHORT = 20
 """Letters of a tile that fits a narrow one."""
@@ -43,7 +47,7 @@ class FibreStep:
             heading(2, "Fibres")
             with ui.element("div").classes("rf-row"):
                 self._front_end = self._toggle(_FRONT_ENDS, "front_end", "How the fibres are found")
-                self._polarity = self._toggle(_POLARITIES, "fibres", "Which phase the fibres are")
+                self._polarity = self._toggle(_POLARITIES, "fibres", "What the fibres look like")
             with ui.element("div") as self._settings:
                 self._level_label = ui.label().classes("rf-label")
                 self._level = ui.slider(min=0.2, max=0.85, step=0.01, value=_LEVEL).props(
@@ -60,6 +64,7 @@ class FibreStep:
                 ui.spinner(size="sm")
                 self._stage = ui.label("Finding the fibres").classes("rf-soft").props('role="status"')
             self._numbers = ui.html(sanitize=False)
+            self._next = ui.label(_NEXT).classes("rf-soft")
             self._strokes = ui.label().classes("rf-soft")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
             self._picked = ui.label().classes("rf-soft").props('role="status"')
@@ -117,7 +122,7 @@ class FibreStep:
         self._picked.text = "" if picked is None else picked.result.get("line", picked.line)
         self._picked.visible = bool(self._picked.text)
         done = job is not None and job.state == "done"
-        self._numbers.visible = self._notes.visible = done
+        self._numbers.visible = self._notes.visible = self._next.visible = done
         if job is not None and done:
             self._numbers.content = _tiles(job.result)
             self._note_text.content = "".join(
@@ -127,7 +132,7 @@ class FibreStep:
 
 def _tiles(facts: dict[str, Any]) -> str:
     """The numbers of the fibres and the warnings, as HTML."""
-    tiles = [(f"{100 * facts['fraction']:.1f} %", "fibre fraction"), (f"{facts['sections']:.0f}", "fibres a slice")]
+    tiles = [(f"{100 * facts['fraction']:.1f} %", "fibre fraction"), (f"{facts['sections']:.0f}", "fibres in a slice")]
     if facts["diameters"] is not None:
         low, middle, high = (format_length(value).replace("um", "µm") for value in facts["diameters"])
         pixels = facts["diameters"][1] / facts["pixel"]

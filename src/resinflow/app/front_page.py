@@ -11,6 +11,7 @@ from nicegui.events import KeyEventArguments
 
 from resinflow.app.answer_step import AnswerStep
 from resinflow.app.fibre_step import FibreStep
+from resinflow.app.fields import Fields
 from resinflow.app.image_step import ImageStep
 from resinflow.app.question_step import QuestionStep
 from resinflow.app.sessions import Session
@@ -39,6 +40,7 @@ class FrontPage:
         self._session = session
         self._stamp = -1
         self._seen: tuple[Any, ...] = ()
+        self._fields = Fields(session)
         base = f"/s/{session.key}/"
         ui.add_css(_STYLE)
         ui.colors(primary="#0f6b75", accent="#0f6b75")
@@ -48,9 +50,9 @@ class FrontPage:
             with ui.element("div").classes("rf-work"):
                 self._bench = Workbench(session, base, take_uploads, example)
                 with ui.element("div").classes("rf-steps"):
-                    self._image = ImageStep(session)
+                    self._image = ImageStep(session, self._fields)
                     self._fibres = FibreStep(session)
-                    self._question = QuestionStep(session)
+                    self._question = QuestionStep(session, self._fields)
             self._answer = AnswerStep(session, base)
         self._beat()
         ui.timer(_BEAT, self._beat)
@@ -72,11 +74,13 @@ class FrontPage:
         """Show what has changed since the last look."""
         session = self._session
         jobs = [session.look, session.reading, session.picked, *(answer.job for answer in session.answers)]
-        seen = (session.stamp, *((job.id, job.stamp, job.state) for job in jobs if job is not None), self._bench.line)
+        seen = (session.stamp, *((job.id, job.stamp, job.state) for job in jobs if job is not None))
+        seen = (*seen, self._bench.line, self._fields.faulty)
         if session.stamp != self._stamp:
             self._stamp = session.stamp
             session.save()
-            for step in (self._image, self._fibres, self._question):
+            self._fields.sync()
+            for step in (self._fibres, self._question):
                 step.sync()
         if seen != self._seen:
             self._seen = seen

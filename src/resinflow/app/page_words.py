@@ -7,6 +7,7 @@ import re
 __all__ = ["in_page_words", "sentence"]
 
 _NAMES = {
+    "needed: both. Take the last of them back": "needed: fibres and resin. Undo takes the last stroke back",
     "--pixel-size tag": "the file's own pixel size",
     "--pixel-size": "the pixel size",
     "--depth": "the depth",
@@ -21,6 +22,7 @@ _NAMES = {
     "give --pixel-size 0.47um+-1%": "give its error in the question",
     "give --misalignment DEGREES": "give the fibres' misalignment in the question",
     "(resinflow solve --refine 1e-4)": "(Solve has it)",
+    "resinflow segment shows the surfaces and how K moves with them": "step 2 shows the surfaces",
     "resinflow segment shows the surfaces": "step 2 shows the surfaces",
     "resinflow permeability": "Tensor",
     "Use a looser tolerance, or resinflow.solve for the whole medium": "Solve does it",
@@ -38,6 +40,7 @@ _OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _N
 _ENDED = re.compile(r"(?<!e\.g)\. $")
 _EXAMPLE = re.compile(r"(?<=e\.g\. )--crop (?=\d)|(?<=e\.g\. )--fibre-label (?=\d)|(?<= or )--fibre-label (?=nonzero)")
 """An option before an example of its value: on the page the value alone is typed."""
+_SHAPE = re.compile(r"the image has shape \((?:\d+, )?(\d+), (\d+)\); needed: .* with at least (\d+) pixels a side")
 _SIGNS = (
     (re.compile(r"\bum\^2"), "µm²"),
     (re.compile(r"\bm\^2"), "m²"),
@@ -50,6 +53,7 @@ _SIGNS = (
 def in_page_words(line: str) -> str:
     """Return a line of the library with the page's names in the place of the options of the command line."""
     text = _OPTIONS.sub(_name, _EXAMPLE.sub("", line))
+    text = _SHAPE.sub(r"what is used of the image is \2 x \1 pixels; needed: \3 or more along either edge", text)
     for sign, letters in _SIGNS:
         text = sign.sub(letters, text)
     return text

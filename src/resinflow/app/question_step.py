@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import heading
-from resinflow.app.page_words import sentence
+from resinflow.app.fields import Fields
 from resinflow.app.resins import RESINS
 from resinflow.app.sessions import Session
 from resinflow.flow import InvalidInputError
@@ -18,11 +18,12 @@ __all__ = ["QuestionStep"]
 _AXES = {"x": "x, to the right", "y": "y, downwards", "z": "z, through the slices"}
 _TASKS = {"predict": "Predict", "solve": "Solve", "tensor": "Tensor", "tow": "Tow"}
 _TASK_TEXT = {
-    "predict": "The model corrects the solver's flow to that of a grid twice as fine, and gives an interval that holds "
-    "the true K with a probability of 90 %. Across the fibres (x, y) only.",
-    "solve": "The Stokes solver on the pixels of the image, with walls at the fibre surfaces: the trustworthy number for these "
-    "surfaces, along any axis.",
-    "tensor": "The Stokes solver along all three axes: the permeability tensor with its principal axes and Gebart's values.",
+    "predict": "The first choice for a flow across the fibres (x, y): the solver's flow on these pixels, which a trained model "
+    "corrects to that of a grid twice as fine. K comes with an interval that holds the true K with a probability of 90 %.",
+    "solve": "The equations of slow flow (Stokes), solved on the pixels of the image with walls at the fibre surfaces, along "
+    "any axis: the trustworthy K of these surfaces. What the pixels leave open is not in it.",
+    "tensor": "K along all three axes at once, solved as by Solve: the permeability tensor with its principal axes, beside "
+    "Gebart's values, as a simulation of the filling needs it.",
     "tow": "K of the tow that the image was taken from: the tensor with 90 % intervals, a budget of what makes K uncertain and "
     "what to do first, and a map of local K. The image must hold six fibres or more along its shorter edge. It takes minutes.",
 }
@@ -31,6 +32,7 @@ _DOUBTS = (
     "The standard deviation of the pixel size, as its calibration has it, and the largest tilt of the fibres of a single "
     "image, which does not show it."
 )
+_SPEED = "The resin and the pressure set how fast it flows; K does not depend on them."
 _LEANING = (
     "A single image does not show how its fibres lean, and K depends on it. Where the tilt is not known, leave the field "
     "empty: 0 to 15 degrees. It takes about a minute, and K's interval then holds what the image does not show."
@@ -68,12 +70,13 @@ class QuestionStep:
 
     Args:
         session: whose question it is.
+        fields: of the page.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, fields: Fields) -> None:
         self._session = session
+        self._fields = fields
         self._syncing = False
-        self._synced: dict[ui.input, float | None] = {}
         with ui.element("section").classes("rf-card").props('aria-label="Step 3: question"') as self._card:
             heading(3, "Question")
             with ui.element("div").classes("rf-stack"):
@@ -86,14 +89,15 @@ class QuestionStep:
                     names = {number: resin.name for number, resin in enumerate(RESINS)}
                     self._resin = ui.select(names, label="Resin", clearable=True, on_change=self._take_resin)
                     self._resin.classes("grow").props("outlined dense stack-label")
-                    self._viscosity = self._number("Viscosity in Pa s", "viscosity")
-                    self._drop = self._number("Pressure drop in Pa", "pressure_drop")
+                    fields.number("Viscosity in Pa s", "viscosity", hint="100 mPa s are 0.1 Pa s")
+                    fields.number("Pressure drop in Pa", "pressure_drop", hint="1 bar is 1e5 Pa")
                 self._resin_text = ui.label().classes("rf-soft")
+                self._speed_text = ui.label(_SPEED).classes("rf-soft")
                 self._draws = ui.checkbox("draw 16 media round this image, with fibres that lean")
                 self._draws.on_value_change(lambda event: self._choose(draws=bool(event.value)))
                 with ui.element("div").classes("rf-row") as self._doubts:
-                    self._error = self._number("Error of the pixel size in %", "pixel_error")
-                    self._tilt = self._number("Misalignment of the fibres in degrees", "misalignment", "unknown")
+                    self._error = fields.number("Error of the pixel size in %", "pixel_error")
+                    fields.number("Misalignment of the fibres in degrees", "misalignment", "unknown")
                 self._doubts_text = ui.label(_DOUBTS).classes("rf-soft")
                 with ui.element("div") as self._conditions:
                     self._boundary = ui.select(_BOUNDARIES, label="Boundary condition", on_change=self._take_boundary)
@@ -103,8 +107,8 @@ class QuestionStep:
                     self._finer.on_value_change(lambda event: self._choose(finer=bool(event.value)))
                 with ui.expansion("How exactly it is solved").props("dense") as self._exactly:
                     with ui.element("div").classes("rf-row"):
-                        self._tolerance = self._number("Error of K to stop at", "tolerance", "1e-6")
-                        self._most = self._number("Most iterations", "max_iterations", "300")
+                        self._tolerance = fields.number("Error of K to stop at", "tolerance", "1e-6")
+                        self._most = fields.number("Most iterations", "max_iterations", "300")
                         with ui.element("div") as self._rule:
                             self._walls = self._toggle("Walls", _WALLS, "wall_rule")
                     ui.label(_EXACTLY).classes("rf-soft")
@@ -120,25 +124,6 @@ class QuestionStep:
             )
             toggle.on_value_change(lambda event: self._choose(**{name: event.value}))
         return toggle
-
-    def _number(self, label: str, name: str, nothing: str = "") -> ui.input:
-        """A field of a number; where ``nothing`` says what an empty one means, it may be empty."""
-        box = ui.input(label, placeholder=nothing).classes("grow").props("outlined dense stack-label inputmode=decimal")
-
-        def commit() -> None:
-            if nothing and not (box.value or "").strip():
-                box.error = None if self._session.change(**{name: None}) else sentence(self._session.trouble)
-                return
-            try:
-                value = float((box.value or "").replace(",", "."))
-            except ValueError:
-                box.error = f"{box.value!r} is no number; needed: e.g. 0.1 or 1e5."
-                return
-            box.error = None if self._session.change(**{name: value}) else sentence(self._session.trouble)
-
-        box.on("blur", commit)
-        box.on("keydown.enter", commit)
-        return box
 
     def _choose(self, **values: Any) -> None:
         if self._syncing:
@@ -177,20 +162,8 @@ class QuestionStep:
         choices = self._session.choices
         self._task.value, self._axis.value = choices.task, choices.axis
         self._task_text.text = _TASK_TEXT[choices.task]
-        numbers = {
-            self._viscosity: choices.viscosity,
-            self._drop: choices.pressure_drop,
-            self._error: choices.pixel_error,
-            self._tilt: choices.misalignment,
-            self._tolerance: choices.tolerance,
-            self._most: choices.max_iterations,
-        }
-        for box, value in numbers.items():
-            if box not in self._synced or self._synced[box] != value:  # what is being typed into another box stays
-                box.value, box.error, self._synced[box] = "" if value is None else f"{value:g}", None, value
         if self._resin.value is not None and RESINS[self._resin.value].viscosity != choices.viscosity:
             self._resin.value = None
-        self._resin_text.visible = self._resin.value is not None
         name = next(name for name, pair in _CONDITIONS.items() if pair == (choices.boundary, choices.lateral))
         self._boundary.value = name
         self._advice.text = _ADVICE[name]
@@ -201,7 +174,8 @@ class QuestionStep:
         self._rule.visible = not choices.is_finer
         self._walls.value = choices.wall_rule
         self._tolerance.props(f'placeholder="{replace(choices, tolerance=None).accuracy:g}"')
-        self._way.visible = self._fluid.visible = choices.task in _ALONG_ONE_AXIS
+        self._way.visible = self._fluid.visible = self._speed_text.visible = choices.task in _ALONG_ONE_AXIS
+        self._resin_text.visible = self._fluid.visible and self._resin.value is not None
         self._finer.value, self._draws.value = choices.finer, choices.draws
         self._doubts_text.text = _DOUBTS if choices.task == "tow" else _LEANING
         self._error.visible = choices.task == "tow"
@@ -220,7 +194,8 @@ class QuestionStep:
         """Show whether the question can be asked."""
         session = self._session
         self._show_doubts()
-        ready = session.is_read and session.running is None
+        faulty = self._fields.faulty
+        ready = session.is_read and session.running is None and not faulty
         self._ask.set_enabled(ready)
         self._card.classes(add="" if session.is_read else "waiting", remove="waiting" if session.is_read else "")
         asked, reading = session.choices, session.reading
@@ -228,7 +203,9 @@ class QuestionStep:
         narrow = asked.task == "tow" and reading is not None and session.is_read and _is_narrow(reading.result)
         blocked = asked.task in _ALONG_ONE_AXIS and not paths.get(asked.axis, True)
         self._why.text = (
-            "No path of whole pixels of resin leads through along this axis: K will be 0 or next to it."
+            f"What stands in the field {faulty} cannot be used: mend it first."
+            if faulty
+            else "No path of whole pixels of resin leads through along this axis: K will be 0 or next to it."
             if blocked
             else "This image is narrower than six fibre diameters, which a tow needs: take a larger one."
             if narrow
@@ -236,7 +213,11 @@ class QuestionStep:
             if ready
             else "The answer before is being computed."
             if session.running is not None
-            else "First an image with its fibres is needed."
+            else "First an image with its scale is needed (step 1)."
+            if reading is None
+            else "The fibres are being looked for."
+            if not reading.is_over
+            else "First the fibres are needed: step 2 says what is amiss."
         )
 
 

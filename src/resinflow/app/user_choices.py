@@ -34,6 +34,8 @@ _MOST_PIXEL_ERROR, _MOST_MISALIGNMENT = 49.0, 30.0
 _TOLERANCES: dict[Task, float] = {"predict": 1e-6, "solve": 1e-6, "tensor": 1e-6, "tow": 1e-4}
 """Errors of K at which the solver stops, unless another one is chosen."""
 _FINER_TOLERANCE = 1e-4
+_VISCOSITIES, _PRESSURES = (1e-6, 1e6), (1e-3, 1e12)
+"""Pa s and Pa: those of any resin and any mould, by far."""
 _LEAST_TOLERANCE, _MOST_TOLERANCE = 1e-12, 0.1
 _ITERATIONS, _MOST_ITERATIONS = 300, 100_000
 _READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "fibre_label", "strokes", *SETTINGS)
@@ -218,6 +220,12 @@ class Choices:
         if "depth" in values and candidate.depth:
             check_image_sizes("1um", candidate.depth)
         _ = candidate.drive  # refuses what is not positive
+        for name, value, unit, (least, most) in (
+            ("viscosity", candidate.viscosity, "Pa s", _VISCOSITIES),
+            ("pressure drop", candidate.pressure_drop, "Pa", _PRESSURES),
+        ):
+            if not least <= value <= most:
+                raise InvalidInputError(f"the {name} is {value:g} {unit}; needed: {least:g} to {most:g} {unit}.")
         candidate._check_tow()
         candidate._check_accuracy()
         return candidate

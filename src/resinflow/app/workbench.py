@@ -9,11 +9,12 @@ from typing import Any
 from nicegui import ui
 
 from resinflow.app.canvas import DropZone, Viewer
+from resinflow.app.fields import with_unit
 from resinflow.app.page_words import sentence
 from resinflow.app.sessions import Session
 from resinflow.app.uploads import KINDS, Upload
 from resinflow.flow import InvalidInputError, read_length
-from resinflow.media import Stroke
+from resinflow.media import SMALLEST_IMAGE, Stroke
 
 __all__ = ["Workbench", "pixel_of_bar"]
 
@@ -83,6 +84,7 @@ class Workbench:
             self._viewer.hear("slice", self._take_slice)
             self._viewer.hear("measure", self._take_length)
             self._viewer.hear("crop", self._take_crop)
+            self._viewer.hear("slip", self._take_slip)
             self._viewer.hear("stroke", self._take_stroke)
             self._viewer.hear("pick", lambda event: session_pick(self._session, event, self._slice))
             with ui.element("div").classes("rf-under"):
@@ -170,7 +172,7 @@ class Workbench:
         tool = str(self._tool.value)
         self._viewer.show(tool=tool)
         self._hint.text = _HINTS[tool]
-        self._measure.visible = False
+        self._measure.visible, self._length.error = False, None
         self._brush.visible = tool in _BRUSHES
 
     def _take_radius(self) -> None:
@@ -187,16 +189,24 @@ class Workbench:
         try:
             pixel = pixel_of_bar(self._length.value or "", self._pixels)
         except InvalidInputError as error:
-            self._length.error = str(error)
+            self._length.error = sentence(str(error))
             return
-        self._length.error = None if self._session.change(pixel_size=pixel) else self._session.trouble
+        self._length.error = None if self._session.change(pixel_size=pixel) else sentence(self._session.trouble)
         if self._length.error is None:
             self._tool.value = "look"
 
     def _take_crop(self, corners: list[float]) -> None:
         x0, y0, x1, y1 = (round(value) for value in corners)
+        if min(x1 - x0, y1 - y0) < SMALLEST_IMAGE:
+            size = f"That rectangle is {x1 - x0} x {y1 - y0} pixels"
+            self._hint.text = f"{size}; needed: {SMALLEST_IMAGE} or more along either edge. Draw another one."
+            return
         self._session.change(crop=f"{x0}:{x1},{y0}:{y1}")
         self._tool.value = "look"
+
+    def _take_slip(self, tool: str) -> None:
+        """Say what is to be done where a line or a rectangle is next to nothing."""
+        self._hint.text = f"That was too short. {_HINTS[tool]}"
 
     def _take_stroke(self, event: dict[str, Any]) -> None:
         session = self._session
@@ -237,9 +247,9 @@ def pixel_of_bar(length: str, pixels: float) -> str:
     """Return the edge of a pixel, with its unit, where a bar of some length is that many pixels long.
 
     Raises:
-        InvalidInputError: no length.
+        InvalidInputError: no length, or one without a unit.
     """
-    bar = read_length("length of the scale bar", length.strip())
+    bar = read_length("length of the scale bar", with_unit("length of the scale bar", length))
     if not (0 < bar < float("inf")) or pixels <= 0:
         raise InvalidInputError(f"the scale bar is {length!r} long; needed: a length above 0, e.g. 50um.")
     return f"{1e6 * bar / pixels:.6g}um"

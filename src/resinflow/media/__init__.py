@@ -25,7 +25,7 @@ from resinflow.media.plausibility import fibre_diameter_warning, gebart_permeabi
 from resinflow.media.prior_draws import PriorEngine
 from resinflow.media.scale import checked_sizes, scale_tag
 from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diameter, fibre_sections, section_map
-from resinflow.media.segment import Segmentation, SegmentationSettings, segment
+from resinflow.media.segment import SMALLEST_IMAGE, Segmentation, SegmentationSettings, segment
 from resinflow.media.serial_sections import SerialSections, lay_sections
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
@@ -38,6 +38,7 @@ __all__ = [
     "BENCHMARK_VOXEL",
     "BROAD_MISALIGNMENT",
     "EXTRUDED_SLICES",
+    "SMALLEST_IMAGE",
     "STACK_SUFFIXES",
     "Arrangement",
     "BoxBoundary",

@@ -138,15 +138,16 @@ def draw_streamlines(axes: Axes, flow: FlowField, index: int) -> None:
     and in narrow throats for good; the parts in fibre voxels are then left out.
     """
     _, ny, nx = flow.microstructure.shape
-    along_x, along_y = flow.velocity[0, index], flow.velocity[1, index]
-    if min(ny, nx) < 3 or not (np.any(along_x) or np.any(along_y)):
+    along_x, along_y = (np.asarray(flow.velocity[component, index], dtype=np.float64) for component in (0, 1))
+    fastest = max(float(np.abs(along_x).max()), float(np.abs(along_y).max()))
+    if min(ny, nx) < 3 or fastest == 0:
         return
     x, y = pixel_centres(flow.microstructure)
     stream = axes.streamplot(
         x,
         y,
-        along_x,
-        along_y,
+        along_x / fastest,
+        along_y / fastest,
         color="white",
         linewidth=0.5,
         density=1.1,
@@ -174,7 +175,10 @@ def _keep_to_fluid(axes: Axes, lines: LineCollection, microstructure: Microstruc
     from matplotlib.patches import FancyArrowPatch
     from scipy import ndimage
 
-    pieces = np.concatenate([np.stack([line[:-1], line[1:]], axis=1) for line in map(np.asarray, lines.get_segments())])
+    segments = [np.stack([line[:-1], line[1:]], axis=1) for line in map(np.asarray, lines.get_segments())]
+    if not segments:
+        return
+    pieces = np.concatenate(segments)
     middles = pieces.mean(axis=1)
     fluid = microstructure.fluid[index]
     inside = np.logical_and.reduce([_values_at(fluid, points, microstructure) for points in (*pieces.swapaxes(0, 1), middles)])

@@ -21,7 +21,8 @@ Scene = Literal["streamlines", "speed"]
 _PAGE = ".html"
 
 _CAMERA = (-1.35, -1.75, 1.15)  # direction from which the box is seen
-_ZOOM, _ZOOM_TALL = 1.05, 0.8  # a tall box is nearer to the edges of a wide window
+_ZOOM, _ZOOM_TALL = 0.92, 0.7  # a tall box is nearer to the edges of a wide window
+_ASIDE = 0.06  # of the window's width, by which the box makes place for the colour bar
 _FIBRE_COLOUR = "#d0d0d0"
 _LABEL_SIZE = 4.0  # VTK's measure for the labels of the axes, in no unit
 _TUBE = 0.003  # of the box's diagonal
@@ -68,7 +69,8 @@ def render_flow(
         _add_frame(plotter, pyvista, flow)
         if target.suffix.lower() == _PAGE:
             plotter.render()
-            page = scene_page(plotter.render_window, describe_permeability(flow), describe_drive(flow))
+            middle = tuple(0.5 * edge / MICROMETRE for edge in reversed(flow.microstructure.extent))
+            page = scene_page(plotter.render_window, describe_permeability(flow), describe_drive(flow), middle)
             with replacing(target) as temporary:
                 temporary.write_text(page, encoding="utf-8")
         else:
@@ -175,3 +177,14 @@ def _add_frame(plotter: Any, pyvista: Any, flow: FlowField) -> None:
     plotter.camera_position = [tuple(np.array(_CAMERA) * 100), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
     plotter.reset_camera()
     plotter.camera.zoom(_ZOOM if depth <= max(width, length) else _ZOOM_TALL)
+    _step_aside(plotter)
+
+
+def _step_aside(plotter: Any) -> None:
+    """Move the scene to the left by moving the camera to the right."""
+    camera, (width, height) = plotter.camera, plotter.window_size
+    place, middle = np.array(camera.position), np.array(camera.focal_point)
+    to_the_right = np.cross(middle - place, camera.up)
+    seen = 2 * np.linalg.norm(middle - place) * np.tan(np.radians(camera.view_angle) / 2) * width / height
+    step = _ASIDE * seen * to_the_right / np.linalg.norm(to_the_right)
+    camera.position, camera.focal_point = tuple(place + step), tuple(middle + step)

@@ -26,20 +26,21 @@ _CAPTION = (
 )
 
 
-def scene_page(render_window: Any, title: str, text: str) -> str:
+def scene_page(render_window: Any, title: str, text: str, middle: tuple[float, ...]) -> str:
     """Return the page that shows what a VTK render window shows, with a caption; without it at the address ``#bare``.
 
     Args:
         render_window: rendered at least once.
         title: of the page, and the first line of its caption.
         text: the second line.
+        middle: (x, y, z), about which the scene is turned.
 
     Raises:
         MissingDependencyError: trame-vtk, which brings the viewer, is not installed.
     """
     viewer = _module("trame_vtk.tools.vtksz2html")
     page = io.StringIO()
-    viewer.write_html(_packed(_scene_state(render_window)), page)
+    viewer.write_html(_packed(_scene_state(render_window, middle)), page)
     head = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<title>{html.escape(title)}</title>'
     caption = _CAPTION.format(title=html.escape(title), text=html.escape(text))
     # functions as replacements: a backslash in a text is no group reference
@@ -62,7 +63,7 @@ def _module(name: str) -> Any:
         ) from None
 
 
-def _scene_state(render_window: Any) -> dict[str, Any]:
+def _scene_state(render_window: Any, middle: tuple[float, ...]) -> dict[str, Any]:
     """Return the scene (actors, colours, camera) as vtk.js reads it, and its arrays by their hashes."""
     serializers = _module("trame_vtk.modules.vtk.serializers")
     serializers.initialize_serializers()
@@ -72,7 +73,7 @@ def _scene_state(render_window: Any) -> dict[str, Any]:
     camera = render_window.GetRenderers().GetFirstRenderer().GetActiveCamera()
     scene["extra"] = {
         "vtkRefId": serializers.reference_id(render_window),
-        "centerOfRotation": camera.GetFocalPoint(),
+        "centerOfRotation": middle,
         "camera": serializers.reference_id(camera),
     }
     arrays = {entry["hash"]: entry for entry in serializers.extract_array_hash(scene)}

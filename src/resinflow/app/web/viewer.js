@@ -38,7 +38,7 @@ export default {
     base: String, width: Number, height: Number, slices: Number, slice: Number, look: String, read: String, pages: Number,
     outlines: Boolean, tool: String, crop: Array, brush: Number, pixel: Number, mark: Array, label: String,
   },
-  emits: ["measure", "crop", "stroke", "pick", "slice"],
+  emits: ["measure", "crop", "slip", "stroke", "pick", "slice"],
   data: () => ({zoom: 1, left: 0, top: 0, drag: null, line: null, stroke: [], cursor: null, keys: false, path: "", fitted: true, loaded: false}),
   computed: {
     picture() { return this.base + "view/slice-" + this.pad(this.slice) + ".png?v=" + this.look; },
@@ -128,8 +128,13 @@ export default {
       else { this.drag = {from: [x, y]}; if (this.tool === "measure") this.line = [x, y, x, y]; }
     },
     finish() {
-      if (this.tool === "measure") { if (this.length(this.line) > 2) this.$emit("measure", {pixels: this.length(this.line)}); }
-      else if (this.tool === "crop") { const r = this.rectangle(); if (r[2] - r[0] > 2 && r[3] - r[1] > 2) this.$emit("crop", r); }
+      if (this.tool === "measure") {
+        if (this.length(this.line) > 2) this.$emit("measure", {pixels: this.length(this.line)});
+        else { this.line = null; this.$emit("slip", this.tool); }
+      } else if (this.tool === "crop") {
+        const r = this.rectangle();
+        this.$emit(r[2] - r[0] > 2 && r[3] - r[1] > 2 ? "crop" : "slip", r[2] - r[0] > 2 && r[3] - r[1] > 2 ? r : this.tool);
+      }
     },
     cross() {
       const [x, y] = this.cursor, r = 12 / this.zoom;
