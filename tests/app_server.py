@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -49,7 +50,10 @@ class Server:
 @contextmanager
 def running_app(folder: Path, options: Sequence[str] = ()) -> Iterator[Server]:
     """Run `resinflow app` on a free port and end it afterwards."""
-    command = [sys.executable, "-m", "resinflow", "app", "--folder", str(folder), "--no-browser", *options]
+    with socket.socket() as probe:  # tests of several processes start apps at once
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "resinflow", "app", "--folder", str(folder), "--no-browser", "--port", port, *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NiceGUI heeds it
     environment["PYTHONUNBUFFERED"] = "1"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

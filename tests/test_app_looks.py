@@ -112,6 +112,7 @@ def test_every_state_fits_its_window_and_can_be_read_light_and_dark(browser: Bro
     expect(page.get_by_role("alert").filter(has_text="damaged")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "2-failed")
     page.locator("input[type=file]").first.set_input_files([section()])
+    expect(page.get_by_text("section.png: 40 x 40 pixels")).to_be_visible(timeout=PATIENCE)
     type_into(page, "Pixel size", "1um")
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     look_at_all_widths(page, "3-loaded")

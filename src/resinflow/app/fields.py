@@ -89,7 +89,10 @@ class Fields:
         except InvalidInputError as error:
             field.box.error = sentence(str(error))
             return
-        field.box.error = None if self._session.change(**{field.name: value}) else sentence(self._session.trouble)
+        if self._session.change(**{field.name: value}):
+            field.box.error, field.shown = None, text  # what another image, or Undo, makes of it before the next look is seen
+        else:
+            field.box.error = sentence(self._session.trouble)
 
 
 def _is_seen(box: ui.input) -> bool:
