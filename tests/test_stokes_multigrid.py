@@ -52,11 +52,14 @@ def spectrum(pool, level, cycle, steps=25, project=lambda field: None):
     project(residual)
     rows.wrap(residual)
     direction, image, search = (np.zeros_like(residual) for _ in range(3))
-    steps_taken, ratios, norm = [], [], None
+    steps_taken, ratios, norm, first = [], [], None, None
     for _ in range(steps):
         cycle(residual, direction)
         project(direction)
         latest = inner(residual, direction)
+        first = latest if first is None else first
+        if latest <= 1e-24 * first:  # solved: what is left is rounding
+            break
         if norm is not None:
             ratios.append(latest / norm)
         norm = latest

@@ -113,22 +113,3 @@ def prolong_from_network(lo, hi, layout, parent, coarse, u):
         if layout.wrap:
             here[0] = here[points]
             here[points + 1] = here[1]
-
-
-@kernel
-def gather_network(network, slack, joined, own):
-    """Write the conductances between all points (n, n) and what each has beyond them (n,)."""
-    for i in range(own.size):
-        own[i] = slack[i]
-        for e in range(network.start[i], network.start[i + 1]):
-            joined[i, network.other[e]] += network.conductance[e]
-
-
-@kernel
-def solve_network(inverse, right, out):
-    """``out = inverse right``."""
-    for i in range(out.size):
-        total = 0.0
-        for k in range(out.size):
-            total += inverse[i, k] * right[k]
-        out[i] = total

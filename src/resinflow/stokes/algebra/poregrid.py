@@ -3,26 +3,31 @@
 Blocks of a grid mix what fibres separate, and sums over them make throats between pores too narrow; both leave slow modes, one
 for every pore. Here the finest level is a stencil, and coarser ones are networks of aggregates that flow joins
 (:mod:`resinflow.stokes.algebra.network`). Smoothing is that of :mod:`resinflow.stokes.algebra.multigrid`.
+Networks of slices are solved directly (:mod:`resinflow.stokes.algebra.factors`): there the hierarchy has two levels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.stokes.algebra import aggregates, stencil
+from resinflow.stokes.algebra import aggregates
 from resinflow.stokes.algebra import network as kernels
 from resinflow.stokes.algebra.aggregates import Sums
+from resinflow.stokes.algebra.factors import NetworkFactors
 from resinflow.stokes.algebra.level import Field, Pairing, pair_up
 from resinflow.stokes.algebra.multigrid import Stencil, Tuning, strong_axes, typical_conductance
 from resinflow.stokes.algebra.network import Network, Values
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.problem.mask import FLOW
 
-_DIRECT = 200
-"""Networks of at most this many points are solved directly."""
+_DIRECT, _DIRECT_IN_PLANES = 1500, 1 << 18
+"""Networks of at most this many points are solved directly; in planes their factors stay small."""
+
+_SWEEPS_ABOVE_FACTORS = 4
+"""Smoothing sweeps of the stencil where the finest network is solved directly, before and after."""
 
 _STRONG = 0.25
 """Part of the smaller of two points' largest conductances from which on they are strongly joined."""
@@ -70,17 +75,16 @@ class PoreGrid:
         self._pool, self._finest, self._spare = pool, finest, spare
         self._pairing = pair_up(finest.rows, strong_axes(finest.rows.shape, typical_conductance(finest)))
         self.levels = [_finest_network(pool, finest, self._pairing)]
-        while self.levels[-1].points > _DIRECT:
+        while self.levels[-1].points > _most_points(self.levels[-1]):
             coarser = _coarser(self.levels[-1])
             if coarser.points == self.levels[-1].points:
                 break
             self.levels.append(coarser)
         last = self.levels[-1]
-        joined, own = np.zeros((last.points,) * 2), np.zeros(last.points)
-        self._inverse = np.zeros_like(joined)
-        kernels.gather_network(last.network, last.sums.slack, joined, own)
-        stencil.eliminate(joined, own, self._inverse)
+        self._factors = NetworkFactors(last.network, last.sums.slack)
         self._damping = [tuning.damping(depth) for depth in range(len(self.levels) + 1)]
+        if len(self.levels) == 1:  # the only modes that are slow are those that the network does not see
+            self._damping[0] = replace(tuning, sweeps=max(tuning.sweeps, _SWEEPS_ABOVE_FACTORS)).damping(0)
         self._vectors = [np.zeros((3, level.points), dtype=np.float32) for level in self.levels]
 
     def cycle(self, right: Field, out: Field) -> None:
@@ -107,7 +111,7 @@ class PoreGrid:
         """Write one cycle from zero from network ``depth`` down."""
         level, pool = self.levels[depth], self._pool
         if depth == len(self.levels) - 1:
-            kernels.solve_network(self._inverse, right, out)
+            self._factors.solve(right, out)
             return
         count = level.points
         omegas = self._damping[depth + 1]
@@ -191,6 +195,12 @@ def _empty(points: int, start: NDArray[np.int64]) -> tuple[Network, Sums]:
     )
     sums = Sums(np.empty(edges, dtype=np.int8), np.zeros((3, points), dtype=np.float32), np.zeros(points, dtype=np.float32))
     return network, sums
+
+
+def _most_points(level: NetworkLevel) -> int:
+    """How many points of a network like this one are solved directly."""
+    axes = np.count_nonzero(np.bincount(level.sums.axis, minlength=3))
+    return _DIRECT if axes == 3 else _DIRECT_IN_PLANES
 
 
 def _typical(level: NetworkLevel) -> list[float]:
