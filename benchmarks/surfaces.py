@@ -148,11 +148,18 @@ def error_table(errors: dict[Key, list[float]], fractions: np.ndarray, options: 
         ratios = np.exp(np.array(values)) - 1
         known = np.isfinite(ratios)
         sizes = np.abs(ratios[known])
-        bands = [np.median(np.abs(ratios[known & (fractions >= a) & (fractions < b)])) for a, b in BANDS]
+        bands = [np.abs(ratios[known & (fractions >= a) & (fractions < b)]) for a, b in BANDS]
         numbers = (np.median(sizes), sizes.mean(), np.quantile(sizes, 0.9))
         cells = [f"{100 * number:.1f} %" for number in numbers]
         bias = f"{100 * np.median(ratios[known]):+.1f} %"
-        table.add_row(source, way, *cells, bias, str(int((~known).sum())), *(f"{100 * band:.1f} %" for band in bands))
+        table.add_row(
+            source,
+            way,
+            *cells,
+            bias,
+            str(int((~known).sum())),
+            *(f"{100 * np.median(band):.1f} %" if band.size else "-" for band in bands),
+        )
     return table
 
 
