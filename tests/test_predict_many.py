@@ -11,6 +11,7 @@ from resinflow.flow import BlockedMediumError, FlowField, InvalidInputError, Mic
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.models import Sampling
 from resinflow.presets import load_model
+from resinflow.presets.latent import predictor
 from resinflow.presets.latent.predictor import LatentPredictor
 from resinflow.presets.prediction import predict_many
 
@@ -52,7 +53,7 @@ def test_members_of_several_media_that_are_drawn_together_are_those_of_each(
         calls.append(len(seeds))
         return sampled(self, fields, seeds, steps)
 
-    monkeypatch.setattr("resinflow.presets.latent.predictor.members_at_once", lambda device, voxels: 8)
+    monkeypatch.setattr(predictor, "members_at_once", lambda device, voxels: 8)
     monkeypatch.setattr(LatentPredictor, "sampled", counted)
     together = predict_many(media, model, sampling=sampling)
     assert sorted(calls) == [3, 3, 6]  # two of the three media of one shape in one pass, and the others after it

@@ -178,7 +178,7 @@ def _drawn(volume: Tensor, section: FlowField, speed: float, heights: NDArray[np
     _, ny, nx = turned(micro.fluid, axis).shape
     fields = cropped(volume, (len(heights), ny, nx))
     step = abs(float(heights[1] - heights[0])) if len(heights) > 1 else micro.spacing[0]
-    distance = _round_fibres(turned(fields[0], axis), step / micro.spacing[2]) * micro.spacing[2]
+    distance = turned(_round_fibres(fields[0], step / micro.spacing[2]), axis) * micro.spacing[2]
     for place in np.flatnonzero(heights == 0):
         distance[place] = surface_distance(micro)[0]
     medium = Microstructure(distance > 0, (step, *micro.spacing[1:]), distance.astype(np.float32), micro.provenance)
