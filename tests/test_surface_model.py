@@ -13,6 +13,7 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.flow.microstructure import Microstructure
 from resinflow.media.images import from_image
 from resinflow.nn.surface_network import SurfaceNetwork
+from resinflow.presets.surface import model as surface_model
 from resinflow.presets.surface.model import SurfaceModel, _continued, load_surface_model, network_of
 from resinflow.presets.surface.recipe import SurfaceArchitecture
 
@@ -54,7 +55,7 @@ def test_a_large_image_has_no_seams(model: SurfaceModel, step: float | None, mon
     """Tiles see as far beyond their edges as the network looks: the whole at once gives the same to rounding."""
     image = greys(1 if step is None else 2, 190, 210)
     whole = model.surfaces(image, dark=True, mask=False, step=step)
-    monkeypatch.setattr("resinflow.presets.surface.model._TILE", 32)
+    monkeypatch.setattr(surface_model, "_TILE", 32)
     tiles = model.surfaces(image, dark=True, mask=False, step=step)
     np.testing.assert_allclose(tiles.distance, whole.distance, atol=2e-5)
     np.testing.assert_allclose(tiles.error, whole.error, rtol=1e-4)
@@ -66,7 +67,7 @@ def test_a_large_image_has_no_seams(model: SurfaceModel, step: float | None, mon
 def test_stacks_are_read_in_parts_without_seams(model: SurfaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     image = greys(40, 16, 16)
     whole = model.surfaces(image, dark=True, mask=False, step=2.0)
-    monkeypatch.setattr("resinflow.presets.surface.model._TILE_SLICES", 8)
+    monkeypatch.setattr(surface_model, "_TILE_SLICES", 8)
     parts = model.surfaces(image, dark=True, mask=False, step=2.0)
     np.testing.assert_allclose(parts.distance, whole.distance, atol=2e-5)
 
@@ -133,7 +134,7 @@ def test_a_configuration_of_huge_networks_is_compared_with_the_weights_before_th
         made.append(torch.get_default_device().type)
         return network_of(architecture)
 
-    monkeypatch.setattr("resinflow.presets.surface.model.network_of", recorded)
+    monkeypatch.setattr(surface_model, "network_of", recorded)
     document = json.loads((directory / "config.json").read_text())
     document["config"]["width"] = 4096
     (directory / "config.json").write_text(json.dumps(document))

@@ -46,7 +46,8 @@ def one_line_ending(arguments: Sequence[str]) -> Iterator[None]:
     except (ResinflowError, CycloptsError) as error:
         _end(f"error: {error}", _ERROR)
     except KeyboardInterrupt as error:
-        sys.unraisablehook = lambda _: None  # destructors of libraries meet what the signal has ended
+        sys.unraisablehook = lambda _: None  # destructors of libraries meet what the signal has ended, and so do their tasks
+        logging.getLogger("asyncio").disabled = True
         word, status = ("ended by SIGTERM", _TERMINATED) if isinstance(error, Terminated) else ("interrupted", _INTERRUPTED)
         _end(f"{word}; {str(error) or _GO_ON}", status)
     except BrokenPipeError:  # the reader of our output (head, less) has had enough
