@@ -101,9 +101,10 @@ def fitted_surfaces(surfaces: FibreSurfaces, step: float | None) -> FibreSurface
         step: distance between slices in pixels; None: the slices are images of their own.
     """
     distance, error, shifts = surfaces.distance, surfaces.error, surfaces.displacements
+    sections = np.stack([map_sections(page < 0, 1.0, 1.0).labels for page in distance])
     parts = [
-        _fitted(FibreSurfaces(distance[part], error[part], None if shifts is None else shifts[:, part]), step)
-        for part in _parts(distance, step)
+        _fitted(FibreSurfaces(distance[part], error[part], None if shifts is None else shifts[:, part]), sections[part], step)
+        for part in _parts(sections, step)
     ]
     moved = [part.displacements for part in parts if part.displacements is not None]
     return FibreSurfaces(
@@ -113,20 +114,19 @@ def fitted_surfaces(surfaces: FibreSurfaces, step: float | None) -> FibreSurface
     )
 
 
-def _parts(distance: NDArray[np.floating], step: float | None) -> list[slice]:
+def _parts(sections: Labels, step: float | None) -> list[slice]:
     """Parts of a stack over which the axis of a fibre is one curve, of about the same depth; single images, each by itself."""
-    count, longest = len(distance), 1
+    count, longest = len(sections), 1
     if step is not None:
-        usual = _usual_radius(_sections(distance[[0, count // 2, count - 1]]))
+        usual = _usual_radius(sections[[0, count // 2, count - 1]])
         longest = count if usual is None else max(int(_LONGEST * usual / step), 1)
     edges = np.linspace(0, count, -(-count // longest) + 1).round().astype(int)
     return [slice(*edge) for edge in itertools.pairwise(edges)]
 
 
-def _fitted(surfaces: FibreSurfaces, step: float | None) -> FibreSurfaces:
-    """:func:`fitted_surfaces` of a part of a stack."""
+def _fitted(surfaces: FibreSurfaces, sections: Labels, step: float | None) -> FibreSurfaces:
+    """:func:`fitted_surfaces` of a part of a stack; ``sections`` of its fibres, from 1 up in every slice, 0 in the resin."""
     distance = surfaces.distance.astype(np.float64)
-    sections = _sections(distance)
     usual = _usual_radius(sections)
     if usual is None:
         return surfaces
@@ -155,11 +155,6 @@ def _fitted(surfaces: FibreSurfaces, step: float | None) -> FibreSurfaces:
 def _mixed(read: NDArray[np.floating], fit: Floats, share: Floats) -> NDArray[np.floating]:
     """What was read with a share of the fit in its place, in the precision of the former."""
     return (read + share * np.where(share > 0, fit - read, 0.0)).astype(read.dtype)
-
-
-def _sections(distance: NDArray[np.floating]) -> Labels:
-    """The sections of fibres in every slice, from 1 up in each, 0 in the resin."""
-    return np.stack([map_sections(page < 0, 1.0, 1.0).labels for page in distance])
 
 
 def _usual_radius(sections: Labels) -> float | None:
