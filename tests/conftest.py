@@ -16,6 +16,7 @@ from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
 from tests.app_server import Server, running_app, running_browser
+from tests.dask_cluster import Cluster, running_cluster
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -100,6 +101,13 @@ def tiny_run(tiny_store: FlowStore, tmp_path_factory: pytest.TempPathFactory) ->
     for stage in STAGES:
         train(stage, tiny_store.path, run, LatentRecipe.model_validate(TINY_TRAINING))
     return run
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Cluster]:
+    """A Dask scheduler and two workers; a test may end them."""
+    with running_cluster(tmp_path) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -2,73 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from resinflow.data.generate import generate, run_on_workers
+from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore
+from resinflow.data.workers import run_on_workers
 from resinflow.flow.errors import InvalidInputError
 from tests.conftest import TINY_RECIPE
+from tests.dask_cluster import Cluster
 from tests.tamper import tamper
 from tests.test_data_store import RECIPE_TEXT, contents
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """A real scheduler and two worker processes of one thread each."""
-    place = tmp_path / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    options = ["--scheduler-file", str(place)]
-    started = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "distributed.cli.dask_scheduler",
-                "--port",
-                "0",
-                "--no-dashboard",
-                "--host",
-                "127.0.0.1",
-                *options,
-            ],
-            **quiet,
-        )
-    ]
-    try:
-        for _ in range(2):
-            command = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-            started.append(subprocess.Popen([*command, *options], **quiet))
-        yield address_in(place), started[1:]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def address_in(place: Path) -> str:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if place.is_file() and place.stat().st_size:
-            return json.loads(place.read_text())["address"]
-        time.sleep(0.05)
-    raise TimeoutError("the scheduler did not start")
-
-
 @pytest.mark.slow
-def test_a_cluster_of_two_workers_gives_the_same_bytes(
-    tiny_store: FlowStore, scheduler: tuple[str, list[subprocess.Popen]], tmp_path: Path
-) -> None:
+def test_a_cluster_of_two_workers_gives_the_same_bytes(tiny_store: FlowStore, scheduler: Cluster, tmp_path: Path) -> None:
     address, _ = scheduler
     seen: list[tuple[int, int]] = []
     generate(
@@ -82,9 +38,7 @@ def test_a_cluster_of_two_workers_gives_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
-    tiny_store: FlowStore, scheduler: tuple[str, list[subprocess.Popen]], tmp_path: Path
-) -> None:
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tiny_store: FlowStore, scheduler: Cluster, tmp_path: Path) -> None:
     address, workers = scheduler
 
     def lose_one(done: int, total: int) -> None:
@@ -106,7 +60,7 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[generate.__module__], "_PATIENCE", 0.5)
+    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
         generate(DataRecipe.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)

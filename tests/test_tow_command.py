@@ -68,6 +68,18 @@ def test_bad_requests_end_in_one_line(section: Microstructure, tmp_path: Path, c
     assert "length in metres" in refusal(capsys, "tow", medium, "--window", "wide")
 
 
+def test_a_scheduler_that_does_not_answer_is_named_before_the_work(
+    section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
+    monkeypatch.setattr("resinflow.tow.assess.permeability_tensor", lambda *medium, **options: pytest.fail("work was done"))
+    medium = save_medium(section, tmp_path / "section.npz")
+    for address in ("tcp://127.0.0.1:9", "nowhere:1", "word", "gopher://127.0.0.1:9"):
+        line = refusal(capsys, "tow", medium, "--scheduler", address, "--folder", tmp_path / "windows")
+        assert f"no Dask scheduler answers at {address}" in line
+        assert "dask worker" in line
+
+
 def test_the_report_stands_alone_and_holds_figures_budget_method_versions_and_command_line(
     section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

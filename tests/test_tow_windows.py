@@ -11,6 +11,8 @@ from resinflow.flow import InvalidInputError, Microstructure
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.stokes import permeability_tensor
 from resinflow.tow import WindowMap, WindowOptions, measure_windows, upscaled_tensor, window_edges
+from resinflow.tow.windows import _measure_and_write
+from tests.dask_cluster import Cluster
 
 OPTIONS = WindowOptions(boundary="pressure", tolerance=1e-4)
 
@@ -39,6 +41,36 @@ def test_a_window_has_the_tensor_of_its_part_of_the_medium(section: Microstructu
 def test_windows_are_the_same_at_any_number_of_workers(section: Microstructure, windows: WindowMap) -> None:
     again = measure_windows(section, 36e-6, OPTIONS, workers=2)
     assert again.tensors.tobytes() == windows.tensors.tobytes()
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_scheduler_give_the_same_bits(
+    section: Microstructure, windows: WindowMap, scheduler: Cluster, tmp_path: Path
+) -> None:
+    address, _ = scheduler
+    again = measure_windows(section, 36e-6, OPTIONS, folder=tmp_path / "windows", scheduler=address)
+    assert again.tensors.tobytes() == windows.tensors.tobytes()
+    assert again.reasons == windows.reasons
+    assert len(list((tmp_path / "windows").glob("window-*.json"))) == 6
+
+
+@pytest.mark.slow
+def test_windows_whose_worker_ends_are_solved_by_another(
+    section: Microstructure, windows: WindowMap, scheduler: Cluster, tmp_path: Path
+) -> None:
+    address, workers = scheduler
+
+    def end_one(done: int, total: int) -> None:
+        if done == 1:
+            workers[0].kill()
+
+    again = measure_windows(section, 36e-6, OPTIONS, folder=tmp_path / "windows", scheduler=address, watch=end_one)
+    assert again.tensors.tobytes() == windows.tensors.tobytes()
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="the same to all workers"):
+        _measure_and_write(tmp_path / "elsewhere", 0)
 
 
 def test_running_again_goes_on_where_it_was_ended(section: Microstructure, windows: WindowMap, tmp_path: Path) -> None:

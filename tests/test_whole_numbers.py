@@ -8,8 +8,9 @@ import pytest
 
 from resinflow.cli.app import app
 from resinflow.data import FlowStore
-from resinflow.data.generate import generate, run_on_workers
+from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe
+from resinflow.data.workers import run_on_workers
 from resinflow.flow import InvalidInputError
 from tests.commands import refusal
 from tests.conftest import TINY_RECIPE

@@ -2,7 +2,7 @@
 
 from resinflow.data.check import Fault, check_store
 from resinflow.data.division import SPLITS, Division, Fold, canonical_fingerprint
-from resinflow.data.generate import count_drawn_anew, draw_medium, generate, run_on_workers
+from resinflow.data.generate import count_drawn_anew, draw_medium, generate
 from resinflow.data.info import DataInfo
 from resinflow.data.open import open_flows, open_folded
 from resinflow.data.published.flows import PublishedFlows
@@ -13,6 +13,7 @@ from resinflow.data.sample import Sample
 from resinflow.data.source import FlowSource, data_fingerprint, fold_division
 from resinflow.data.store import FlowStore, compute_statistics, draw_splits
 from resinflow.data.summary import QUANTITIES, DataSummary, summarise
+from resinflow.data.workers import check_scheduler, run_on_workers
 
 __all__ = [
     "QUANTITIES",
@@ -28,6 +29,7 @@ __all__ = [
     "PublishedFlows",
     "Sample",
     "canonical_fingerprint",
+    "check_scheduler",
     "check_store",
     "completed_recipe",
     "compute_statistics",

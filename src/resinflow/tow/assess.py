@@ -37,7 +37,7 @@ from resinflow.tow.sources import (
 from resinflow.tow.third_dimension import tilt_source
 from resinflow.tow.upscale import upscaled_tensor
 from resinflow.tow.window_map import WindowMap
-from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, measure_windows
+from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, check_workers, measure_windows
 
 _COUNTS = (3, 2)
 """Windows along the shorter edge of an image that tell how much its K scatters; the first of them is the map."""
@@ -139,6 +139,8 @@ def assess_tow(
     """
     check_medium(micro)
     _check(options)
+    if scheduler is not None:
+        check_workers(scheduler, folder)
     boundary, lateral = sides_of(options.condition)
     counts = _counts(micro, options.window)
     show = _nobody if watch is None else watch

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.data import run_on_workers
+from resinflow.data import check_scheduler, run_on_workers
 from resinflow.flow import (
     Boundary,
     InvalidInputError,
@@ -84,8 +84,8 @@ def measure_windows(
     """
     check_medium(micro)
     rows, columns = window_edges(micro, size)
-    if scheduler is not None and folder is None:
-        raise InvalidInputError("a scheduler needs a folder that its workers can read and write; needed: --folder FOLDER.")
+    if scheduler is not None:
+        check_workers(scheduler, folder)
     plan = {"fingerprint": micro.fingerprint, "rows": rows, "columns": columns, **asdict(options)}
     with tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as place:
         root = Path(place).absolute()
@@ -99,6 +99,17 @@ def measure_windows(
                 watch(finished, count)
         results = [json.loads(_result_path(root, number).read_text(encoding="utf-8")) for number in range(count)]
     return _collected(results, micro, rows, columns, options)
+
+
+def check_workers(scheduler: str, folder: Path | None) -> None:
+    """Refuse a scheduler that does not answer, or whose workers have no folder to read and write.
+
+    Raises:
+        InvalidInputError: as it says.
+    """
+    if folder is None:
+        raise InvalidInputError("a scheduler needs a folder that its workers can read and write; needed: --folder FOLDER.")
+    check_scheduler(scheduler)
 
 
 def window_edges(micro: Microstructure, size: float) -> tuple[list[int], list[int]]:
@@ -152,6 +163,8 @@ def _result_path(folder: Path, number: int) -> Path:
 
 def _measure_and_write(folder: Path, number: int) -> int:
     """Solve a window of the medium in a folder, read where it lies on disk, and write what it gave."""
+    if not (folder / _PLAN).exists():
+        raise InvalidInputError(f"a worker sees no windows in {folder}; needed: a folder that is the same to all workers.")
     plan = json.loads((folder / _PLAN).read_text(encoding="utf-8"))
     rows, columns = plan["rows"], plan["columns"]
     row, column = divmod(number, len(columns) - 1)
