@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from importlib.metadata import version
@@ -15,12 +16,13 @@ import yaml
 
 from resinflow.cli.reference import option_docs
 from resinflow.data import FlowStore
+from resinflow.data.download import Download
 from resinflow.flow import DARCY, FlowField, load_medium, save_medium
 from resinflow.media import BundleSettings, fibre_bundle
 from resinflow.search import TrialRow
 from resinflow.stokes import Check, solve
 from tests.commands import run
-from tests.conftest import TINY_RECIPE
+from tests.conftest import TINY_RECIPE, TINY_TRAINING
 from tests.drawn_images import save_small_stack
 from tests.tamper import without_attribute
 
@@ -42,6 +44,15 @@ CASES = {
     "data stats": ("data", "stats", "COPY"),
     "data check": ("data", "check", "DATA"),
     "data convert": ("data", "convert", "DATA", "OUT/published"),
+    "data card": ("data", "card", "DATA", "OUT/card.md"),
+    "data download": ("data", "download", "fibres-2d", "-o", "OUT/fibres"),
+    "model download": ("model", "download", "published-2d", "-o", "OUT/weights"),
+    "model convert": ("model", "convert", "OUT/model.pt", "OUT/converted"),
+    "train vae3d": ("train", "vae3d", "--data", "DATA", "--run", "RUN"),
+    "train vae2d": ("train", "vae2d", "--data", "DATA", "--run", "RUN"),
+    "train diffusion": ("train", "diffusion", "--data", "DATA", "--run", "RUN"),
+    "train direct": ("train", "direct", "--data", "DATA", "--run", "OUT/direct", "--recipe", "DIRECT"),
+    "train surface": ("train", "surface", "--run", "OUT/surface"),
     "model calibrate": ("model", "calibrate", "CALIBRATED", "--data", "REPEATED", "--samples", "2"),
     "model novelty": ("model", "novelty", "CALIBRATED", "--data", "REPEATED", "--against", "DATA", "-o", "OUT/roc.png"),
     "search": ("search", "SEARCH", "--data", "DATA", "--run", "OUT/search"),
@@ -79,6 +90,8 @@ def places(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_store:
         "REPEATED": repeated,
         "CALIBRATED": calibrated,
         "SEARCH": RECIPES / "search-quick.yaml",
+        "DIRECT": RECIPES / "baseline-unet.yaml",
+        "RUN": shutil.copytree(tiny_run, folder / "run"),
         "STACK": save_small_stack(folder / "stack.tif"),
         "SECTION": save_medium(section, folder / "section.npz"),
         "MODEL": tiny_run / "model",
@@ -125,6 +138,11 @@ def test_stdout_is_one_object_with_command_line_and_version(
     checks = [Check("a duct", "plain", 1.0, float("nan"), float("inf"), None)]
     monkeypatch.setattr("resinflow.stokes.verify", lambda quick: checks)
     monkeypatch.setattr("resinflow.search.search_training", lambda *recipe, **options: TRIALS)
+    monkeypatch.setattr("resinflow.data.download.download_record", lambda *record, **options: some_download(places["OUT"]))
+    monkeypatch.setattr("resinflow.presets.paper.convert.convert_published", lambda checkpoint, output, **options: output)
+    if command in ("train direct", "train surface"):  # nothing to train on within a test
+        monkeypatch.setattr("resinflow.presets.training.train", lambda *stage, **options: places["OUT"] / "last.ckpt")
+        monkeypatch.setattr("resinflow.presets.surface.training.train_surface", lambda run, *recipe, **options: run / "model")
     answer = told(capsys, places, *CASES[command])
     assert answer["command"].startswith(f"resinflow {command} ")
     assert answer["version"] == version("resinflow")
@@ -132,6 +150,57 @@ def test_stdout_is_one_object_with_command_line_and_version(
     if command == "verify":
         assert answer["checks"][0]["expected"] is None
         assert answer["checks"][0]["error"] is None
+
+
+def some_download(folder: Path) -> Download:
+    """Two files, one of them an archive that was unpacked."""
+    files = folder / "files.zip", folder / "log.json"
+    for file in files:
+        file.write_bytes(b"1234567")
+    (folder / "files" / "x").mkdir(parents=True, exist_ok=True)
+    (folder / "files" / "x" / "domain.pt").touch()
+    return Download(files, (folder / "files",), verified=False)
+
+
+def test_a_download_tells_its_files_and_whether_they_were_verified(
+    places: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resinflow.data.download.download_record", lambda *record, **options: some_download(places["OUT"]))
+    answer = told(capsys, places, *CASES["data download"])
+    assert [entry["bytes"] for entry in answer["files"]] == [7, 7]
+    assert answer["verified"] is False
+    assert answer["folders"] == answer["sets"] == [str(places["OUT"] / "files")]
+
+
+def test_a_data_card_tells_the_numbers_on_its_page(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, places, *CASES["data card"])
+    page = (places["OUT"] / "card.md").read_text(encoding="utf-8")
+    assert sum(answer["splits"].values()) == 8
+    assert answer["percentiles"] == [0, 10, 50, 90, 100]
+    least, *_, greatest = answer["quantities"]["permeability_m2"]
+    assert f"| {least:.3g} |" in page
+    assert f"| {greatest:.3g} |" in page
+
+
+def test_a_training_tells_its_last_losses_and_where_its_files_are(
+    places: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(yaml.safe_dump(TINY_TRAINING), encoding="utf-8")
+    places = {**places, "RECIPE": recipe, "NEW": tmp_path / "new"}
+    call = ("train", "vae3d", "--data", "DATA", "--run", "NEW", "--recipe", "RECIPE")
+    answer = told(capsys, places, *call)
+    with Path(answer["history"]).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    losses = [float(row["validation_loss"]) for row in rows]
+    assert answer["epochs"] == answer["epochs_of_this_call"] == len(rows)
+    assert answer["validation_loss"] == pytest.approx(losses[-1], rel=1e-6)
+    assert answer["best_validation_loss"] == pytest.approx(min(losses), rel=1e-6)
+    assert answer["best_epoch"] == 1 + losses.index(min(losses))
+    assert Path(answer["file"]).exists()
+    again = told(capsys, places, *call)
+    assert again["epochs_of_this_call"] == 0
+    assert again["validation_loss"] == answer["validation_loss"]
 
 
 def test_solve_tells_k_in_three_units_with_its_medium(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,8 +38,8 @@ scale with pressure drop over viscosity, so that one choice of both stands for a
 """
 
 
-def write_card(data: Path, output: Path, figure: Path, watch: Callable[[int, int], None] | None = None) -> None:
-    """Write the card of a data set and its figure.
+def write_card(data: Path, output: Path, figure: Path, watch: Callable[[int, int], None] | None = None) -> DataSummary:
+    """Write the card of a data set and its figure, and return its numbers.
 
     Args:
         data: a store or a folder in the published layout; complete, with a split.
@@ -58,6 +58,19 @@ def write_card(data: Path, output: Path, figure: Path, watch: Callable[[int, int
     link = os.path.relpath(figure.absolute(), output.absolute().parent).replace(os.sep, "/")
     with replacing(output) as temporary:
         temporary.write_text(card_text(source, summary, link), encoding="utf-8")
+    return summary
+
+
+def card_answer(summary: DataSummary) -> dict[str, Any]:
+    """Return the parts of the split and percentiles of what came out, as plain JSON types; K in m^2, the others are ratios."""
+    return {
+        "splits": {part: len(indices) for part, indices in summary.parts.items()},
+        "percentiles": list(_PERCENTILES),
+        "quantities": {
+            f"{name}_m2" if quantity.unit == "m^2" else name: np.percentile(summary.values[name], _PERCENTILES).tolist()
+            for name, quantity in QUANTITIES.items()
+        },
+    }
 
 
 def card_panels(summary: DataSummary) -> list[Histogram]:

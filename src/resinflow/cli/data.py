@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from resinflow.data import FlowSource
-    from resinflow.data.download import Record
+    from resinflow.data.download import Download, Record
 
 data_app = App(name="data", help="Data sets of microstructures with their flows.")
 DownloadFolder = Annotated[
@@ -199,7 +199,7 @@ def _ranges(source: FlowSource, complete: NDArray[np.bool_]) -> dict[str, dict[s
 
 
 @data_app.command
-def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
+def card(data: Path, output: Path, /, *, figure: Path | None = None, as_json: AsJson = False) -> None:
     """Write the card of a data set: equations, boundary conditions, ranges, split sizes, and histograms of what came out.
 
     Parameters
@@ -214,12 +214,14 @@ def card(data: Path, output: Path, /, *, figure: Path | None = None) -> None:
     figure = figure or output.with_suffix(".png")
     check_outputs((output, (".md",)), (figure, FIGURE_SUFFIXES))
 
-    from resinflow.cli.card import write_card
+    from resinflow.cli.card import card_answer, write_card
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with counting(console, "samples") as watch:
-        write_card(data, output, figure, watch)
+        summary = write_card(data, output, figure, watch)
     console.print(f"wrote {output} and {figure}")
+    if as_json:
+        print_json({"data": str(data), "page": str(output), "figure": str(figure), **card_answer(summary)})
 
 
 @data_app.command(name="convert")
@@ -316,7 +318,7 @@ def check(data: Path, /, *, as_json: AsJson = False) -> None:
 
 
 @data_app.command(name="download")
-def download_data(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None) -> None:
+def download_data(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
     """Download a published data set, verify and unpack it: fibres-3d or fibres-2d. Running again goes on.
 
     Parameters
@@ -326,17 +328,18 @@ def download_data(name: str, /, *, output: DownloadFolder = None, base_url: Base
     """
     from resinflow.data.download import DATA_RECORDS
 
-    console = make_console()
-    folders = fetch_record(console, DATA_RECORDS, name, output or Path("data") / name, base_url)
-    sets = {file.parents[1] for folder in folders for file in folder.rglob("domain.pt")}
-    for folder in sorted(sets) or folders:
+    console = make_console(as_json=as_json)
+    output = output or Path("data") / name
+    files = fetch_record(console, DATA_RECORDS, name, output, base_url)
+    sets = sorted({file.parents[1] for folder in files.folders for file in folder.rglob("domain.pt")})
+    for folder in sets or files.folders:
         console.print(f"unpacked to {folder}; to use it: resinflow data convert {folder} {folder}.zarr --derive ...")
+    if as_json:
+        print_json({"record": name, "output": str(output), **download_answer(files), "sets": [str(folder) for folder in sets]})
 
 
-def fetch_record(
-    console: Console, records: Mapping[str, Record], name: str, output: Path, base_url: str | None
-) -> tuple[Path, ...]:
-    """Download a published record by name, print its files, and return the folders that were unpacked.
+def fetch_record(console: Console, records: Mapping[str, Record], name: str, output: Path, base_url: str | None) -> Download:
+    """Download a published record by name, print its files, and return what is on disk.
 
     Raises:
         InvalidInputError: another name.
@@ -352,4 +355,13 @@ def fetch_record(
         console.print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
     if not download.verified:
         console.print("note: the record could not be reached; these files were taken as they are, unverified", style="yellow")
-    return download.folders
+    return download
+
+
+def download_answer(download: Download) -> dict[str, Any]:
+    """Return the files of a download with their sizes, where archives were unpacked to, and whether all was verified."""
+    return {
+        "files": [{"file": str(file), "bytes": file.stat().st_size} for file in download.files],
+        "folders": [str(folder) for folder in download.folders],
+        "verified": download.verified,
+    }

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import counting_parts, make_console, working
-from resinflow.cli.data import BaseUrl, DownloadFolder, fetch_record
+from resinflow.cli.data import BaseUrl, DownloadFolder, download_answer, fetch_record
 from resinflow.cli.options import FLAT, OUTPUT, SourceOptions
 from resinflow.cli.outputs import check_outputs
 from resinflow.evaluate.choices import CalibrationOptions, DeviceName
@@ -20,7 +20,7 @@ model_app = App(name="model", help="Model directories.")
 
 
 @model_app.command
-def download(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None) -> None:
+def download(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
     """Download published weights and verify them: published-3d or published-2d. Running again goes on.
 
     Parameters
@@ -30,10 +30,12 @@ def download(name: str, /, *, output: DownloadFolder = None, base_url: BaseUrl =
     """
     from resinflow.data.download import MODEL_RECORDS
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     output = output or Path("models") / name
-    fetch_record(console, MODEL_RECORDS, name, output, base_url)
+    files = fetch_record(console, MODEL_RECORDS, name, output, base_url)
     console.print(f"to use them: resinflow model convert CHECKPOINT OUTPUT, with a checkpoint of {output}")
+    if as_json:
+        print_json({"record": name, "output": str(output), **download_answer(files)})
 
 
 @model_app.command
@@ -46,6 +48,7 @@ def convert(
     steps: int = 50,
     eta: float = 0.0,
     precision: Literal["float32", "bfloat16"] = "float32",
+    as_json: AsJson = False,
 ) -> None:
     """Convert a published checkpoint (VAE stage 1 or 2, or diffusion) into a model directory for --model.
 
@@ -68,10 +71,13 @@ def convert(
 
     from resinflow.presets.paper.convert import convert_published
 
-    console = make_console()
+    console = make_console(as_json=as_json)
     with working(console, "converting"):
         directory = convert_published(checkpoint, output, sampler=sampler, steps=steps, eta=eta, precision=precision)
     console.print(f"wrote {directory}")
+    if as_json:
+        sampling = {"sampler": sampler, "steps": steps, "eta": eta, "precision": precision}
+        print_json({"checkpoint": str(checkpoint), "model": str(directory), "sampling": sampling})
 
 
 @model_app.command

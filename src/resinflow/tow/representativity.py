@@ -3,7 +3,9 @@
 Over an area S much wider than what correlates in it the variance of ln K is ``s^2 A / S`` with the integral range A (Matheron):
 so that of the whole image is that of its windows over their number, and the interval for K of the infinite tow is that of
 Student about ln K of the whole. Windows of a half and of a third of the image's edge tell it: smaller ones miss what correlates
-over more than their edge (clusters, pockets of resin), and their intervals hold K too seldom (docs/tow.md).
+over more than their edge (clusters, pockets of resin). So do these two, by less: the larger of both counts, with the degrees of
+freedom of the few largest windows alone, and a factor for what all windows of an image share, measured on drawn tows
+(docs/tow.md).
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ Triple = tuple[float, float, float]
 _LEAST_WINDOWS = 4
 _SIZES = 2
 """Sizes of windows, from the largest on, that the deviation is told from."""
+_SHARED = 1.15
+"""What images scatter by over what their windows tell: windows of one image deviate together from the tow (docs/tow.md)."""
 _MOST_BLOCKED = 0.1
 """Share of windows without flow from which on the scatter of ln K tells nothing."""
 
@@ -90,10 +94,8 @@ class Representativity:
         ][:_SIZES]
         if not usable:
             return float("nan"), 0
-        variances = np.array([size.deviation[axis] ** 2 * size.size**2 / self.area for size in usable])
-        degrees = np.array([size.windows - 1 for size in usable])
-        # the sizes look at the same fibres: the smaller windows count as one degree of freedom more
-        return float(np.sqrt(np.average(variances, weights=degrees))), int(degrees[0]) + len(usable) - 1
+        told = [size.deviation[axis] * size.size / np.sqrt(self.area) for size in usable]
+        return _SHARED * float(max(told)), usable[0].windows - 1
 
     def reaches(self, level: float = 0.9) -> Triple:
         """Return how far the ends of the intervals of a probability lie from ln K of the whole, along x, y and z."""
