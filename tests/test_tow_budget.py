@@ -20,6 +20,7 @@ from resinflow.tow import (
 )
 from resinflow.tow.sources import Parts, pixel_source, surface_remedy, window_source
 from resinflow.tow.third_dimension import tilt_source
+from resinflow.tow.whole import least_windows, solve_bytes
 
 EDGE = 84e-6
 
@@ -172,3 +173,25 @@ def test_an_axis_along_which_too_few_windows_have_a_way_through_is_named_in_the_
     assert len(warnings) == 1
     assert "too narrow: too few windows have a way through along x" in warnings[0]
     assert Budget((1e-13, 1e-13, 1e-12), (pixel_source(0.01),)).warnings == ()
+
+
+def test_a_medium_that_does_not_fit_into_memory_is_assessed_by_its_windows(
+    section: Microstructure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TowOptions(tolerance=1e-3)
+    whole = assess_tow(section, options)
+    need = solve_bytes(section)
+    monkeypatch.setattr("resinflow.tow.whole.machine_memory", lambda: need / 2)
+    monkeypatch.setattr("resinflow.tow.assess.permeability_tensor", lambda *medium, **settings: pytest.fail("solved whole"))
+    answer = assess_tow(section, options)
+    assert least_windows(section) == 2
+    assert [size.windows for size in answer.representativity.sizes] == [9, 4]
+    assert "memory" in answer.tensor.warnings[0]
+    source = answer.budget.sources[-1]
+    assert source.name == "whole by its windows"
+    assert max(source.deviations) > 0
+    for place in range(3):
+        assert answer.tensor.diagonal[place] == pytest.approx(whole.tensor.diagonal[place], rel=0.5)
+    monkeypatch.setattr("resinflow.tow.whole.machine_memory", lambda: need / 8)
+    with pytest.raises(InvalidInputError, match="do not fit into the memory"):
+        assess_tow(section, TowOptions(window=EDGE / 2))

@@ -41,7 +41,7 @@ from resinflow.flow.recipe_file import (
     with_options,
 )
 from resinflow.flow.report import LEVEL, REACH, Certificate, ModelReport, RelativeSpread, SolverReport, Spread
-from resinflow.flow.sizes import check_npy, check_npz, check_size
+from resinflow.flow.sizes import check_npy, check_npz, check_size, machine_memory
 from resinflow.flow.surface import (
     SURFACES,
     SurfaceSource,
@@ -108,6 +108,7 @@ __all__ = [
     "interpolation_places",
     "is_hdf5",
     "load_medium",
+    "machine_memory",
     "option",
     "permeability_units",
     "ratio",

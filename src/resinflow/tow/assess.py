@@ -17,6 +17,7 @@ from resinflow.flow import (
     Microstructure,
     PermeabilityTensor,
     check_medium,
+    format_length,
     permeability_units,
 )
 from resinflow.media import estimate_fibre_diameter
@@ -36,6 +37,7 @@ from resinflow.tow.sources import (
 )
 from resinflow.tow.third_dimension import tilt_source
 from resinflow.tow.upscale import upscaled_tensor
+from resinflow.tow.whole import least_windows, tensor_of_windows, upscaling_source
 from resinflow.tow.window_map import WindowMap
 from resinflow.tow.windows import LEAST_FIBRES, WindowOptions, check_workers, measure_windows
 
@@ -117,6 +119,8 @@ def assess_tow(
 ) -> TowAnswer:
     """Return the tensor of an image with its 90 % intervals and their budget.
 
+    K of the whole is solved where that fits into the machine's memory, else by a Darcy flow over its windows, with a warning.
+
     Args:
         micro: the medium.
         options: how it is assessed.
@@ -142,16 +146,19 @@ def assess_tow(
     if scheduler is not None:
         check_workers(scheduler, folder)
     boundary, lateral = sides_of(options.condition)
-    counts = _counts(micro, options.window)
+    least = least_windows(micro, workers)
+    counts = _counts(micro, options.window, least)
     show = _nobody if watch is None else watch
 
     def along(axis: Axis, iteration: int, residual: float) -> None:
         show("axes of the whole image", COMPONENTS.index(axis), len(COMPONENTS))
 
-    tensor = permeability_tensor(
-        micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule, watch=along
-    )
-    show("axes of the whole image", len(COMPONENTS), len(COMPONENTS))
+    tensor: PermeabilityTensor | None = None
+    if least == 1:
+        tensor = permeability_tensor(
+            micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule, watch=along
+        )
+        show("axes of the whole image", len(COMPONENTS), len(COMPONENTS))
     how = WindowOptions(boundary, lateral, max(options.tolerance, _WINDOW_TOLERANCE), options.wall_rule)
     maps = []
     for count in counts:
@@ -162,6 +169,9 @@ def assess_tow(
         place = None if folder is None else folder / f"windows-{count}"
         size = min(micro.extent[1:]) / count
         maps.append(measure_windows(micro, size, how, folder=place, workers=workers, scheduler=scheduler, watch=counted))
+    upscaling = () if tensor is not None else (upscaling_source(maps),)
+    if tensor is None:
+        tensor = tensor_of_windows(micro, max(maps, key=lambda each: each.window[0]), how.tolerance)
     sizes = tuple(size_statistics(each.tensors.diagonal(axis1=-2, axis2=-1), float(np.mean(each.window))) for each in maps)
     representativity = Representativity(tensor.diagonal, sizes, micro.extent[1] * micro.extent[2])
     show(_BUDGET, 0, _SOURCES)
@@ -170,7 +180,9 @@ def assess_tow(
     for source in _sources(micro, parts, options, how.tolerance, tensor, representativity):
         sources.append(source)
         show(_BUDGET, len(sources), _SOURCES)
-    return TowAnswer(tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, tuple(sources)))
+    return TowAnswer(
+        tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, (*sources, *upscaling))
+    )
 
 
 def _sources(
@@ -204,13 +216,19 @@ def _check(options: TowOptions) -> None:
         raise InvalidInputError(f"the misalignment is {options.misalignment:g} degrees; needed: 0 to 30.")
 
 
-def _counts(micro: Microstructure, window: float | None) -> tuple[int, ...]:
-    """Windows along the shorter edge of the image: of the map, and of the others that tell the scatter."""
+def _counts(micro: Microstructure, window: float | None, least: int) -> tuple[int, ...]:
+    """Windows along the shorter edge of the image: of the map, and of the others that tell the scatter; ``least`` or more."""
     edge = min(micro.extent[1:])
     diameter = estimate_fibre_diameter(micro.slice_at(micro.shape[0] // 2))
-    most = _COUNTS[0] if diameter is None else int(edge / (LEAST_FIBRES * diameter))
+    usual = tuple(max(count, least + place) for count, place in zip(_COUNTS, (1, 0), strict=True))
+    most = usual[0] if diameter is None else int(edge / (LEAST_FIBRES * diameter))
     asked = () if window is None else (round(edge / window),)
-    counts = tuple(dict.fromkeys((*asked, *(count for count in _COUNTS if count <= most))))
+    if asked and asked[0] < least:
+        raise InvalidInputError(
+            f"windows of {format_length(edge / asked[0])} do not fit into the memory of this machine; needed: --window "
+            f"{format_length(edge / least)} or less."
+        )
+    counts = tuple(dict.fromkeys((*asked, *(count for count in usual if count <= most))))
     if max(counts, default=0) < 2:
         raise InvalidInputError(
             "the image is too narrow to tell how sure its K is; needed: two windows of three fibres or more along its edge. "
