@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from resinflow.flow import InvalidInputError, MissingDependencyError, address_of
-from resinflow.media import count_slices, from_image, read_stack
+from resinflow.media import count_slices, from_image, read_part, read_stack
 from resinflow.media.hdf5_stacks import read_hdf5
 from tests.commands import refusal, run
 from tests.drawn_images import save_small_stack
@@ -100,8 +100,22 @@ def test_of_a_cropped_stack_no_more_is_read_than_the_part(scan: Path, tiff: Path
     assert part.values.shape == (1000, 32, 32)
     assert part.values[500].min() == 7
     assert peak < 0.1 * 1000 * 160 * 160  # bytes; the part is a 25th
+    tracemalloc.start()
+    page = read_part(tmp_path / "tall.h5", (64, 96, 64, 96), 500)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (page == part.values[500:501]).all()
+    assert peak < 0.01 * 1000 * 160 * 160  # what a figure of one slice reads
     with pytest.raises(InvalidInputError, match=r"has 160 columns and 160 rows"):
         from_image(tmp_path / "tall.h5", pixel_size="1um", depth="1um", crop="0:200,0:10")
+
+
+def test_parts_of_stacks_are_those_of_whole_ones_whatever_the_file(scan: Path, tiff: Path) -> None:
+    whole = tifffile.imread(tiff)
+    for path in (f"{scan}::/entry/data", tiff):
+        assert (read_part(path) == whole).all()
+        assert (read_part(path, (4, 30, 2, 28), 1) == whole[1:2, 2:28, 4:30]).all()
+    assert (read_part(f"{scan}::/entry/dark", None, 2) == whole[:1]).all()  # a single image has no other slice
 
 
 def test_the_default_of_nexus_or_the_only_stack_needs_no_name(scan: Path, tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_interval_of_windows_that_are_drawn_independently_holds_their_mean() -> 
     assert inside / 1200 == pytest.approx(0.94, abs=0.03)  # the factor for what windows of an image share is in vain here
 
 
-@pytest.mark.parametrize("breadth", [0.5, 2.5])
-def test_intervals_of_fields_that_correlate_over_a_part_of_the_image_hold_their_mean(breadth: float) -> None:
+@pytest.mark.parametrize(("breadth", "most"), [(0.5, 0.99), (2.5, 0.96)])
+def test_intervals_of_fields_that_correlate_over_a_part_of_the_image_hold_their_mean(breadth: float, most: float) -> None:
     rng = np.random.default_rng(1)
     inside = []
     for _ in range(60):  # fields of ln K, an image 24 wide, what correlates 2 or 9 wide
@@ -77,7 +77,7 @@ def test_intervals_of_fields_that_correlate_over_a_part_of_the_image_hold_their_
             whole = float(np.exp(image.mean()))
             (low, high), *_ = Representativity((whole,) * 3, tuple(sizes), 1.0).interval(0.9)
             inside.append(low <= 1.0 <= high)
-    assert 0.85 <= np.mean(inside) <= 0.97
+    assert 0.85 <= np.mean(inside) <= most
 
 
 def test_windows_without_flow_are_counted_and_too_many_of_them_tell_nothing() -> None:

@@ -76,16 +76,16 @@ class MediumOptions:
             checked_sizes(None, self.depth, path)
         check_image_sizes(1e-6 if self.pixel_size == "tag" else self.pixel_size, self.depth)
 
-    def greys(self, path: Path, micro: Microstructure) -> NDArray | None:
-        """Return the image (nz or 1, ny, nx) that ``micro`` was read from; None for a flow field, or where pixels differ."""
-        from resinflow.media import read_stack
+    def greys(self, path: Path, micro: Microstructure, place: int | None = None) -> NDArray | None:
+        """Return the image (nz or 1, ny, nx) that ``micro`` was read from, or its slice ``place`` alone.
+
+        None for a flow field, or where pixels differ.
+        """
+        from resinflow.media import read_part
 
         if path.suffix.lower() in FLOW_SUFFIXES:
             return None
-        stack = read_stack(path)
-        if "region" in micro.provenance:
-            x0, x1, y0, y1 = micro.provenance["region"]
-            stack = stack[:, y0:y1, x0:x1]
+        stack = read_part(path, micro.provenance.get("region"), place)
         return stack if stack.shape[1:] == micro.shape[1:] and len(stack) in (1, micro.shape[0]) else None
 
     def read(self, path: Path, segmentation: SegmentationSettings | None = None) -> Microstructure:

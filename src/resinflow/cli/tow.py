@@ -107,7 +107,7 @@ def tow(
     if curve is not None:
         written.append(representativity_figure(answer.representativity, curve))
     if html is not None:
-        title, greys = f"Permeability of a tow: {medium.name}", image.greys(medium, micro)
+        title, greys = f"Permeability of a tow: {medium.name}", image.greys(medium, micro, micro.shape[0] // 2)
         lines = (COMMAND_LINE.get(),)
         written.append(write_tow_report(html, answer, options, micro=micro, title=title, image=greys, lines=lines))
     for path in written:

@@ -17,7 +17,7 @@ from resinflow.media.fibre_fit import fitted_surfaces
 from resinflow.media.fibres import BoxBoundary, Fibres, Wave
 from resinflow.media.front_end import FibreSurfaces, FrontEnd
 from resinflow.media.image_files import count_slices
-from resinflow.media.images import EXTRUDED_SLICES, ImageOptions, from_image, read_stack
+from resinflow.media.images import EXTRUDED_SLICES, ImageOptions, from_image, read_part, read_stack
 from resinflow.media.imaging import normalised_greys
 from resinflow.media.medium import example_path, is_extruded, read_medium
 from resinflow.media.micrograph import STACK_SUFFIXES, draw_micrograph, save_stack
@@ -92,6 +92,7 @@ __all__ = [
     "provenance_of",
     "provenance_of_draw",
     "read_medium",
+    "read_part",
     "read_stack",
     "rectangular_duct",
     "save_stack",

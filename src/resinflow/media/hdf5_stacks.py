@@ -23,7 +23,7 @@ _DEEPEST = 16
 """Groups through which the default of a file may lead, so that a file whose default leads back to itself ends, too."""
 
 
-def read_hdf5(path: str | Path, rows: slice = slice(None), columns: slice = slice(None)) -> Picture:
+def read_hdf5(path: str | Path, rows: slice = slice(None), columns: slice = slice(None), place: int | None = None) -> Picture:
     """Return the stack at ``file.nxs::/entry/data``, (ny, nx) or (nz, ny, nx), read once and slice by slice.
 
     Without the name of a data set the one that NeXus calls its default is read, or the only one that can be a stack.
@@ -32,6 +32,7 @@ def read_hdf5(path: str | Path, rows: slice = slice(None), columns: slice = slic
         path: file, or file and name of a data set.
         rows: of every slice that are read; others never come into memory.
         columns: likewise.
+        place: number of the only slice of a stack that is read; None: all.
 
     Raises:
         InvalidInputError: no such file or data set, several that may be meant, or none of two or three dimensions.
@@ -41,7 +42,7 @@ def read_hdf5(path: str | Path, rows: slice = slice(None), columns: slice = slic
     try:
         with _opened(file) as content:
             data = _dataset(content, path)
-            return picture_of(_slices(data, rows, columns), f"{file.name}::{data.name}")
+            return picture_of(_slices(data, rows, columns, place), f"{file.name}::{data.name}")
     except OSError as error:
         raise _damaged(file, error) from None
 
@@ -153,13 +154,16 @@ def _example(file: Path, stacks: Mapping[str, tuple[int, ...]]) -> str:
     return f"e.g. {file.name}::{next(iter(stacks), '/entry/data')}"
 
 
-def _slices(data: Dataset, rows: slice, columns: slice) -> NDArray:
+def _slices(data: Dataset, rows: slice, columns: slice, place: int | None) -> NDArray:
     """The values of a part of every slice, one slice at a time: a compressed stack is never in memory twice."""
     ny, nx = data.shape[-2:]
     shape = (*data.shape[:-2], len(range(ny)[rows]), len(range(nx)[columns]))
-    check_size(f"{Path(data.file.filename).name}::{data.name}", math.prod(shape) * data.dtype.itemsize)
+    values_read = math.prod(shape) if place is None else math.prod(shape[-2:])
+    check_size(f"{Path(data.file.filename).name}::{data.name}", values_read * data.dtype.itemsize)
     if data.ndim == 2:
         return np.asarray(data[rows, columns])
+    if place is not None:
+        return np.asarray(data[place, rows, columns])
     values = np.empty(shape, dtype=data.dtype)
     for place in range(data.shape[0]):
         data.read_direct(values, np.s_[place, rows, columns], np.s_[place])

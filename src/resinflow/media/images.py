@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -160,6 +161,25 @@ def read_stack(path: str | Path) -> NDArray:
     """
     picture = read_picture(path)
     return luminance(picture.values) if picture.is_colour else picture.values
+
+
+def read_part(path: str | Path, bounds: Sequence[int] | None = None, place: int | None = None) -> NDArray:
+    """Return greys (nz, ny, nx) of a part of a stack; of a stack in an HDF5 file no more than that is read.
+
+    Args:
+        path: as :func:`read_stack`.
+        bounds: x0, x1, y0, y1 in pixels; None: whole slices.
+        place: number of the only slice that is returned, of a stack; None: all.
+
+    Raises:
+        InvalidInputError: as :func:`read_stack`.
+    """
+    x0, x1, y0, y1 = (None,) * 4 if bounds is None else bounds
+    rows, columns = slice(y0, y1), slice(x0, x1)
+    if is_hdf5(path) and not Path(path).is_dir() and hdf5_shape(path)[1][2] > _MOST_CHANNELS:
+        return read_hdf5(path, rows, columns, place).values
+    stack = read_stack(path)[:, rows, columns]
+    return stack if place is None or len(stack) == 1 else stack[place : place + 1]
 
 
 def _read(image: str | Path | NDArray, crop: str | None) -> tuple[Picture, Region | None]:
