@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -113,6 +114,21 @@ def take_picture(page: Page, name: str) -> None:
     path = SCREENS / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
+
+
+_DROP = """(zone, files) => {
+  const data = new DataTransfer()
+  for (const [name, text] of files)
+    data.items.add(new File([Uint8Array.from(atob(text), letter => letter.charCodeAt(0))], name))
+  zone.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}))
+}"""
+
+
+def drop_on_page(page: Page, *files: Path | tuple[str, bytes]) -> None:
+    """Drop files on the place for them that is seen, as a hand lets go of them; a file is a path, or a name with bytes."""
+    pairs = [(each.name, each.read_bytes()) if isinstance(each, Path) else each for each in files]
+    zone = page.locator(".rf-drop").filter(visible=True).first
+    zone.evaluate(_DROP, [[name, base64.b64encode(data).decode()] for name, data in pairs])
 
 
 def type_into(page: Page, label: str, text: str) -> None:
