@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import signal
@@ -11,21 +12,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+PATIENCE = 120_000
+"""Milliseconds that a page may take on a machine that does other things, too."""
 SCREENS = Path(__file__).parents[1] / "build" / "app-screens"
 _HIGH = ".rf-viewer, .rf-drop"
 """What is as high as a part of the window."""
 CHROMIUM = Path("/usr/bin/chromium")
+_BROWSER_OPTIONS = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",
+    "--disable-gpu-rasterization",
+)
 IN_BROWSER = (
     pytest.mark.browser,
     pytest.mark.slow,
@@ -41,6 +54,17 @@ class Server:
     address: str
     folder: Path
     process: subprocess.Popen[str]
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop its processes that compute meanwhile, however long it takes."""
+        workers = self.workers
+        for worker in workers:
+            worker.suspend()
+        yield
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.resume()
 
     @property
     def workers(self) -> list[psutil.Process]:
@@ -71,12 +95,11 @@ def running_app(folder: Path, options: Sequence[str] = ()) -> Iterator[Server]:
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run Debian's chromium, which draws in 3-D without a graphics card."""
+    """Run Debian's chromium, which draws in 3-D without a graphics card; pages are put together without 3-D, far faster."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as tool:
-        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=_BROWSER_OPTIONS)
         yield browser
         browser.close()
 
@@ -129,6 +152,24 @@ def drop_on_page(page: Page, *files: Path | tuple[str, bytes]) -> None:
     pairs = [(each.name, each.read_bytes()) if isinstance(each, Path) else each for each in files]
     zone = page.locator(".rf-drop").filter(visible=True).first
     zone.evaluate(_DROP, [[name, base64.b64encode(data).decode()] for name, data in pairs])
+
+
+def image_bytes(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
+    """Return the file of an image."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def take_example(page: Page) -> None:
+    """Take the embedded example and wait for its fibres."""
+    page.get_by_role("button", name="Try the example").click()
+    expect_fibres(page)
+
+
+def expect_fibres(page: Page) -> None:
+    """Wait until the fibres are told."""
+    page.get_by_text("fibre fraction").wait_for(timeout=PATIENCE)
 
 
 def type_into(page: Page, label: str, text: str) -> None:

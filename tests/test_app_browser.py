@@ -17,15 +17,23 @@ from PIL import Image
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("nicegui")
 
-from playwright.sync_api import Browser, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
 from resinflow.app.answer_markup import figures  # noqa: E402
 from resinflow.flow import FlowField, SolverReport  # noqa: E402
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle  # noqa: E402
-from tests.app_server import IN_BROWSER, Server, keep_picture, running_app, type_into  # noqa: E402
+from tests.app_server import (  # noqa: E402
+    IN_BROWSER,
+    PATIENCE,
+    Server,
+    drop_on_page,
+    image_bytes,
+    keep_picture,
+    running_app,
+    take_example,
+    type_into,
+)
 from tests.drawn_images import drawn_greys  # noqa: E402
-
-PATIENCE = 60_000  # ms: of a machine that does other things, too
 
 pytestmark = [*IN_BROWSER]
 
@@ -41,31 +49,31 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     context.close()
 
 
-def folder_of(server: Server) -> Path:
-    """The folder of the session that was begun last."""
-    return max((path for path in server.folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_ctime_ns)
+@pytest.fixture(scope="module")
+def example_page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A window with the fibres of the embedded example; who uses it leaves it as it was."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    take_example(page)
+    yield page
+    context.close()
+
+
+def folder_of(page: Page) -> Path:
+    """The folder of a session, as its page names it."""
+    return Path(page.locator(".rf-folder").inner_text().removeprefix("Work folder: "))
+
+
+def pixels_of(picture: Locator) -> NDArray[np.uint8]:
+    """The pixels of a picture that the page shows, as the server sends them."""
+    address = picture.evaluate("image => image.decode().then(() => image.src)")
+    return np.asarray(Image.open(io.BytesIO(picture.page.request.get(address).body())))
 
 
 def compute(page: Page) -> None:
     page.get_by_role("button", name="Compute", exact=True).click()
-
-
-def take_example(page: Page) -> None:
-    """Take the embedded example and wait for its fibres."""
-    page.get_by_role("button", name="Try the example").click()
-    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
-
-
-def drop(page: Page, *files: tuple[str, bytes]) -> None:
-    """Choose files as a user does."""
-    payload = [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
-    page.locator("input[type=file]").first.set_input_files(payload)
-
-
-def image_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def bright_fibres() -> NDArray[np.uint8]:
@@ -73,7 +81,7 @@ def bright_fibres() -> NDArray[np.uint8]:
     return 255 - drawn_greys()[2]
 
 
-def test_the_example_leads_from_the_image_to_k_and_files(page: Page, server: Server) -> None:
+def test_the_example_leads_from_the_image_to_k_and_files(page: Page) -> None:
     keep_picture(page, "1-empty")
     take_example(page)
     keep_picture(page, "2-fibres")
@@ -81,19 +89,25 @@ def test_the_example_leads_from_the_image_to_k_and_files(page: Page, server: Ser
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
     keep_picture(page, "3-answer")
-    flow = FlowField.load(folder_of(server) / "answer-1" / "flow.npz")
+    flow = FlowField.load(folder_of(page) / "answer-1" / "flow.npz")
     mantissa = f"{flow.permeability:.3e}".split("e")[0]
     assert mantissa in page.locator(".rf-big").inner_text()
     with page.expect_download() as download:
         page.get_by_role("link", name="Numbers").click()
     assert f"{flow.permeability:.6g}" in Path(download.value.path()).read_text()
     page.get_by_role("button", name="Pressure", exact=True).click()
-    expect(page.locator("img.rf-map")).to_have_attribute("src", re.compile("pressure-0005.png"))
-    assert page.locator("img.rf-map").evaluate("image => image.naturalWidth") == 64
+    picture = page.locator("img.rf-map")
+    expect(picture).to_have_attribute("src", re.compile("pressure-0005.png"))
+    before = pixels_of(picture)
+    assert before.shape[:2] == (64, 64)
+    page.get_by_role("slider", name="Slice of the fields").press("ArrowRight")
+    expect(picture).to_have_attribute("src", re.compile("pressure-0006.png"))
+    expect(page.get_by_text("slice 6; fibres grey")).to_be_visible()
+    assert (pixels_of(picture) != before).any()
 
 
 def test_a_single_image_of_bright_fibres_gets_its_scale_from_a_bar_and_is_solved(page: Page) -> None:
-    drop(page, ("bright.png", image_bytes(bright_fibres())))
+    drop_on_page(page, ("bright.png", image_bytes(bright_fibres())))
     expect(page.get_by_text("bright.png: 64 x 64 pixels")).to_be_visible(timeout=PATIENCE)
     keep_picture(page, "4-without-scale")
     page.get_by_role("button", name="Measure scale bar").click()
@@ -120,51 +134,62 @@ def test_a_single_image_of_bright_fibres_gets_its_scale_from_a_bar_and_is_solved
     expect(page.get_by_text("low by no more than")).to_be_visible()
 
 
-def test_the_brush_adds_a_fibre_a_click_measures_it_and_undo_takes_it_back(page: Page) -> None:
-    take_example(page)
-    fraction = page.locator(".rf-tile b").first
-    before = fraction.inner_text()
-    page.get_by_role("button", name="Add fibre").click()
-    expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", "add")
+def choose_tool(page: Page, name: str, tool: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", tool)
+
+
+def plane_of(page: Page) -> tuple[float, float, float, float]:
+    """Where the image lies in the window: left, top, width, height."""
+    page.locator(".rf-viewer").scroll_into_view_if_needed()
     box = page.locator(".rf-plane").bounding_box()
     assert box is not None
-    place = (box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4)
-    page.mouse.click(*place)
+    return box["x"], box["y"], box["width"], box["height"]
+
+
+def fraction_of(tile: Locator) -> float:
+    """The fibre fraction that the page shows, per cent."""
+    return float(tile.inner_text().removesuffix(" %"))
+
+
+def test_the_brushes_add_and_erase_fibres_a_click_measures_one_and_undo_takes_all_back(example_page: Page) -> None:
+    page, fraction = example_page, example_page.locator(".rf-tile b").first
+    before = fraction.inner_text()
+    left, top, width, height = plane_of(page)
+    resin, fibre = (left + width * 0.6, top + height * 0.4), (left + width * 12 / 64, top + height * 6 / 64)
+    choose_tool(page, "Add fibre", "add")
+    page.mouse.click(*resin)
     expect(fraction).not_to_have_text(before, timeout=PATIENCE)
+    more = fraction.inner_text()
+    assert fraction_of(fraction) > float(before.removesuffix(" %"))
     expect(page.get_by_text("1 stroke of the brush")).to_be_visible()
-    page.get_by_role("button", name="Look", exact=True).click()
-    expect(page.locator(".rf-viewer")).to_have_attribute("data-tool", "look")
-    page.mouse.click(*place)
+    choose_tool(page, "Look", "look")
+    page.mouse.click(*resin)
     expect(page.get_by_text("This fibre is")).to_be_visible(timeout=PATIENCE)
     words = page.get_by_text("This fibre is").inner_text()
     assert float(words.split()[3]) == pytest.approx(8 * 0.78125, rel=0.06)  # the brush is 8 pixels wide
     keep_picture(page, "6-brush")
-    page.get_by_role("button", name="Undo").click()
+    choose_tool(page, "Erase", "erase")
+    page.mouse.click(*fibre)
+    expect(fraction).not_to_have_text(more, timeout=PATIENCE)
+    assert fraction_of(fraction) < float(more.removesuffix(" %"))
+    page.get_by_role("slider", name="Radius of the brush in pixels").press("End")
+    page.mouse.move(left, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(left + width, top + height / 2, steps=3)
+    page.mouse.up()
+    for y in (0.1, 0.9):
+        page.mouse.click(left + width / 2, top + height * y)
+    choose_tool(page, "Look", "look")
+    for number in (4, 3, 2, 1):
+        expect(page.get_by_text(re.compile(f"^{number + 1} strokes of the brush"))).to_be_visible()
+        page.get_by_role("button", name="Undo", exact=True).click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     expect(fraction).to_have_text(before, timeout=PATIENCE)
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "words"),
-    [
-        ("page.html", b"<html>", "suffix of page.html"),
-        ("fake.png", b"<html><script>alert(1)</script>", "does not begin as an image"),
-        ("noise.tif", b"II*\0" + bytes(range(256)), "damaged"),
-        ("plain.png", image_bytes(np.full((64, 64), 7, dtype=np.uint8)), "every pixel has grey 7"),
-    ],
-)
-def test_wrong_files_are_refused_in_one_line_and_the_page_goes_on(page: Page, name: str, data: bytes, words: str) -> None:
-    drop(page, (name, data))
-    if name == "plain.png":
-        expect(page.get_by_text("plain.png: 64 x 64")).to_be_visible(timeout=PATIENCE)
-        type_into(page, "Pixel size", "0.5um")
-    expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible(timeout=PATIENCE)
-    if name == "noise.tif":
-        keep_picture(page, "7-refused")
-        take_example(page)
-
-
-def test_wrong_numbers_are_told_at_their_field(page: Page) -> None:
-    take_example(page)
+def test_wrong_numbers_are_told_at_their_field(example_page: Page) -> None:
+    page = example_page
     type_into(page, "Pixel size", "five")
     expect(page.get_by_text("the pixel size is 'five'")).to_be_visible()
     type_into(page, "Viscosity in Pa s", "-1")
@@ -172,23 +197,29 @@ def test_wrong_numbers_are_told_at_their_field(page: Page) -> None:
     type_into(page, "Part of the image", "0:9999,0:32")
     expect(page.get_by_role("alert").filter(has_text="9999,0:32', but tilted_bundle.tif")).to_be_visible(timeout=PATIENCE)
     keep_picture(page, "8-wrong-numbers")
+    for label, text in (("Pixel size", "0.78125um"), ("Viscosity in Pa s", "0.1"), ("Part of the image", "")):
+        type_into(page, label, text)
+    expect(page.get_by_role("button", name="Compute", exact=True)).to_be_enabled(timeout=PATIENCE)
 
 
-def test_a_run_can_be_cancelled_and_survives_a_reload(page: Page) -> None:
+def test_a_run_can_be_cancelled_at_once_and_another_one_survives_a_reload(page: Page, server: Server) -> None:
     take_example(page)
     compute(page)
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    keep_picture(page, "9-busy")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Cancelled.")).to_be_visible()
+    expect(page.get_by_role("button", name="Compute", exact=True)).to_be_enabled()
     compute(page)
-    page.reload()
+    with server.standing_still():
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        keep_picture(page, "9-busy")
+        page.reload()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_label("Pixel size", exact=True)).to_have_value("0.78125um")
 
 
-def test_a_solver_that_gave_up_can_go_on_from_its_field_or_be_content_with_less(page: Page, server: Server) -> None:
+def test_a_solver_that_gave_up_can_go_on_from_its_field_or_be_content_with_less(page: Page) -> None:
     take_example(page)
     page.get_by_role("button", name="Solve", exact=True).click()
     page.get_by_text("How exactly it is solved").click()
@@ -203,31 +234,9 @@ def test_a_solver_that_gave_up_can_go_on_from_its_field_or_be_content_with_less(
     expect(page.get_by_text("Permeability K")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("heading", name="Take away")).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".rf-code").first).to_contain_text("--max-iterations 6")
-    flow = FlowField.load(folder_of(server) / "answer-3" / "flow.npz")
+    flow = FlowField.load(folder_of(page) / "answer-3" / "flow.npz")
     assert isinstance(flow.report, SolverReport)
     assert 1e-9 < flow.report.permeability_error <= 1e-2
-
-
-def test_a_second_tab_is_a_second_session(page: Page, server: Server) -> None:
-    take_example(page)
-    other = page.context.new_page()
-    other.goto(server.address)
-    expect(other.get_by_text("Drop a micrograph here")).to_be_visible()
-    assert other.url != page.url
-    expect(page.get_by_text("fibre fraction")).to_be_visible()
-    other.close()
-
-
-def test_an_image_of_labels_asks_which_of_them_are_fibres(page: Page) -> None:
-    labels = np.zeros((64, 64), dtype=np.uint8)
-    for number, (row, column) in enumerate([(14, 14), (14, 46), (44, 18), (48, 50)], start=1):
-        labels[np.hypot(*np.ogrid[-row : 64 - row, -column : 64 - column]) < 9] = number
-    drop(page, ("labels.png", image_bytes(labels)))
-    expect(page.get_by_text("labels.png: 64 x 64 pixels")).to_be_visible(timeout=PATIENCE)
-    type_into(page, "Pixel size", "0.5um")
-    expect(page.get_by_role("alert").filter(has_text="which of them are fibres, e.g. 1,")).to_be_visible(timeout=PATIENCE)
-    type_into(page, "Labels that are fibres", "nonzero")
-    expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
@@ -239,10 +248,10 @@ def test_the_tensor_has_its_axes_and_a_file(page: Page) -> None:
     keep_picture(page, "10-tensor")
 
 
-def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Server) -> None:
+def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page) -> None:
     settings = BundleSettings(0.4, 7e-6, 0.1, 0.0, 0.9e-6)
     section = fibre_bundle((1, 48, 48), (1e-6, 48e-6, 48e-6), seed=8, settings=settings)
-    drop(page, ("section.png", image_bytes(draw_micrograph(section, seed=1)[0])))
+    drop_on_page(page, ("section.png", image_bytes(draw_micrograph(section, seed=1)[0])))
     expect(page.get_by_text("section.png: 48 x 48 pixels")).to_be_visible(timeout=PATIENCE)
     type_into(page, "Pixel size", "1um")
     expect(page.get_by_text("fibre fraction")).to_be_visible(timeout=PATIENCE)
@@ -258,7 +267,7 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     expect(page.get_by_text("Measuring axes of the whole image").or_(page.get_by_text("Measuring windows"))).to_be_visible()
     expect(page.get_by_text("What to do first", exact=True)).to_be_visible(timeout=3 * PATIENCE)
     expect(page.get_by_role("link", name="Map of local K CSV")).to_be_visible(timeout=PATIENCE)
-    saved = json.loads((folder_of(server) / "answer-1" / "tow.json").read_text())
+    saved = json.loads((folder_of(page) / "answer-1" / "tow.json").read_text())
     low, high = (1e12 * end for end in saved["budget"]["axes"]["x"]["interval_m2"])
     expect(page.get_by_text(f"{figures(low)} to {figures(high)}", exact=True)).to_be_visible()
     for source in saved["budget"]["sources"]:
@@ -274,15 +283,21 @@ def test_a_tow_has_its_intervals_its_budget_and_its_map(page: Page, server: Serv
     keep_picture(page, "14-tow-dark")
 
 
-def test_the_theme_can_be_chosen(page: Page) -> None:
+def test_the_theme_can_be_chosen(example_page: Page) -> None:
+    page = example_page
     page.emulate_media(color_scheme="dark")
     expect(page.locator("body")).to_have_class(re.compile("body--dark"))
     page.get_by_role("button", name="Theme: as the system").click()
     expect(page.locator("body")).not_to_have_class(re.compile("body--dark"))
+    page.get_by_role("button", name="Theme: light").click()
+    expect(page.locator("body")).to_have_class(re.compile("body--dark"))
+    page.get_by_role("button", name="Theme: dark").click()
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("body")).not_to_have_class(re.compile("body--dark"))
 
 
-def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
-    take_example(page)
+def test_everything_that_can_be_used_has_a_name(example_page: Page) -> None:
+    page = example_page
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('button, input, a, [role=button], [role=slider], [tabindex="0"]')]
         .filter(e => e.offsetParent && !(e.innerText || '').trim() && !e.getAttribute('aria-label') && !e.getAttribute('title')
@@ -291,8 +306,9 @@ def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
     )
     assert nameless == []
     page.locator(".rf-viewer").focus()
-    page.keyboard.press("ArrowUp")
-    expect(page.get_by_text("slice 1 of 0 to 10")).to_be_visible()
+    for key, number in (("ArrowUp", 1), ("ArrowDown", 0)):
+        page.keyboard.press(key)
+        expect(page.get_by_text(f"slice {number} of 0 to 10")).to_be_visible()
 
 
 UNSEEN = """() => {

@@ -49,13 +49,13 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_is_never_used_as_a_path(folder: Path, name: str):
     before = {path for path in folder.parent.parent.rglob("*") if path.is_file()}
-    image, shown = place_uploads([send(folder, name, PNG + b"0" * 100)], folder)
+    arrival = place_uploads([send(folder, name, PNG + b"0" * 100)], folder)
     assert {path for path in folder.parent.parent.rglob("*") if path.is_file()} - before == {folder / "input" / "image-1.png"}
-    assert image == "input/image-1.png"
-    assert shown.isprintable()
-    assert "/" not in shown
-    assert "\\" not in shown
-    assert len(shown) <= 80
+    assert arrival.image == "input/image-1.png"
+    assert arrival.name.isprintable()
+    assert "/" not in arrival.name
+    assert "\\" not in arrival.name
+    assert len(arrival.name) <= 80
 
 
 def test_a_file_that_is_too_large_is_refused_and_nothing_of_it_is_left(folder: Path):
@@ -83,9 +83,9 @@ def test_other_kinds_of_files_are_refused_in_one_line(folder: Path, name: str, d
 def test_slices_stand_in_the_order_of_their_numbers(folder: Path):
     names = ["s10.png", "s9.png", "s100.png"]
     uploads = [send(folder, name, PNG + name.encode(), number) for number, name in enumerate(names)]
-    image, _ = place_uploads(uploads, folder)
-    order = [path.read_bytes()[8:].decode() for path in sorted((folder / image).iterdir())]
-    assert order == ["s9.png", "s10.png", "s100.png"]
+    arrival = place_uploads(uploads, folder)
+    order = [path.read_bytes()[8:].decode() for path in sorted((folder / arrival.image).iterdir())]
+    assert order == ["s9.png", "s10.png", "s100.png"] == list(arrival.slice_names)
 
 
 def test_slices_of_different_kinds_and_no_slices_are_refused(folder: Path):
@@ -129,7 +129,7 @@ def test_a_shown_name_keeps_its_end():
 
 
 def test_a_second_image_leaves_the_first_one_to_its_answers(folder: Path):
-    first, _ = place_uploads([send(folder, "a.png", PNG + b"1")], folder)
-    second, _ = place_uploads([send(folder, "a.tif", b"II*\0" + b"2" * 9)], folder)
+    first = place_uploads([send(folder, "a.png", PNG + b"1")], folder).image
+    second = place_uploads([send(folder, "a.tif", b"II*\0" + b"2" * 9)], folder).image
     assert (first, second) == ("input/image-1.png", "input/image-2.tif")
     assert (folder / first).read_bytes() == PNG + b"1"

@@ -174,11 +174,11 @@ class Desk:
         for lane in self._lanes:
             lane.stop()
 
-    def open_process(self) -> subprocess.Popen[str]:
-        """Start a worker process, which ends with this one; its words to the terminal go to the log."""
+    def open_process(self, kinds: Sequence[Kind]) -> subprocess.Popen[str]:
+        """Start a worker process for some kinds, which ends with this one; its words to the terminal go to the log."""
         with self._log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "resinflow.app.worker"],
+                [sys.executable, "-m", "resinflow.app.worker", "quick" if kinds == QUICK else "long"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -235,7 +235,7 @@ class _Lane(threading.Thread):
             if self._stopped:
                 return None
             if self._process is None or self._process.poll() is not None:
-                self._process = self._desk.open_process()
+                self._process = self._desk.open_process(self._kinds)
             return self._process
 
     def _hand_over(self, job: Job, process: subprocess.Popen[str]) -> None:

@@ -134,8 +134,8 @@ class Session:
 
     def take(self, uploads: Sequence[Upload]) -> None:
         """Take an upload as the image of this session."""
-        image, name = place_uploads(uploads, self.folder)
-        self._begin(self.choices.started(image, name))
+        arrival = place_uploads(uploads, self.folder)
+        self._begin(self.choices.started(arrival.image, arrival.name, slice_names=arrival.slice_names))
 
     def take_example(self, path: Path) -> None:
         """Take the embedded example as the image, with its scale."""

@@ -36,6 +36,21 @@ class Upload:
     name: str
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """An image that has come in.
+
+    Attributes:
+        image: its path, or that of the folder of its slices, in the session's folder.
+        name: what its user calls it.
+        slice_names: what its user calls the files of its slices; empty where it is one file.
+    """
+
+    image: str
+    name: str
+    slice_names: tuple[str, ...] = ()
+
+
 def kind_of(name: str) -> str:
     """Return the suffix of a name.
 
@@ -96,8 +111,8 @@ async def receive(body: AsyncIterator[bytes], name: str, folder: Path, number: i
     return Upload(waiting, shown_name(name))
 
 
-def place_uploads(uploads: Sequence[Upload], folder: Path) -> tuple[str, str]:
-    """Move the files of one upload to their places and return the image's path in the session's folder and its name.
+def place_uploads(uploads: Sequence[Upload], folder: Path) -> Arrival:
+    """Move the files of one upload to their places and return what they are.
 
     Several files are the slices of one stack, in the order of the numbers in their names.
 
@@ -110,16 +125,17 @@ def place_uploads(uploads: Sequence[Upload], folder: Path) -> tuple[str, str]:
     if len(uploads) == 1:
         place = target / f"{stem}{uploads[0].path.suffix}"
         uploads[0].path.replace(place)
-        return f"{INPUT}/{place.name}", uploads[0].name
+        return Arrival(f"{INPUT}/{place.name}", uploads[0].name)
     kinds = {upload.path.suffix for upload in uploads}
     if ".npy" in kinds or (len(kinds) > 1 and not kinds <= {".tif", ".tiff"} and not kinds <= {".jpg", ".jpeg"}):
         raise InvalidInputError(f"the files are of the kinds {', '.join(sorted(kinds))}; needed: slices of one kind of image.")
     slices = target / stem
     slices.mkdir()
-    for number, upload in enumerate(sorted(uploads, key=lambda each: _order(each.name))):
+    ordered = sorted(uploads, key=lambda each: _order(each.name))
+    for number, upload in enumerate(ordered):
         upload.path.replace(slices / f"slice-{number:04d}{upload.path.suffix}")
-    first = min(uploads, key=lambda each: _order(each.name))
-    return f"{INPUT}/{slices.name}", f"{first.name} and {len(uploads) - 1} more"
+    names = tuple(each.name for each in ordered)
+    return Arrival(f"{INPUT}/{slices.name}", f"{names[0]} and {len(names) - 1} more", names)
 
 
 def _order(name: str) -> list[tuple[int, int, str]]:

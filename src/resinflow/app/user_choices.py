@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -38,7 +39,21 @@ _VISCOSITIES, _PRESSURES = (1e-6, 1e6), (1e-3, 1e12)
 """Pa s and Pa: those of any resin and any mould, by far."""
 _LEAST_TOLERANCE, _MOST_TOLERANCE = 1e-12, 0.1
 _ITERATIONS, _MOST_ITERATIONS = 300, 100_000
-_READING = ("image", "pixel_size", "depth", "slices", "crop", "front_end", "fibres", "fibre_label", "strokes", *SETTINGS)
+_SLICE = re.compile(r"\bslice-([0-9]{4})\.[a-z]+")
+"""What a file of a slice is called in the folder of a session."""
+_READING = (
+    "image",
+    "pixel_size",
+    "depth",
+    "slices",
+    "crop",
+    "front_end",
+    "fibres",
+    "fibre_label",
+    "strokes",
+    *SETTINGS,
+    "slice_names",
+)
 """Choices on which the medium depends."""
 
 
@@ -61,6 +76,7 @@ class Choices:
     Attributes:
         image: path of the image or of the folder of slices inside the session's folder; empty before there is one.
         name: of the image as its user knows it.
+        slice_names: of the files of its slices, likewise; empty where it is one file.
         pixel_size: edge of a pixel with its unit, e.g. ``0.47um``; empty before it is known.
         depth: thickness of the stack with its unit; empty before it is known.
         slices: into which a single image is extruded; None: the library's default.
@@ -102,6 +118,7 @@ class Choices:
     roundness: float | None = None
     smallest: float | None = None
     fibre_diameter: float | None = None
+    slice_names: tuple[str, ...] = ()
     strokes: tuple[Stroke, ...] = ()
     axis: Axis = "x"
     viscosity: float = 0.1
@@ -186,8 +203,13 @@ class Choices:
         return bool(self.image and self.pixel_size and self.depth)
 
     def with_its_name(self, line: str) -> str:
-        """Return a line with the image's name as its user knows it in the place of that of its file here."""
-        return line.replace(PurePath(self.image).name, self.name) if self.image else line
+        """Return a line with the names of the image and its slices as their user knows them in the place of those here."""
+        named = line.replace(PurePath(self.image).name, self.name) if self.image else line
+        return _SLICE.sub(lambda match: self._slice_name(match), named)
+
+    def _slice_name(self, match: re.Match[str]) -> str:
+        number = int(match[1])
+        return self.slice_names[number] if number < len(self.slice_names) else match[0]
 
     @property
     def reading_key(self) -> tuple[Any, ...]:

@@ -15,12 +15,16 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from resinflow.app.user_choices import Choices
 from resinflow.flow import ConvergenceError, ResinflowError
 
+Lane = Literal["quick", "long"]
+"""Which tasks a process gets: those that a page waits for, or answers."""
 _SHORT = ("DefaultCPUAllocator: ", "CUDA out of memory")
 """How torch, whose errors are no MemoryError, says that memory was short."""
 _LEAST_PAUSE = 0.1
@@ -91,7 +95,7 @@ def main() -> None:
     channel = Channel(own)
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
-    _prepare()
+    _prepare("quick" if sys.argv[1:] == ["quick"] else "long", tasks)
     channel.send("ready")
     while True:
         task = tasks.get()
@@ -105,16 +109,42 @@ def _listen(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
     os._exit(0)
 
 
-def _prepare() -> None:
-    """Load what takes seconds to load."""
-    import matplotlib.figure
-    import skimage.feature
-    import skimage.segmentation
+def _prepare(lane: Lane, tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Load what takes seconds to load, by doing small tasks of the lane's kinds, until a task waits."""
+    for step in (_read_a_little,) if lane == "quick" else (_predict_a_little, _import_drawing):
+        if not tasks.empty():
+            return
+        try:
+            step()
+        except Exception:  # whatever it is, the task that meets it will tell it
+            return
 
-    import resinflow.presets.surface.model
-    import resinflow.stokes
 
-    _ = (matplotlib.figure, skimage.feature, skimage.segmentation, resinflow.presets.surface.model, resinflow.stokes)
+def _read_a_little() -> None:
+    from resinflow.media import example_path, fibre_sections
+    from resinflow.presets.surface.reading import read_medium
+
+    fibre_sections(read_medium(example_path(), pixel_size="1um", depth="50um", crop="0:32,0:32"))
+
+
+def _predict_a_little() -> None:
+    from resinflow.flow import Drive
+    from resinflow.media import fibre_bundle
+    from resinflow.models import Sampling
+    from resinflow.presets import load_model
+
+    micro = fibre_bundle((3, 32, 32), (9e-6, 32e-6, 32e-6), seed=0)
+    load_model("small").predict(micro, Drive("x", 1e5, 0.1), Sampling(samples=2))
+
+
+def _import_drawing() -> None:
+    import matplotlib.pyplot
+
+    import resinflow.view
+
+    _ = (matplotlib.pyplot, resinflow.view)
+    if find_spec("pyvista") is not None:
+        import_module("pyvista")
 
 
 def compute(kind: str, folder: Path, values: dict[str, Any], channel: Channel) -> dict[str, Any]:

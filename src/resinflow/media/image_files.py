@@ -248,7 +248,9 @@ def _read_folder(folder: Path) -> Picture:
     pages = [read_picture(file) for file in files]
     for file, page in zip(files, pages, strict=True):
         if page.shape != (1, *pages[0].shape[1:]):
+            first, (count, *size) = pages[0].shape[1:], page.shape
+            what = f"holds {count} images" if count > 1 else f"is {size[1]} x {size[0]} pixels"
             raise InvalidInputError(
-                f"{file.name} has shape {page.shape}; needed: single images of the first one's size {pages[0].shape[1:]}."
+                f"{file.name} {what}; needed: one image a file, of {first[1]} x {first[0]} pixels as {files[0].name}."
             )
     return _joined(folder.name, pages, tuple(file.name for file in files))
