@@ -40,13 +40,16 @@ pytestmark = [*IN_BROWSER]
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A new session in a window of its own."""
+    """A new session in a window of its own, which asks no other machine for anything."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    addresses: set[str] = set()
+    page.on("request", lambda request: addresses.add(request.url))
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     yield page
     context.close()
+    assert [each for each in addresses if not each.startswith((server.address, "data:", "blob:"))] == []
 
 
 @pytest.fixture(scope="module")

@@ -56,8 +56,9 @@ def test_a_medium_unlike_the_training_media_is_warned_of_in_one_line_with_the_ra
     assert line is not None
     assert len(line.splitlines()) == 1
     place = list(DESCRIPTORS).index("anisotropy")
-    assert "log(dz/dx)" in line
-    assert f"in training {novelty.knots[place][0]:.3g} to {novelty.knots[place][-1]:.3g}" in line
+    low, high = np.exp([novelty.knots[place][0], novelty.knots[place][-1]])
+    assert "the thickness of a slice over the edge of a pixel" in line
+    assert f"in training {low:.3g} to {high:.3g}" in line
 
 
 def test_a_medium_like_the_training_media_is_not_warned_of(novelty):

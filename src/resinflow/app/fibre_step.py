@@ -64,7 +64,7 @@ class FibreStep:
                 ui.spinner(size="sm")
                 self._stage = ui.label("Finding the fibres").classes("rf-soft").props('role="status"')
             self._numbers = ui.html(sanitize=False)
-            self._next = ui.label(_NEXT).classes("rf-soft")
+            self._next = ui.label(_NEXT).classes("rf-soft rf-next")
             self._strokes = ui.label().classes("rf-soft")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
             self._picked = ui.label().classes("rf-soft").props('role="status"')

@@ -12,9 +12,11 @@ from scipy.special import ndtri
 from resinflow.flow import FlowField, InvalidInputError, ModelReport, rms
 from resinflow.models.features import CHANNELS, Condition, Conditions
 
+_ASPECT = "anisotropy"
+"""The descriptor that is a logarithm: of dz / dx."""
 DESCRIPTORS: dict[str, str] = {
     "porosity": "the porosity",
-    "anisotropy": "log(dz/dx)",
+    _ASPECT: "the thickness of a slice over the edge of a pixel",
     "pore_size": "the mean distance of the resin to a fibre, in pixels,",
     "wide_pores": "the 95th percentile of the distance of the resin to a fibre, in pixels,",
     "fibre_size": "the mean depth inside the fibres, in pixels,",
@@ -125,7 +127,8 @@ class Novelty:
 
     def _warning(self, descriptors: NDArray[np.float64], distance: float) -> str:
         place = int(np.argmax(np.abs(self.normal_scores(descriptors)[0])))
-        value, low, high = float(descriptors[0, place]), self.knots[place][0], self.knots[place][-1]
+        ends = np.array([descriptors[0, place], self.knots[place][0], self.knots[place][-1]])
+        value, low, high = np.exp(ends) if self.names[place] == _ASPECT else ends
         what = DESCRIPTORS[self.names[place]].removesuffix(",")
         kind = "each number may occur but not all together; the most unusual" if low <= value <= high else "farthest out"
         return (
