@@ -37,7 +37,7 @@ REFUSALS = {
 
 def opened(browser: Browser, server: Server) -> Page:
     """A new session in a window of its own."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     return page
@@ -71,7 +71,7 @@ def test_wrong_files_are_refused_in_one_line_and_the_page_goes_on(browser: Brows
     expect(page.get_by_text("plain.png: 64 x 64")).to_be_visible(timeout=PATIENCE)
     type_into(page, "Pixel size", "0.5um")
     expect_refusal(page, "every pixel has grey 7")
-    page.close()
+    page.context.close()
 
 
 def test_files_of_slices_arrays_and_photographs_are_dropped_one_after_the_other(browser: Browser, server: Server) -> None:
@@ -83,14 +83,14 @@ def test_files_of_slices_arrays_and_photographs_are_dropped_one_after_the_other(
     type_into(page, "Pixel size", "0.78125um")
     type_into(page, "Depth of the stack", "30um")
     expect_fibres(page)
-    page.get_by_text("Another image").click()
+    page.get_by_text("Another image", exact=True).click()
     drop_on_page(page, ("stack.npy", array_bytes(slices)))
     expect(page.get_by_text("stack.npy: 64 x 64 pixels, 5 slices")).to_be_visible(timeout=PATIENCE)
     drop_on_page(page, ("photograph.jpg", image_bytes(slices[0], "JPEG")))
     expect(page.get_by_text("photograph.jpg: 64 x 64 pixels, one slice")).to_be_visible(timeout=PATIENCE)
     type_into(page, "Pixel size", "0.78125um")
     expect_fibres(page)
-    page.close()
+    page.context.close()
 
 
 def test_a_second_tab_is_a_second_session_and_an_image_of_labels_asks_which_are_fibres(
@@ -117,5 +117,4 @@ def test_a_second_tab_is_a_second_session_and_an_image_of_labels_asks_which_are_
     expect(first.get_by_text("tilted_bundle.tif (embedded example): 64 x 64 pixels")).to_be_visible()
     expect(first.get_by_label("Pixel size", exact=True)).to_have_value("0.78125um")
     expect(first.locator(".rf-tile b").first).to_have_text(fraction)
-    first.close()
-    second.close()
+    first.context.close()

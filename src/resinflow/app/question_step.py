@@ -211,7 +211,7 @@ class QuestionStep:
             if narrow
             else ""
             if ready
-            else "The answer before is being computed."
+            else "An answer is being computed: wait for it, or cancel it in step 4."
             if session.running is not None
             else "First an image with its scale is needed (step 1)."
             if reading is None
