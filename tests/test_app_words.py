@@ -33,6 +33,10 @@ from resinflow.app.worker import Channel
             "It no longer falls. Use smaller voxels.",
             "It no longer falls. Solve on a grid twice as fine, or take an image of smaller pixels.",
         ),
+        (
+            "needed: X0:X1,Y0:Y1 in pixels, X0 below X1, Y0 below Y1",
+            "needed: left:right,top:bottom in pixels, left below right, top below bottom",
+        ),
         ("needed: e.g. --crop 0:64,0:64", "needed: e.g. 0:64,0:64"),
         ("say it, e.g. --fibres dark", "say it, e.g. dark fibres"),
         ("K = 1e-12 m^2 of pixels of 0.47um+-1% or 5 um", "K = 1e-12 m² of pixels of 0.47µm±1% or 5 µm"),
@@ -46,6 +50,14 @@ def test_a_line_of_the_library_is_a_sentence_on_the_page_and_a_name_stays_as_it_
     assert sentence("the depth is 0; needed: more") == "The depth is 0; needed: more."
     assert sentence("noise.tif is damaged: export it again.") == "noise.tif is damaged: export it again."
     assert sentence("") == ""
+
+
+def test_a_line_names_the_image_and_its_slices_as_their_user_does():
+    names = ("cut-1.png", "cut-2.png")
+    choices = Choices(image="input/image-1", name="cut-1.png and 1 more", slice_names=names)
+    line = "slice-0001.png is 4 x 3 pixels, unlike slice-0000.png of image-1; there is no slice-0002.png"
+    shown = "cut-2.png is 4 x 3 pixels, unlike cut-1.png of cut-1.png and 1 more; there is no slice-0002.png"
+    assert choices.with_its_name(line) == shown
 
 
 def test_every_resin_has_either_a_source_or_a_typical_range_that_holds_its_viscosity():

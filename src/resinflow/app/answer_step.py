@@ -83,7 +83,7 @@ class AnswerStep:
                 ui.button("Cancel", on_click=session.cancel).props("outline no-caps")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
             self._offers = ui.element("div").classes("rf-row rf-offers").props('role="group" aria-label="What helps"')
-            self._cancelled = ui.label("Cancelled.").classes("rf-soft").props('role="status"')
+            self._cancelled = ui.label("Cancelled. Compute asks again.").classes("rf-soft").props('role="status"')
             self._list = ui.element("div").classes("rf-row").props('role="group" aria-label="Answers so far"')
             self._about = ui.label().classes("rf-soft")
             self._stale = ui.label().props('role="status"')

@@ -65,7 +65,7 @@ class FibreStep:
                 self._stage = ui.label("Finding the fibres").classes("rf-soft").props('role="status"')
             self._numbers = ui.html(sanitize=False)
             self._next = ui.label(_NEXT).classes("rf-soft rf-next")
-            self._strokes = ui.label().classes("rf-soft")
+            self._strokes = ui.label().classes("rf-soft rf-next")
             self._trouble = ui.label().classes("rf-trouble").props('role="alert"')
             self._picked = ui.label().classes("rf-soft").props('role="status"')
             with ui.expansion("What was decided, and why").props("dense") as self._notes:

@@ -27,7 +27,7 @@ class ImageStep:
             with ui.element("div").classes("rf-row"):
                 fields.length("Pixel size", "pixel_size", "e.g. 0.47um", "Edge, with its unit")
                 self._depth = fields.length("Depth of the stack", "depth", "e.g. 50um", "All slices together")
-                fields.text("Part of the image", "crop", "all of it", "X0:X1,Y0:Y1 in pixels")
+                fields.text("Part of the image", "crop", "all of it", "Left:right,top:bottom in pixels, or draw it with Crop")
             self._hint = ui.label().classes("rf-soft")
             self._tag = ui.button("", on_click=self._take_tag).props("flat dense no-caps")
 

@@ -34,6 +34,8 @@ _NAMES = {
     "A tighter --tolerance": "A tighter tolerance (the command has it)",
     "--lateral": "the boundary condition",
     "--axis": "the direction of the flow",
+    "X0:X1,Y0:Y1": "left:right,top:bottom",
+    "X0 below X1, Y0 below Y1": "left below right, top below bottom",
 }
 """Options of the commands, longer ones first where one begins another."""
 _OPTIONS = re.compile("|".join(re.escape(option) + r"(?![\w-])" for option in _NAMES))
