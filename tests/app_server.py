@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 PATIENCE = 120_000
 """Milliseconds that a page may take on a machine that does other things, too."""
@@ -102,6 +102,16 @@ def running_browser() -> Iterator[Browser]:
         browser = tool.chromium.launch(executable_path=str(CHROMIUM), args=_BROWSER_OPTIONS)
         yield browser
         browser.close()
+
+
+def open_page(browser: Browser, server: Server, hear: Callable[[Request], object] | None = None) -> Page:
+    """Open a new session in a window of its own; what it asks any server for is heard."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    if hear is not None:
+        page.on("request", hear)
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address)
+    return page
 
 
 def keep_picture(page: Page, name: str) -> None:

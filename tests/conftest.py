@@ -15,11 +15,11 @@ from resinflow.data.division import Division
 from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe
 from resinflow.data.store import FlowStore
-from tests.app_server import Server, running_app, running_browser
+from tests.app_server import Server, open_page, running_app, running_browser
 from tests.dask_cluster import Cluster, running_cluster
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 TINY_RECIPE = {
     "samples": 8,
@@ -122,3 +122,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running app for all tests that do not end it."""
     with running_app(tmp_path_factory.mktemp("app")) as server:
         yield server
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A new session in a window of its own, which asks no other machine for anything."""
+    addresses: set[str] = set()
+    page = open_page(browser, server, lambda request: addresses.add(request.url))
+    yield page
+    page.context.close()
+    assert [each for each in addresses if not each.startswith((server.address, "data:", "blob:"))] == []

@@ -21,6 +21,7 @@ from tests.app_server import (  # noqa: E402
     expect_fibres,
     image_bytes,
     keep_picture,
+    open_page,
     take_example,
     type_into,
 )
@@ -33,14 +34,6 @@ REFUSALS = {
     "fake.png": (b"<html><script>alert(1)</script>", "does not begin as an image"),
     "noise.tif": (b"II*\0" + bytes(range(256)), "damaged"),
 }
-
-
-def opened(browser: Browser, server: Server) -> Page:
-    """A new session in a window of its own."""
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(server.address)
-    return page
 
 
 def array_bytes(values: NDArray[np.uint8]) -> bytes:
@@ -57,7 +50,7 @@ def expect_refusal(page: Page, words: str) -> str:
 
 
 def test_wrong_files_are_refused_in_one_line_and_the_page_goes_on(browser: Browser, server: Server) -> None:
-    page = opened(browser, server)
+    page = open_page(browser, server)
     for name, (data, words) in REFUSALS.items():
         drop_on_page(page, (name, data))
         assert "\n" not in expect_refusal(page, words)
@@ -75,7 +68,7 @@ def test_wrong_files_are_refused_in_one_line_and_the_page_goes_on(browser: Brows
 
 
 def test_files_of_slices_arrays_and_photographs_are_dropped_one_after_the_other(browser: Browser, server: Server) -> None:
-    page = opened(browser, server)
+    page = open_page(browser, server)
     slices = drawn_greys()
     order = (9, 10, 8)  # in the order of the numbers in their names, 8 is the first
     drop_on_page(page, *((f"cut-{number}.png", image_bytes(slices[number - 8])) for number in order))
@@ -96,7 +89,7 @@ def test_files_of_slices_arrays_and_photographs_are_dropped_one_after_the_other(
 def test_a_second_tab_is_a_second_session_and_an_image_of_labels_asks_which_are_fibres(
     browser: Browser, server: Server
 ) -> None:
-    first = opened(browser, server)
+    first = open_page(browser, server)
     take_example(first)
     fraction = first.locator(".rf-tile b").first.inner_text()
     labels = np.zeros((64, 64), dtype=np.uint8)
