@@ -11,6 +11,7 @@ from resinflow.flow import Drive, Microstructure
 from resinflow.media import fibre_bundle, read_stack
 from resinflow.stokes import solve
 from resinflow.stokes.algebra.factors import NetworkFactors
+from resinflow.stokes.algebra.network import in_fours
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.algebra.poregrid import PoreGrid
 from resinflow.stokes.algebra.twoscale import TwoScale
@@ -29,7 +30,7 @@ def pore_grid(micro: Microstructure, boundary: str = "pressure") -> PoreGrid:
 
 def operator_of(grid: PoreGrid) -> tuple[np.ndarray, np.ndarray]:
     """The dense operator of the coarsest network, and its slack."""
-    network, slack = grid.levels[-1].network, grid.levels[-1].sums.slack.astype(float)
+    network, slack = grid.coarsest.network, grid.coarsest.sums.slack.astype(float)
     count = slack.size
     matrix = np.zeros((count, count))
     for point in range(count):
@@ -41,7 +42,7 @@ def operator_of(grid: PoreGrid) -> tuple[np.ndarray, np.ndarray]:
 
 def test_factors_invert_the_operator_of_a_network_whose_conductances_differ_by_many_orders() -> None:
     grid = pore_grid(fibre_bundle((1, 40, 40), (1e-6, 40e-6, 40e-6), seed=3, volume_fraction=0.5))
-    level = grid.levels[-1]
+    level = grid.coarsest
     conductance = level.network.conductance
     ends = np.repeat(np.arange(level.points), np.diff(level.network.start))
     low, high = np.minimum(ends, level.network.other), np.maximum(ends, level.network.other)
@@ -51,6 +52,18 @@ def test_factors_invert_the_operator_of_a_network_whose_conductances_differ_by_m
     out = np.zeros_like(load)
     NetworkFactors(level.network, level.sums.slack).solve(load, out)
     np.testing.assert_allclose(out, np.linalg.solve(operator, load), rtol=1e-4)
+
+
+def test_edges_in_fours_pull_as_before() -> None:
+    grid = pore_grid(fibre_bundle((1, 40, 40), (1e-6, 40e-6, 40e-6), seed=3, volume_fraction=0.5))
+    network, values = grid.coarsest.network, np.random.default_rng(1).random(grid.coarsest.points)
+    filled = in_fours(network)
+    assert not (np.diff(filled.start) % 4).any()
+    pulls = []
+    for one in (network, filled):
+        ends = np.repeat(np.arange(values.size), np.diff(one.start))
+        pulls.append(np.bincount(ends, weights=one.conductance * values[one.other], minlength=values.size))
+    np.testing.assert_array_equal(pulls[0], pulls[1])
 
 
 def test_a_pore_that_no_slack_holds_takes_loads_that_add_up_to_zero() -> None:
@@ -68,7 +81,7 @@ def test_a_pore_that_no_slack_holds_takes_loads_that_add_up_to_zero() -> None:
 def test_the_networks_of_slices_are_solved_directly_those_of_volumes_by_coarser_ones(shape, levels) -> None:
     extent = tuple(count * 1e-6 for count in shape)
     grid = pore_grid(fibre_bundle(shape, extent, seed=3, volume_fraction=0.5))
-    assert (len(grid.levels) == 1) if levels == 1 else (len(grid.levels) >= levels)
+    assert (grid.networks == 1) if levels == 1 else (grid.networks >= levels)
 
 
 REAL = Path(__file__).parents[2] / "shared" / "real"

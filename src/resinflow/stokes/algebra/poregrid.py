@@ -19,7 +19,7 @@ from resinflow.stokes.algebra.aggregates import Sums
 from resinflow.stokes.algebra.factors import NetworkFactors
 from resinflow.stokes.algebra.level import Field, Pairing, pair_up
 from resinflow.stokes.algebra.multigrid import Stencil, Tuning, strong_axes, typical_conductance
-from resinflow.stokes.algebra.network import Network, Values
+from resinflow.stokes.algebra.network import Network, Values, in_fours
 from resinflow.stokes.algebra.pool import Pool
 from resinflow.stokes.problem.mask import FLOW
 
@@ -67,25 +67,51 @@ class NetworkLevel:
         return self.block.size
 
 
+@dataclass(frozen=True)
+class _Visited:
+    """What a cycle needs of a :class:`NetworkLevel`; the rest was for the next coarser one."""
+
+    network: Network
+    points: int
+    parent: NDArray[np.int32]
+    first: NDArray[np.int64]
+    child: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, level: NetworkLevel, network: Network) -> _Visited:
+        return cls(network, level.points, level.parent, level.first, level.child)
+
+
 class PoreGrid:
-    """A hierarchy of networks below a stencil, and its cycle."""
+    """A hierarchy of networks below a stencil, and its cycle.
+
+    Attributes:
+        coarsest: the network that is solved directly.
+    """
 
     def __init__(self, pool: Pool, finest: Stencil, tuning: Tuning, spare: Field) -> None:
         """``spare``: a field to work in, that nobody else uses during a cycle."""
         self._pool, self._finest, self._spare = pool, finest, spare
         self._pairing = pair_up(finest.rows, strong_axes(finest.rows.shape, typical_conductance(finest)))
-        self.levels = [_finest_network(pool, finest, self._pairing)]
-        while self.levels[-1].points > _most_points(self.levels[-1]):
-            coarser = _coarser(self.levels[-1])
-            if coarser.points == self.levels[-1].points:
+        levels = [_finest_network(pool, finest, self._pairing)]
+        while levels[-1].points > _most_points(levels[-1]):
+            coarser = _coarser(levels[-1])
+            if coarser.points == levels[-1].points:
                 break
-            self.levels.append(coarser)
-        last = self.levels[-1]
-        self._factors = NetworkFactors(last.network, last.sums.slack)
-        self._damping = [tuning.damping(depth) for depth in range(len(self.levels) + 1)]
-        if len(self.levels) == 1:  # the only modes that are slow are those that the network does not see
+            levels.append(coarser)
+        self.coarsest = levels[-1]
+        self._factors = NetworkFactors(self.coarsest.network, self.coarsest.sums.slack)
+        self._levels = [_Visited.of(level, in_fours(level.network)) for level in levels[:-1]]
+        self._levels.append(_Visited.of(self.coarsest, self.coarsest.network))
+        self._damping = [tuning.damping(depth) for depth in range(len(self._levels) + 1)]
+        if len(self._levels) == 1:  # the only modes that are slow are those that the network does not see
             self._damping[0] = replace(tuning, sweeps=max(tuning.sweeps, _SWEEPS_ABOVE_FACTORS)).damping(0)
-        self._vectors = [np.zeros((3, level.points), dtype=np.float32) for level in self.levels]
+        self._vectors = [np.zeros((3, level.points), dtype=np.float32) for level in self._levels]
+
+    @property
+    def networks(self) -> int:
+        """Number of networks."""
+        return len(self._levels)
 
     def cycle(self, right: Field, out: Field) -> None:
         """Write one cycle from zero for ``operator out = right``."""
@@ -96,7 +122,7 @@ class PoreGrid:
         for omega in omegas[1:]:
             level.sweep(pool, now, right, then, omega)
             now, then = then, now
-        below = self.levels[0]
+        below = self._levels[0]
         coarse_right, coarse_out, _ = self._vectors[0]
         children, width = self._pairing.transfer.children, 4 * rows.points
         parts = (level.level, children, below.parent, below.first, now, right, coarse_right)
@@ -109,25 +135,25 @@ class PoreGrid:
 
     def _visit(self, depth: int, right: Values, out: Values) -> None:
         """Write one cycle from zero from network ``depth`` down."""
-        level, pool = self.levels[depth], self._pool
-        if depth == len(self.levels) - 1:
+        pool = self._pool
+        if depth == len(self._levels) - 1:
             self._factors.solve(right, out)
             return
-        count = level.points
+        network, count = self._levels[depth].network, self._levels[depth].points
         omegas = self._damping[depth + 1]
         now, then = (self._vectors[depth][2], out)
-        pool.run(kernels.first_sweep_network, count, _VALUES, level.network, right, now, omegas[0])
+        pool.run(kernels.first_sweep_network, count, _VALUES, network, right, now, omegas[0])
         for omega in omegas[1:]:
-            pool.run(kernels.sweep_network, count, _VALUES, level.network, now, right, then, omega)
+            pool.run(kernels.sweep_network, count, _VALUES, network, now, right, then, omega)
             now, then = then, now
-        below = self.levels[depth + 1]
+        below = self._levels[depth + 1]
         coarse_right, coarse_out, _ = self._vectors[depth + 1]
-        parts = (level.network, below.first, below.child, now, right, coarse_right)
+        parts = (network, below.first, below.child, now, right, coarse_right)
         pool.run(kernels.restrict_network, below.points, 8 * _VALUES, *parts)
         self._visit(depth + 1, coarse_right, coarse_out)
         pool.run(kernels.prolong_network, count, 2, below.parent, coarse_out, now)
         for omega in reversed(omegas):
-            pool.run(kernels.sweep_network, count, _VALUES, level.network, now, right, then, omega)
+            pool.run(kernels.sweep_network, count, _VALUES, network, now, right, then, omega)
             now, then = then, now
 
 
@@ -145,12 +171,12 @@ def _finest_network(pool: Pool, fine: Stencil, pairing: Pairing) -> NetworkLevel
     rows.wrap(parent)
     total = int(ends[-1])
 
-    network, sums = _empty(total, np.zeros(total + 1, dtype=np.int64))
+    network, sums = _empty(total, np.zeros(total + 1, dtype=np.uint32))
     for fill in (False, True):
         parts = (fine.level, transfer, parent, base, fill, network, sums)
         pool.run(aggregates.edges_of_stencil, coarse.count, 8 * rows.points, *parts)
         if not fill:
-            network, sums = _empty(total, np.cumsum(network.start))
+            network, sums = _empty(total, np.cumsum(network.start, dtype=np.uint32))
     aggregates.put_in_series(0, total, network, sums, FLOW)
     first = np.append(base[:, 0], total)
     block = np.repeat(np.arange(counts.size), counts.ravel())
@@ -176,10 +202,10 @@ def _coarser(fine: NetworkLevel) -> NetworkLevel:
     child = np.argsort(parent, kind="stable")
     first = np.zeros(roots.size + 1, dtype=np.int64)
     np.cumsum(np.bincount(parent, minlength=roots.size), out=first[1:])
-    start = np.zeros(roots.size + 1, dtype=np.int64)
+    start = np.zeros(roots.size + 1, dtype=np.uint32)
     place = np.full(roots.size, -1, dtype=np.int64)
     aggregates.count_network_edges(fine.network, first, child, parent, place, start)
-    network, sums = _empty(roots.size, np.cumsum(start))
+    network, sums = _empty(roots.size, np.cumsum(start, dtype=np.uint32))
     place[:] = -1
     aggregates.edges_of_network(fine.network, fine.sums.axis, first, child, parent, place, network, sums)
     np.add.at(sums.slack, parent, fine.sums.slack)
@@ -187,11 +213,11 @@ def _coarser(fine: NetworkLevel) -> NetworkLevel:
     return NetworkLevel(network, sums, (shape[0], shape[1], shape[2]), block[roots], parent, first, child)
 
 
-def _empty(points: int, start: NDArray[np.int64]) -> tuple[Network, Sums]:
+def _empty(points: int, start: NDArray[np.uint32]) -> tuple[Network, Sums]:
     """A network whose edges begin at ``start``, not yet filled."""
     edges = int(start[-1])
     network = Network(
-        start, np.empty(edges, dtype=np.int32), np.empty(edges, dtype=np.float32), np.empty(points, dtype=np.float32)
+        start, np.empty(edges, dtype=np.uint32), np.empty(edges, dtype=np.float32), np.empty(points, dtype=np.float32)
     )
     sums = Sums(np.empty(edges, dtype=np.int8), np.zeros((3, points), dtype=np.float32), np.zeros(points, dtype=np.float32))
     return network, sums
