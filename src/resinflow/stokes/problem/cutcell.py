@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from resinflow.flow import Boundary, Lateral
 from resinflow.stokes.problem.mask import FLOW, pad_widths, wrapping
 from resinflow.stokes.problem.moments import open_moments
-from resinflow.stokes.problem.surroundings import surroundings
+from resinflow.stokes.problem.neighbours import Fields, Sums, add_neighbours
+from resinflow.stokes.problem.surroundings import curvature, surroundings
 
 SMALLEST_APERTURE = 0.02
 """Faces open by less carry next to no flow (their flux falls with the square of the aperture) and are closed."""
@@ -140,7 +141,8 @@ class _Profile:
         first: mean of the distance over the open part.
         second: mean of its square.
         width: of the gap.
-        curvature: Laplacian of the distance.
+        around: distance at the face centres and beyond the box.
+        crop: where the faces are in it.
     """
 
     distance: Array
@@ -148,11 +150,18 @@ class _Profile:
     first: Array
     second: Array
     width: Array
-    curvature: Array
+    around: Array
+    crop: tuple[slice, slice, slice]
 
-    def source(self) -> Array:
-        """Mean of ``-lap psi`` over the open part: with ``|grad d| = 1`` it is ``g = 1 - (W / 2 - <d>) lap d``."""
-        return 1.0 - (0.5 * self.width - self.first) * self.curvature
+    def source(self, where: NDArray[np.bool_], spacing: tuple[float, float, float]) -> Array:
+        """Mean of ``-lap psi`` over the open part: with ``|grad d| = 1`` it is ``g = 1 - (W / 2 - <d>) lap d``.
+
+        It is right ``where`` it is needed.
+        """
+        wanted = np.zeros(self.around.shape, dtype=bool)
+        alike = [k for k in range(3) if self.around.shape[k] == 1]  # one place stands for all faces along that axis
+        wanted[self.crop] = where.any(axis=tuple(alike), keepdims=True) if alike else where
+        return 1.0 - (0.5 * self.width - self.first) * curvature(self.around, spacing, wanted)[self.crop]
 
 
 @dataclass(frozen=True)
@@ -227,11 +236,12 @@ def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
     moments = open_moments(centre, slope_a, slope_b, around.width)
     counts = tuple(box.shape[k] + (k == axis and not box.wraps[k]) for k in range(3))
     first = [0 if box.shape[k] == 1 else pad - (k == axis) for k, pad in enumerate(box.pads)]
-    crop = tuple(slice(start, start + count) for start, count in zip(first, counts, strict=True))
+    z, y, x = (slice(start, start + count) for start, count in zip(first, counts, strict=True))
+    crop = (z, y, x)
     aperture, mean, square, width = (field[crop].copy() for field in (*moments, around.width))
     aperture = aperture.astype(np.float32).astype(np.float64)  # as the system holds it: the equations are those of it
-    fields = (centre[crop], aperture, mean, square, width, around.curvature[crop])
-    return _Profile(*(np.broadcast_to(field, counts) for field in fields))
+    fields = (centre[crop], aperture, mean, square, width)
+    return _Profile(*(np.broadcast_to(field, counts) for field in fields), np.ascontiguousarray(centre), crop)
 
 
 @dataclass(frozen=True)
@@ -277,23 +287,22 @@ def _diagonal(
     """
     plain, joined, pull = (np.zeros(unknown.shape) for _ in range(3))
     beside_wall = profile.aperture < 1
+    fields = Fields(
+        *(np.ascontiguousarray(field) for field in (profile.first, profile.second, profile.width, profile.aperture))
+    )
+    sums = Sums(plain, joined, pull, beside_wall)
     for k in range(3):
         if unknown.shape[k] == 1:
             continue  # no other face, or its own neighbour over the seam: nothing changes along that axis
-        conductance = (share if k != axis else np.ones(unknown.shape)) / box.spacing[k] ** 2
-        closed = ends[k].closed
-        unjoined = np.full_like(closed, not box.wraps[k])
-        for step in (-1, 1):
-            # beyond a closed end there is no place, hence no gradient; the walls of such ends are added on top
-            first, second = (_beside(field, k, step, closed, outside=0.0) for field in (profile.first, profile.second))
-            plain += conductance * _beside(np.ones(unknown.shape), k, step, closed, outside=0.0)
-            joined += conductance * _beside(unknown.astype(np.float64), k, step, unjoined, outside=0.0)
-            pull += conductance * 0.5 * (profile.width * first - second)
-            beside_wall |= _beside(profile.aperture, k, step, closed, outside=1.0) < 1
+        conductance = np.ascontiguousarray((share if k != axis else np.ones(unknown.shape)) / box.spacing[k] ** 2)
+        # beyond a closed end there is no place, hence no gradient; the walls of such ends are added on top
+        closed = np.ascontiguousarray(np.moveaxis(ends[k].closed, k, 0)[0])
+        add_neighbours(k, fields, np.ascontiguousarray(unknown), conductance, closed, box.wraps[k], sums)
     own = 0.5 * (profile.width * profile.first - profile.second)
-    fitted = (profile.aperture * share * profile.source() + pull) / np.where(own > 0, own, 1.0)
+    cut = beside_wall & unknown
+    fitted = (profile.aperture * share * profile.source(cut, box.spacing) + pull) / np.where(own > 0, own, 1.0)
     floor = joined + _LEAST_DRAG * (plain - joined)
-    return np.where(beside_wall & unknown, np.maximum(fitted, floor), plain)
+    return np.where(cut, np.maximum(fitted, floor), plain)
 
 
 def _end_walls(axis: int, unknown: NDArray[np.bool_], share: Array, box: _Box, ends: tuple[_Ends, _Ends, _Ends]) -> Array:
@@ -305,6 +314,8 @@ def _end_walls(axis: int, unknown: NDArray[np.bool_], share: Array, box: _Box, e
     """
     added = np.zeros(unknown.shape)
     for k in range(3):
+        if not ends[k].walled.any():
+            continue
         lines, sides = np.moveaxis(unknown, k, 0), np.moveaxis(added, k, 0)
         weights = np.moveaxis(share if k != axis else np.ones(unknown.shape), k, 0)
         walled = np.moveaxis(ends[k].walled, k, 0)[0]
@@ -313,15 +324,6 @@ def _end_walls(axis: int, unknown: NDArray[np.bool_], share: Array, box: _Box, e
             wall = np.where(walled & (count > 0), 6.0 * count / np.maximum(3.0 * count - 2.0, 1.0), 0.0)
             sides[place] += wall * weights[place] / box.spacing[k] ** 2
     return added
-
-
-def _beside(field: Array, axis: int, step: int, closed: NDArray[np.bool_], *, outside: float) -> Array:
-    """The values one place further along ``axis``; beyond closed ends ``outside``, beyond others those of the other end."""
-    moved = np.roll(field, -step, axis)
-    last = np.moveaxis(moved, axis, 0)
-    place = -1 if step > 0 else 0
-    last[place] = np.where(np.moveaxis(closed, axis, 0)[0], outside, last[place])
-    return moved
 
 
 def _second_difference(values: Array, axis: int) -> Array:

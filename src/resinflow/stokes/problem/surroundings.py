@@ -1,4 +1,4 @@
-"""What a face sees of the fibre surfaces around it: slopes and curvature of the distance, and the width of its gap.
+"""What a face sees of the fibre surfaces around it: slopes of the distance, the width of its gap, and the curvature.
 
 Stencils read across the middle of a gap would mix two walls; every difference here is therefore taken from the side of the
 nearer one.
@@ -29,12 +29,10 @@ class Surroundings:
     Attributes:
         slopes: (3, nz, ny, nx), its differences over one voxel along (z, y, x): central, or from the steeper side beside the
             middle of a gap.
-        curvature: (nz, ny, nx), its Laplacian on the wall's side, 1 / m.
         width: (nz, ny, nx), of the gap that a face stands in, measured along the axis that points most directly at its wall, m.
     """
 
     slopes: Array
-    curvature: Array
     width: Array
 
 
@@ -48,22 +46,53 @@ def surroundings(centre: Array, spacing: tuple[float, float, float]) -> Surround
     """
     centre = np.ascontiguousarray(centre)
     slopes, half = np.empty((2, 3, *centre.shape))
-    curvature = np.zeros(centre.shape)
-    for axis, edge in enumerate(spacing):
+    for axis in range(3):
         if centre.shape[axis] == 1:
             slopes[axis], half[axis] = 0.0, centre
             continue
-        fields = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis], curvature))
-        distance, slope, largest, bend = fields
-        _along_lines(distance, slope, largest, bend, edge)
+        _along_lines(*(np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis])))
     width = np.empty(centre.shape)
     _gap_width(centre, slopes, half, width)
-    return Surroundings(slopes, curvature, width)
+    return Surroundings(slopes, width)
+
+
+def curvature(centre: Array, spacing: tuple[float, float, float], where: NDArray[np.bool_]) -> Array:
+    """Return the Laplacian of the distance on the wall's side, 1 / m, at the places that ``where`` tells, 0 at others.
+
+    Args:
+        centre: as :func:`surroundings`.
+        spacing: (dz, dy, dx), m.
+        where: (nz, ny, nx).
+    """
+    bend = np.zeros(centre.shape)
+    for axis, edge in enumerate(spacing):
+        if centre.shape[axis] > 1:
+            _add_curvature(*(np.moveaxis(field, axis, 0) for field in (centre, where, bend)), edge)
+    return bend
 
 
 @kernel
-def _along_lines(centre, slope, half, curvature, spacing):
-    """Slopes, half widths of gaps and the share of the curvature along the first axis.
+def _add_curvature(centre, where, curvature, spacing):
+    """Add the share of the first axis."""
+    count = centre.shape[0]
+    for k in range(count):
+        for i in range(centre.shape[1]):
+            for j in range(centre.shape[2]):
+                if where[k, i, j]:
+                    before, here, after = centre[max(k - 1, 0), i, j], centre[k, i, j], centre[min(k + 1, count - 1), i, j]
+                    back = here - before if k > 0 else after - here
+                    ahead = after - here if k < count - 1 else here - before
+                    if back == -ahead:  # midway between two walls: both count alike
+                        both = _curvature(centre, k, i, j, back, spacing) + _curvature(centre, k, i, j, ahead, spacing)
+                        curvature[k, i, j] += 0.5 * both
+                    else:
+                        steeper = back if abs(back) > abs(ahead) else ahead
+                        curvature[k, i, j] += _curvature(centre, k, i, j, steeper, spacing)
+
+
+@kernel
+def _along_lines(centre, slope, half):
+    """Slopes and half widths of gaps along the first axis.
 
     The middle of a gap lies between two neighbours i, i + 1 of a line and is ``(d_i + d_i+1 + slope) / 2`` from its walls,
     slope being that of one voxel; elsewhere this is the larger of the two, so that its largest value along the run of positive
@@ -74,34 +103,20 @@ def _along_lines(centre, slope, half, curvature, spacing):
         for j in range(centre.shape[2]):
             largest = -np.inf
             for k in range(count):
-                before = centre[max(k - 1, 0), i, j]
                 here = centre[k, i, j]
-                after = centre[min(k + 1, count - 1), i, j]
+                before = centre[k - 1, i, j] if k > 0 else -np.inf
+                after = centre[k + 1, i, j] if k < count - 1 else -np.inf
                 back = here - before if k > 0 else after - here
-                ahead = after - here if k < count - 1 else here - before
+                ahead = after - here if k < count - 1 else back
                 steeper = back if abs(back) > abs(ahead) else ahead
                 slope[k, i, j] = 0.5 * (back + ahead) if abs(back - ahead) < _ALIKE * abs(steeper) else steeper
-                if back == -ahead:  # midway between two walls: both count alike
-                    both = _curvature(centre, k, i, j, back, spacing) + _curvature(centre, k, i, j, ahead, spacing)
-                    curvature[k, i, j] += 0.5 * both
-                else:
-                    curvature[k, i, j] += _curvature(centre, k, i, j, steeper, spacing)
-                largest = max(_half_width(centre, k, i, j), largest if k > 0 and before > 0 else -np.inf)
+                largest = max(0.5 * (here + max(before, after)), largest if before > 0 else -np.inf)
                 half[k, i, j] = largest
             for k in range(count - 1, -1, -1):
-                if k == count - 1 or not centre[k + 1, i, j] > 0:
-                    largest = -np.inf
-                largest = max(_half_width(centre, k, i, j), largest)
+                before = centre[k - 1, i, j] if k > 0 else -np.inf
+                after = centre[k + 1, i, j] if k < count - 1 else -np.inf
+                largest = max(0.5 * (centre[k, i, j] + max(before, after)), largest if after > 0 else -np.inf)
                 half[k, i, j] = max(half[k, i, j], largest) + 0.5 * abs(slope[k, i, j])
-
-
-@kernel
-def _half_width(centre, k, i, j):
-    """The larger mean of a place and its neighbour along the line."""
-    here = centre[k, i, j]
-    before = centre[k - 1, i, j] if k > 0 else -np.inf
-    after = centre[k + 1, i, j] if k < centre.shape[0] - 1 else -np.inf
-    return 0.5 * (here + max(before, after))
 
 
 @kernel
