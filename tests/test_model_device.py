@@ -11,7 +11,7 @@ import torch
 
 from resinflow.diffusion.ddpm import standard_normal
 from resinflow.flow.errors import InvalidInputError
-from resinflow.models.device import arithmetic, resolve_device
+from resinflow.models.device import arithmetic, product_type, quickest, resolve_device
 from resinflow.models.features import CHANNELS
 from resinflow.models.predictor import ResolvedSampling
 from resinflow.presets.direct.networks import DirectNetwork
@@ -44,6 +44,19 @@ def test_a_model_on_a_device_that_is_not_there_is_refused(monkeypatch: pytest.Mo
     with pytest.raises(InvalidInputError, match="PyTorch sees no GPU here"):
         load_model("small", device="cuda")
     assert load_model("small").device == torch.device("cpu")
+
+
+def test_integers_are_the_quickest_where_the_cpu_has_them_and_bfloat16_is_never_emulated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = torch.device("cpu")
+    monkeypatch.setattr("resinflow.models.device.has_integers", lambda: True)
+    assert [quickest(place, name) for name in ("auto", "float32", "bfloat16")] == ["int8", "float32", "bfloat16"]
+    assert quickest(torch.device("cuda"), "auto") == "auto"
+    monkeypatch.setattr("resinflow.models.device.has_integers", lambda: False)
+    monkeypatch.setattr("resinflow.models.device.has_bfloat16", lambda device: False)
+    assert quickest(place, "auto") == "auto"
+    assert product_type(place, "int8") == product_type(place, "auto") == torch.float32
 
 
 @pytest.mark.parametrize("process", ["bridge", "ddpm"])

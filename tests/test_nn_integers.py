@@ -56,3 +56,8 @@ def test_the_input_is_left_as_it_was(conv: torch.nn.Conv3d) -> None:
     copy = x.clone()
     by_integers(conv, x)
     assert torch.equal(x, copy)
+
+
+def test_an_item_does_not_depend_on_its_company(conv: torch.nn.Conv3d) -> None:
+    one, other = torch.randn(1, 16, 3, 8, 8), 50 * torch.randn(1, 16, 3, 8, 8)
+    assert torch.equal(by_integers(conv, torch.cat([one, other]))[:1], by_integers(conv, one))

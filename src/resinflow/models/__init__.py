@@ -20,7 +20,7 @@ from resinflow.models.correction import (
     corrected_permeabilities,
     dimensional,
 )
-from resinflow.models.device import Device, arithmetic, product_type, resolve_device
+from resinflow.models.device import Arithmetic, Device, arithmetic, product_type, quickest, resolve_device
 from resinflow.models.directory import (
     CALIBRATION,
     CONFIG,
@@ -97,6 +97,7 @@ __all__ = [
     "SURFACE_FEATURES",
     "TARGETS",
     "WEIGHTS",
+    "Arithmetic",
     "BranchedPredictor",
     "Calibration",
     "CalibrationDocument",
@@ -148,6 +149,7 @@ __all__ = [
     "physics_losses",
     "pressure_deviation",
     "product_type",
+    "quickest",
     "read_document",
     "read_log",
     "read_weights",

@@ -14,7 +14,7 @@ Device = Literal["auto", "cpu", "cuda"]
 """``auto``: the GPU where PyTorch sees one, else the CPU."""
 Arithmetic = Literal["auto", "int8", "bfloat16", "float32"]
 """Precision of the networks' products; ``auto``: bfloat16 where the device multiplies in it by itself, else float32. ``int8``
-concerns the large convolutions alone, beside bfloat16."""
+concerns the large convolutions alone, beside bfloat16, on CPUs that multiply both; elsewhere it is ``auto``."""
 
 
 def resolve_device(device: Device = "auto") -> torch.device:
@@ -46,9 +46,14 @@ def arithmetic(device: torch.device, precision: Arithmetic = "auto") -> Abstract
 
 def product_type(device: torch.device, precision: Arithmetic = "auto") -> torch.dtype:
     """Return the type in which networks on ``device`` take their input: it saves converting that again and again."""
-    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+    if precision == "float32" or (precision != "bfloat16" and not has_bfloat16(device)):
         return torch.float32
     return torch.bfloat16
+
+
+def quickest(device: torch.device, precision: Arithmetic) -> Arithmetic:
+    """Return ``int8`` in the place of ``auto`` where the device multiplies eight-bit integers and bfloat16 itself."""
+    return "int8" if precision == "auto" and device.type == "cpu" and has_integers() else precision
 
 
 def has_bfloat16(device: torch.device) -> bool:

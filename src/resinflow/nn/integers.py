@@ -52,9 +52,19 @@ _weights: WeakKeyDictionary[nn.Conv3d, _Weights] = WeakKeyDictionary()
 
 
 def activated_convolution(conv: nn.Conv3d, x: Tensor) -> Tensor:
-    """Return ``conv(silu(x))``; inside :func:`integer_convolutions` by integers, and in bfloat16."""
+    """Return ``conv(silu(x))``; inside :func:`integer_convolutions` by integers, and in bfloat16.
+
+    Every item of a batch is rounded by itself: it does not depend on its company.
+    """
     if not _ACTIVE.get():
         return conv(nn.functional.silu(x))
+    if len(x) == 1:
+        return _of_one(conv, x)
+    return torch.cat([_of_one(conv, item) for item in x.split(1)])
+
+
+def _of_one(conv: nn.Conv3d, x: Tensor) -> Tensor:
+    """The convolution of a batch of one."""
     values = nn.functional.silu(x.to(torch.float32, copy=True), inplace=True)
     least, largest = min(values.amin().item(), 0.0), max(values.amax().item(), 0.0)
     step = (largest - least) / _STEPS

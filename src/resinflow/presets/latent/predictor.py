@@ -19,6 +19,7 @@ from resinflow.models import (
     PRESSURE_GAIN,
     TARGETS,
     WEIGHTS,
+    Arithmetic,
     BranchedPredictor,
     Choice,
     Conditions,
@@ -38,6 +39,7 @@ from resinflow.models import (
     mirror_fields,
     padded,
     product_type,
+    quickest,
     read_document,
     restored_networks,
     sample_seed,
@@ -91,6 +93,10 @@ class LatentPredictor(
         own = self.architecture
         return ResolvedSampling(samples=own.samples, steps=own.sampler_steps, sampler=own.process)
 
+    @property
+    def _precision(self) -> Arithmetic:
+        return quickest(self.device, self.architecture.precision)
+
     @classmethod
     def restored(cls, directory: Path) -> Self:
         """Return the model in ``directory`` on the CPU, without calibration."""
@@ -108,7 +114,8 @@ class LatentPredictor(
         members: list[Array] = []
         permeabilities: list[float] = []
         for first in range(0, sampling.samples, size):
-            items = [(fields, index) for index in range(first, first + size)]
+            count = min(size, sampling.samples - first) if self._precision == "int8" else size
+            items = [(fields, index) for index in range(first, first + count)]
             outputs = self._group(items, sampling)[: sampling.samples - first]
             members.append(dimensional(start, conditions, cropped(outputs, conditions.shape)))
             if watch is not None:
@@ -150,7 +157,7 @@ class LatentPredictor(
     def decoded_planar_latent(self, start: StartFlows) -> Array:
         """Return D3D(E2D) as a correction (1, 4, nz, ny, nx)."""
         conditions = conditions_of(start, self.architecture)
-        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
+        with torch.inference_mode(), arithmetic(self.device, self._precision):
             fields = self._tensor(conditions.fields)
             output = self.decoded(self.networks.vae.encode_2d(fields), fields)
         return dimensional(start, conditions, cropped(output, conditions.shape))
@@ -159,7 +166,7 @@ class LatentPredictor(
         """Return D3D(E3D) of a flow as a correction (1, 4, nz, ny, nx)."""
         conditions = conditions_of(start, self.architecture)
         target = build_target(truth, start.base, conditions)
-        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
+        with torch.inference_mode(), arithmetic(self.device, self._precision):
             fields = self._tensor(conditions.fields)
             latent = self.networks.vae.encode_3d(self.networks.scaled(self._tensor(target)), fields).mean
             output = self.decoded(latent, fields)
@@ -211,9 +218,14 @@ class LatentPredictor(
         return self.networks.unscaled(self.networks.decode(latent, fields))
 
     def _group(self, items: Sequence[tuple[Tensor, int]], sampling: ResolvedSampling) -> Tensor:
-        """Members (members, 4, nz, h, w), drawn and decoded at once, dimensionless, each of its :meth:`_fields` and number."""
+        """Members (members, 4, nz, h, w), drawn and decoded at once, dimensionless, each of its :meth:`_fields` and number.
+
+        Where convolutions are of integers, every member has ranges of its own: one after the other saves parting them.
+        """
+        if self._precision == "int8" and len(items) > 1:
+            return torch.cat([self._group([item], sampling) for item in items])
         images = [MIRROR_IMAGES[i % len(MIRROR_IMAGES)] if self.architecture.mirror_images else () for _, i in items]
-        with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
+        with torch.inference_mode(), arithmetic(self.device, self._precision):
             mirrored = torch.cat(
                 [mirror_fields(fields, CHANNELS, *image) for (fields, _), image in zip(items, images, strict=True)]
             )
@@ -222,7 +234,7 @@ class LatentPredictor(
 
     def _fields(self, conditions: Conditions) -> Tensor:
         """The conditions (1, channels, nz, h, w) in the type that the networks multiply and their quickest layout."""
-        kind = product_type(self.device, self.architecture.precision)
+        kind = product_type(self.device, self._precision)
         return self._tensor(conditions.fields).to(kind, memory_format=torch.channels_last_3d)
 
     def _tensor(self, fields: NDArray[np.float32]) -> Tensor:

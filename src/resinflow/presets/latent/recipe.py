@@ -33,8 +33,8 @@ class LatentArchitecture(Inputs, frozen=True, extra="forbid"):
         samples: samples of a prediction.
         mirror_images: whether the samples of a prediction see the medium in its mirror images, one after the other.
         precision: of the networks' products in a prediction; bfloat16 and int8 (the large convolutions alone, the others in
-            bfloat16) change a flow by about 1e-3 of itself. ``auto``: bfloat16 on devices that multiply in it, float32
-            elsewhere; int8 counts on CPUs with AVX-512 VNNI and BF16.
+            bfloat16) change a flow by about 1e-3 of itself; ``auto``: int8 on CPUs with AVX-512 VNNI and BF16, bfloat16 on
+            other devices that multiply in it, float32 elsewhere.
     """
 
     latent_channels: Size = 8
