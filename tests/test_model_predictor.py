@@ -106,6 +106,29 @@ def test_a_model_directory_moved_elsewhere_predicts_the_same(tiny_run: Path, tmp
     assert np.array_equal(first.velocity, second.velocity)
 
 
+def test_start_flows_that_are_solved_at_once_are_those_one_after_the_other(
+    micro: Microstructure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after, solved = start_flows(micro, base="grid"), []
+    monkeypatch.setattr("resinflow.models.start._AT_ONCE", 1)
+    monkeypatch.setattr("resinflow.models.start.threads_at_hand", lambda: solved.append(1) or 2)
+    at_once = start_flows(micro, base="grid")
+    assert solved
+    assert np.array_equal(after.planar.velocity, at_once.planar.velocity)
+    assert np.array_equal(after.base.velocity, at_once.base.velocity)
+
+
+def test_what_is_wrong_with_a_slice_is_said_first_also_when_flows_are_solved_at_once(
+    micro: Microstructure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fluid = micro.fluid.copy()
+    fluid[1] = False
+    monkeypatch.setattr("resinflow.models.start._AT_ONCE", 1)
+    monkeypatch.setattr("resinflow.models.start.threads_at_hand", lambda: 2)
+    with pytest.raises(InvalidInputError, match="slice 1 is all fibre"):
+        start_flows(Microstructure(fluid, micro.spacing), base="grid")
+
+
 def test_start_flows_that_are_solved_already_change_nothing(tiny_run: Path, micro: Microstructure) -> None:
     alone = LatentPredictor.load(tiny_run / "model")
     start = start_flows(micro, axis="x", pressure_drop=1e5, viscosity=0.1)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Unpack
 
-from resinflow.flow import Base, Drive, DriveOptions, FlowField, Microstructure, refined_medium
-from resinflow.stokes import coarse_grain, grid_flow, planar_flow, response_flow, solve
+from resinflow.flow import Base, Drive, DriveOptions, FlowField, Microstructure, ResinflowError, refined_medium
+from resinflow.stokes import coarse_grain, grid_flow, planar_flow, response_flow, solve, threads_at_hand
 
 BASE_NAMES: dict[Base, str] = {"planar": "planar", "response": "response", "grid": "stored grid"}
 """What the base flows are called in tables."""
 PLANAR_TOLERANCE = 1e-4
-"""Relative error of K of the planar flow beside a base flow, or as the base flow. The base flow has the tolerance of its own
-solver, and so has a planar flow that is all a model sees."""
+"""Relative error of K of a planar flow that is the base flow. The base flow has the tolerance of its own solver, and so has a
+planar flow that is all a model sees."""
+CONDITION_TOLERANCE = 0.1
+"""Relative error of K of a slice's planar flow that networks see beside a base flow: predictions of ``small`` from planar flows
+to 1e-4 are no better (docs/performance.md)."""
+_AT_ONCE = 1 << 18
+"""Voxels from which on the planar flow and the base flow are solved at the same time: half of what either does is on one
+thread. In smaller media two threads would wait for the interpreter."""
 _SECTION_FACTORS, _SECTION_TOLERANCE = (1, 2, 2), 1e-3
 
 
@@ -50,10 +57,20 @@ def start_flows(
     if base is None:
         planar = planar_flow(micro, drive)
         return StartFlows(planar, planar)
-    planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
     if base == "planar":
+        planar = planar_flow(micro, drive, tolerance=PLANAR_TOLERANCE)
         return StartFlows(planar, planar)
-    return StartFlows(planar, (response_flow if base == "response" else grid_flow)(micro, drive))
+    solver = response_flow if base == "response" else grid_flow
+    if threads_at_hand() == 1 or micro.fluid.size < _AT_ONCE:
+        return StartFlows(planar_flow(micro, drive, tolerance=CONDITION_TOLERANCE), solver(micro, drive))
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(planar_flow, micro, drive, tolerance=CONDITION_TOLERANCE)
+        try:
+            flow = solver(micro, drive)
+        except ResinflowError:
+            waiting.result()  # what is wrong with a slice is said first, as without threads
+            raise
+        return StartFlows(waiting.result(), flow)
 
 
 def section_flow(section: Microstructure, drive: Drive) -> FlowField:

@@ -5,6 +5,7 @@
 ``(micro, drive)``.
 """
 
+from resinflow.stokes.algebra.pool import threads_at_hand
 from resinflow.stokes.certify import certify, project
 from resinflow.stokes.estimate import GapStatistics, gap_statistics
 from resinflow.stokes.extruded import between_walls
@@ -68,6 +69,7 @@ __all__ = [
     "solve_finer",
     "solve_refined",
     "surface_response",
+    "threads_at_hand",
     "verify",
     "wall_rule_of",
     "wall_sensitivity",

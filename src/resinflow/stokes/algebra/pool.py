@@ -22,12 +22,17 @@ _SMALLEST_SHARE = 100_000
 """Values a thread must have to do before it is worth waking."""
 
 
+def threads_at_hand() -> int:
+    """Return the number of threads that numba is allowed to use (``NUMBA_NUM_THREADS``)."""
+    return numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+
+
 class Pool:
     """A pool of threads that run a kernel over its rows; leaving the context ends the threads."""
 
     def __init__(self, threads: int | None = None) -> None:
-        """``threads``: how many; by default what numba is allowed to use (``NUMBA_NUM_THREADS``)."""
-        self.threads = threads or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        """``threads``: how many; by default :func:`threads_at_hand`."""
+        self.threads = threads or threads_at_hand()
         self._executor = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def __enter__(self) -> Pool:
