@@ -17,8 +17,9 @@ from resinflow.stokes import project as projected
 
 Array = NDArray[np.floating]
 
-PROJECTION_TOLERANCE = 1e-8
-"""Largest difference of the flow rate between two planes that a correction may leave; the base flow's own are 1e-5 at most."""
+PROJECTION_TOLERANCE = 1e-6
+"""Largest difference of the flow rate between two planes that a correction may leave, relative to its own; the base flow's are
+1e-5 at most."""
 
 
 def conditions_of(start: StartFlows, inputs: Inputs) -> Conditions:

@@ -42,6 +42,7 @@ Learns = Literal["correction", "flow"]
 GEOMETRY_CHANNELS = 5
 PLANAR = slice(5, 8)
 """The channels that the 2-D branch reconstructs."""
+_BASE = CHANNELS.index("base_vx")
 TARGETS = ("vx", "vy", "vz", "pressure")
 
 PRESSURE_GAIN = 10.0
@@ -107,18 +108,18 @@ def build_conditions(
     speed = base.rms_speed if speed is None else speed
     distance = surface_distance(micro) / micro.spacing[2]
     step_up, step_down = _pressure_steps(planar)
-    geometry = np.stack(
-        [
-            micro.fluid,
-            base.open_voxels,
-            np.clip(distance, -_WALL_RANGE, _WALL_RANGE) / _WALL_RANGE,
-            np.tanh(distance / _DISTANCE_RANGE),
-            np.full(micro.shape, np.log(micro.spacing[0] / micro.spacing[2])),
-        ]
-    )
-    flat = [planar.velocity[0] / speed, planar.velocity[1] / speed, pressure_deviation(planar), step_up, step_down]
-    start = [*(base.velocity / speed), pressure_deviation(base) * micro.fluid]
-    fields = np.concatenate([geometry, np.stack(flat) * micro.fluid, np.stack(start)]).astype(np.float32)
+    fields = np.empty((len(CHANNELS), *micro.shape), dtype=np.float32)
+    fields[0] = micro.fluid
+    fields[1] = base.open_voxels
+    fields[2] = np.clip(distance, -_WALL_RANGE, _WALL_RANGE) / _WALL_RANGE
+    fields[3] = np.tanh(distance / _DISTANCE_RANGE)
+    fields[4] = np.log(micro.spacing[0] / micro.spacing[2])
+    flat = (planar.velocity[0] / speed, planar.velocity[1] / speed, pressure_deviation(planar), step_up, step_down)
+    for channel, values in enumerate(flat, start=GEOMETRY_CHANNELS):
+        np.multiply(values, micro.fluid, out=fields[channel], casting="same_kind")
+    for channel, component in enumerate(base.velocity, start=_BASE):
+        np.divide(component, speed, out=fields[channel], casting="same_kind")
+    np.multiply(pressure_deviation(base), micro.fluid, out=fields[-1], casting="same_kind")
     fields[[CHANNELS.index(name) for name in hidden]] = 0
     return Conditions(fields, speed, planar.pressure_drop, None if learns == "correction" else _without(base, speed))
 
