@@ -7,7 +7,9 @@ Media are tilted fibre bundles of fibre fraction 0.5 with their exact signed dis
 256 x 256 x 11 voxels of the same size, a piece 200 um wide. Every row runs in a process of its own, so that its peak memory
 (libraries included) is its own; that of a prediction is the peak after the first one in a fresh process. Times are means of
 repeated runs, compilation and loading apart; processor time is that of all threads, which other work on the machine touches
-least. ``several media`` is the mean over media with other seeds, one after the other: the package has no other way.
+least. On two threads the planar flow and the base flow of a large medium are solved at the same time: their rows then overlap,
+and hold one another's processor time. ``several media`` is the mean over media with other seeds, one after the other: the
+package has no other way.
 
 The preset ``paper`` has its full size and random weights, since times do not depend on them; it predicts at 256 x 256 alone,
 because its networks take multiples of 128. DDPM's 1000 steps, and DDIM's 50 where fewer calls were asked for, are

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resinflow.flow import Boundary, Lateral
-from resinflow.stokes.problem.mask import FLOW, pad_widths, wrapping
+from resinflow.stokes.problem.mask import FLOW, both_sides, pad_widths, wrapping
 from resinflow.stokes.problem.moments import open_moments
 from resinflow.stokes.problem.neighbours import Fields, Sums, add_neighbours
 from resinflow.stokes.problem.surroundings import curvature, surroundings
@@ -241,7 +241,8 @@ def _profile(padded: Array, axis: int, box: _Box) -> _Profile:
     aperture, mean, square, width = (field[crop].copy() for field in (*moments, around.width))
     aperture = aperture.astype(np.float32).astype(np.float64)  # as the system holds it: the equations are those of it
     fields = (centre[crop], aperture, mean, square, width)
-    return _Profile(*(np.broadcast_to(field, counts) for field in fields), np.ascontiguousarray(centre), crop)
+    own, aperture, mean, square, width = (np.broadcast_to(field, counts) for field in fields)
+    return _Profile(own, aperture, mean, square, width, np.ascontiguousarray(centre), crop)
 
 
 @dataclass(frozen=True)
@@ -342,11 +343,5 @@ def _at_faces(distance: Array, axis: int) -> Array:
     d_f = (d_before + d_after) / 2 - m / 8 with m the smaller second difference of the two places, 0 where their signs differ.
     """
     second = _second_difference(distance, axis)
-    before, after = _neighbours(distance, axis)
-    return 0.5 * (before + after) - _smaller(*_neighbours(second, axis)) / 8
-
-
-def _neighbours(field: Array, axis: int) -> tuple[Array, Array]:
-    """The places before and after every face along ``axis``, as views."""
-    moved = np.moveaxis(field, axis, 0)
-    return np.moveaxis(moved[:-1], 0, axis), np.moveaxis(moved[1:], 0, axis)
+    before, after = both_sides(distance, axis)
+    return 0.5 * (before + after) - _smaller(*both_sides(second, axis)) / 8

@@ -13,7 +13,7 @@ from resinflow.flow import AXES, Boundary, Drive, InvalidInputError, Lateral, Mi
 from resinflow.stokes.algebra.level import Rows
 from resinflow.stokes.algebra.stencil import BLOCKED
 from resinflow.stokes.problem.cutcell import CutFaces, cut_faces
-from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, pad_widths, wrapping
+from resinflow.stokes.problem.mask import FLOW, FaceLayer, Grid, both_sides, pad_widths, wrapping
 from resinflow.stokes.problem.pores import find_pores, winding_clusters
 from resinflow.stokes.problem.problem import Problem
 from resinflow.stokes.problem.system import NO_REST, StokesSystem, pack_excess
@@ -109,7 +109,7 @@ def _voxels_beside(shape: tuple[int, ...], axis: int, *, wraps: bool) -> tuple[N
     if wraps:
         return np.roll(numbers, 1, axis), numbers
     padded = np.pad(numbers, pad_widths(axis), constant_values=-1)
-    return np.delete(padded, -1, axis), np.delete(padded, 0, axis)
+    return both_sides(padded, axis)
 
 
 def _through_pores(
@@ -135,7 +135,8 @@ def _through_pores(
         seam = flow[..., 0]
         through = winding_clusters(np.where(seam, labels[..., 0], 0), np.where(seam, labels[..., -1], 0), count)
     carrying = through[labels]
-    _, pores = _clusters([*within, *across], shape)  # what the seam joins is one pore, with one level of the pressure
+    # what the seam joins is one pore, with one level of the pressure
+    pores = _clusters([*within, *across], shape)[1] if across else labels
     numbers = np.zeros(int(pores.max()) + 1, dtype=np.int32)
     numbers[pores[carrying]] = 1
     numbers = np.cumsum(numbers, dtype=np.int32)  # in the order of the clusters

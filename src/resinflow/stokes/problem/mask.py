@@ -81,7 +81,7 @@ def _faces(fluid: NDArray[np.bool_], axis: int, wraps: bool, *, open_ends: bool)
     else:
         edge = "edge" if open_ends else "constant"
         padded = np.pad(fluid, pad_widths(axis), mode=edge)
-        before, after = np.delete(padded, -1, axis), np.delete(padded, 0, axis)
+        before, after = both_sides(padded, axis)
     unknown = before & after
     share = np.ones([count if k == axis else 1 for k, count in enumerate(unknown.shape)])
     if open_ends:
@@ -113,6 +113,12 @@ def wall_rule_of(micro: Microstructure, choice: WallChoice) -> WallRule:
     if choice == "auto":
         return MASK_RULE if micro.signed_distance is None else "surface"
     return choice
+
+
+def both_sides(padded: NDArray, axis: int) -> tuple[NDArray, NDArray]:
+    """Return all places but the last, and all but the first along ``axis``, as views: what is before and after every face."""
+    lines = np.moveaxis(padded, axis, 0)
+    return np.moveaxis(lines[:-1], 0, axis), np.moveaxis(lines[1:], 0, axis)
 
 
 def pad_widths(axis: int, before: int = 1, after: int = 1, *, dimensions: int = 3) -> NDArray[np.int64]:

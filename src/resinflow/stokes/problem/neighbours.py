@@ -69,7 +69,8 @@ def add_neighbours(
     shape = unknown.shape
     lines = (int(np.prod(shape[:axis])), shape[axis], -1)
     parts = Fields(*(field.reshape(lines) for field in fields))
-    totals = Sums(*(total.reshape(lines) for total in sums))
+    plain, joined, pull = (total.reshape(lines) for total in sums[:3])
+    totals = Sums(plain, joined, pull, sums.beside_wall.reshape(lines))
     arrays = (parts, unknown.reshape(lines), conductance.reshape(lines), closed.reshape(lines[0], -1))
     for step in (-1, 1):
         _add(step, *arrays, wraps, totals)

@@ -50,7 +50,8 @@ def surroundings(centre: Array, spacing: tuple[float, float, float]) -> Surround
         if centre.shape[axis] == 1:
             slopes[axis], half[axis] = 0.0, centre
             continue
-        _along_lines(*(np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis])))
+        distance, slope, largest = (np.moveaxis(field, axis, 0) for field in (centre, slopes[axis], half[axis]))
+        _along_lines(distance, slope, largest)
     width = np.empty(centre.shape)
     _gap_width(centre, slopes, half, width)
     return Surroundings(slopes, width)
@@ -67,7 +68,8 @@ def curvature(centre: Array, spacing: tuple[float, float, float], where: NDArray
     bend = np.zeros(centre.shape)
     for axis, edge in enumerate(spacing):
         if centre.shape[axis] > 1:
-            _add_curvature(*(np.moveaxis(field, axis, 0) for field in (centre, where, bend)), edge)
+            lines, wanted, total = (np.moveaxis(field, axis, 0) for field in (centre, where, bend))
+            _add_curvature(lines, wanted, total, edge)
     return bend
 
 
