@@ -68,12 +68,17 @@ def test_bad_requests_end_in_one_line(section: Microstructure, tmp_path: Path, c
     assert "length in metres" in refusal(capsys, "tow", medium, "--window", "wide")
 
 
-def test_a_scheduler_that_does_not_answer_is_named_before_the_work(
+def test_what_cannot_be_done_with_windows_is_named_before_the_whole_is_solved(
     section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
     monkeypatch.setattr("resinflow.tow.assess.permeability_tensor", lambda *medium, **options: pytest.fail("work was done"))
     medium = save_medium(section, tmp_path / "section.npz")
+    windows = tmp_path / "others" / "windows-3"
+    windows.mkdir(parents=True)
+    (windows / "plan.json").write_text("{}")
+    assert "another medium" in refusal(capsys, "tow", medium, "--folder", windows.parent)
+    assert "3 diameters" in refusal(capsys, "tow", medium, "--window", "9um")
     for address in ("tcp://127.0.0.1:9", "nowhere:1", "word", "gopher://127.0.0.1:9"):
         line = refusal(capsys, "tow", medium, "--scheduler", address, "--folder", tmp_path / "windows")
         assert f"no Dask scheduler answers at {address}" in line

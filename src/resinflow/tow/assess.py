@@ -127,7 +127,7 @@ def assess_tow(
         folder: where the results of windows are kept, so that running again continues; a folder in it for each size.
         workers: as :func:`resinflow.tow.measure_windows`.
         scheduler: as there.
-        watch: called with what is done, how much of it, and how much there is: axes of the whole image, windows of each size,
+        watch: called with what is done, how much of it, and how much there is: windows of each size, axes of the whole image,
             sources of the budget.
 
     Raises:
@@ -153,12 +153,6 @@ def assess_tow(
     def along(axis: Axis, iteration: int, residual: float) -> None:
         show("axes of the whole image", COMPONENTS.index(axis), len(COMPONENTS))
 
-    tensor: PermeabilityTensor | None = None
-    if least == 1:
-        tensor = permeability_tensor(
-            micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule, watch=along
-        )
-        show("axes of the whole image", len(COMPONENTS), len(COMPONENTS))
     how = WindowOptions(boundary, lateral, max(options.tolerance, _WINDOW_TOLERANCE), options.wall_rule)
     maps = []
     for count in counts:
@@ -169,8 +163,12 @@ def assess_tow(
         place = None if folder is None else folder / f"windows-{count}"
         size = min(micro.extent[1:]) / count
         maps.append(measure_windows(micro, size, how, folder=place, workers=workers, scheduler=scheduler, watch=counted))
-    upscaling = () if tensor is not None else (upscaling_source(maps),)
-    if tensor is None:
+    if least == 1:
+        tensor = permeability_tensor(
+            micro, boundary=boundary, lateral=lateral, tolerance=options.tolerance, wall_rule=options.wall_rule, watch=along
+        )
+        show("axes of the whole image", len(COMPONENTS), len(COMPONENTS))
+    else:
         tensor = tensor_of_windows(micro, max(maps, key=lambda each: each.window[0]), how.tolerance)
     sizes = tuple(size_statistics(each.tensors.diagonal(axis1=-2, axis2=-1), float(np.mean(each.window))) for each in maps)
     representativity = Representativity(tensor.diagonal, sizes, micro.extent[1] * micro.extent[2])
@@ -180,9 +178,10 @@ def assess_tow(
     for source in _sources(micro, parts, options, how.tolerance, tensor, representativity):
         sources.append(source)
         show(_BUDGET, len(sources), _SOURCES)
-    return TowAnswer(
-        tensor, maps[0], upscaled_tensor(maps[0]), representativity, Budget(tensor.diagonal, (*sources, *upscaling))
-    )
+    if least > 1:
+        sources.append(upscaling_source(maps))
+    budget = Budget(tensor.diagonal, tuple(sources))
+    return TowAnswer(tensor, maps[0], upscaled_tensor(maps[0]), representativity, budget)
 
 
 def _sources(

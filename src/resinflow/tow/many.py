@@ -92,6 +92,10 @@ def measure_media(
     for count, path in enumerate(paths, 1):
         key = medium_key(path, options.settings or {})
         entry = earlier.get(key) if key else None
+        if entry is not None and options.one_pixel_size:
+            own = float(entry.rows[0]["dy_m"]), float(entry.rows[0]["dx_m"])
+            pixels = pixels or own
+            entry = entry if _are_alike(own, pixels) else None
         if entry is None:
             entry, pixels = _measured(path, key, read, measure, pixels if options.one_pixel_size else None)
         entries.append(entry)
@@ -148,12 +152,16 @@ def _measured(
 
 def _checked_pixels(micro: Microstructure, pixels: tuple[float, float] | None) -> tuple[float, float]:
     _, dy, dx = micro.spacing
-    if pixels is not None and max(abs(dy / pixels[0] - 1), abs(dx / pixels[1] - 1)) > _SAME:
+    if pixels is not None and not _are_alike((dy, dx), pixels):
         raise InvalidInputError(
             f"its pixels are {format_length(dx)}, those of the first medium {format_length(pixels[1])}; needed: one pixel "
             "size in a call. Measure it by itself, or give --pixel-size."
         )
     return (dy, dx) if pixels is None else pixels
+
+
+def _are_alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(mine / theirs - 1) <= _SAME for mine, theirs in zip(one, other, strict=True))
 
 
 def _failed(path: Path, key: str, reason: str) -> Entry:

@@ -22,7 +22,7 @@ Triple = tuple[float, float, float]
 _LEAST_WINDOWS = 4
 _SIZES = 2
 """Sizes of windows, from the largest on, that the deviation is told from."""
-_SHARED = 1.15
+_SHARED = 1.1
 """What images scatter by over what their windows tell: windows of one image deviate together from the tow (docs/tow.md)."""
 _MOST_BLOCKED = 0.1
 """Share of windows without flow from which on the scatter of ln K tells nothing."""

@@ -10,8 +10,8 @@ from resinflow.media import gebart_permeability
 TABLE_SUFFIXES = (".csv", ".json")
 COLUMNS = (
     *("medium", "axis", "K_m2", "K_um2", "K_darcy", "K_to_x_m2", "K_to_y_m2", "K_to_z_m2", "gebart_m2"),
-    *("fibre_fraction", "fibre_diameter_m", "boundary", "lateral", "symmetric", "positive_definite"),
-    *("solver_error", "seconds", "warnings", "error", "key"),
+    *("dx_m", "dy_m", "fibre_fraction", "fibre_diameter_m", "boundary", "lateral", "symmetric"),
+    *("positive_definite", "solver_error", "seconds", "warnings", "error", "key"),
 )
 """Columns of a table: K along the axis, the column of the tensor (what flows to x, y, z under a gradient along the axis)."""
 
@@ -36,6 +36,7 @@ def gebart_values(tensor: PermeabilityTensor) -> tuple[float, float, float] | No
 def tensor_rows(medium: str, tensor: PermeabilityTensor) -> list[dict[str, Any]]:
     """Return one row an axis by the names of :data:`COLUMNS`, those of the table itself (error, key) apart."""
     gebart = gebart_values(tensor)
+    _, dy, dx = tensor.provenance.get("spacing", (None, None, None))
     rows = []
     for place, axis in enumerate(COMPONENTS):
         value = float(tensor.values[place, place])
@@ -48,6 +49,8 @@ def tensor_rows(medium: str, tensor: PermeabilityTensor) -> list[dict[str, Any]]
                 "K_darcy": value / DARCY,
                 **{f"K_to_{other}_m2": float(tensor.values[k, place]) for k, other in enumerate(COMPONENTS)},
                 "gebart_m2": None if gebart is None else gebart[place],
+                "dx_m": dx,
+                "dy_m": dy,
                 "fibre_fraction": tensor.fibre_fraction,
                 "fibre_diameter_m": tensor.fibre_diameter,
                 "boundary": tensor.boundary,
