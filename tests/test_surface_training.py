@@ -16,7 +16,7 @@ from resinflow.flow.errors import InvalidInputError
 from resinflow.presets.surface.model import load_surface_model
 from resinflow.presets.surface.recipe import SurfaceRecipe
 from resinflow.presets.surface.stages import DrawnSpecimens
-from resinflow.presets.surface.training import surface_recipe, train_surface
+from resinflow.presets.surface.training import SURFACE
 from resinflow.presets.training import on_machine
 from tests.commands import run
 
@@ -53,11 +53,11 @@ def test_specimens_are_new_in_every_epoch_and_the_same_again_and_take_the_shapes
 
 
 def test_a_run_learns_is_resumed_to_the_same_weights_and_ends_in_a_model(tmp_path: Path) -> None:
-    whole = train_surface(tmp_path / "whole", RECIPE)
+    whole = SURFACE.train(tmp_path / "whole", RECIPE)
     with pytest.raises(KeyboardInterrupt):
-        train_surface(tmp_path / "broken", RECIPE, callbacks=(Interrupt(),))
+        SURFACE.train(tmp_path / "broken", RECIPE, callbacks=(Interrupt(),))
     assert not (tmp_path / "broken" / "model").exists()
-    broken = train_surface(tmp_path / "broken", RECIPE)
+    broken = SURFACE.train(tmp_path / "broken", RECIPE)
     weights, resumed = (load_file(model / "model.safetensors") for model in (whole, broken))
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
     log = json.loads((whole / "log.json").read_text())
@@ -65,7 +65,7 @@ def test_a_run_learns_is_resumed_to_the_same_weights_and_ends_in_a_model(tmp_pat
     assert len(log["history"]["surface"]["validation_wall"]) == 3
     assert load_surface_model(tmp_path / "whole").name == "tiny"
     with pytest.raises(InvalidInputError, match="another recipe: seed was 2024 and is 1"):
-        train_surface(tmp_path / "whole", RECIPE.model_copy(update={"seed": 1}))
+        SURFACE.train(tmp_path / "whole", RECIPE.model_copy(update={"seed": 1}))
 
 
 def test_the_command_trains_says_what_it_does_and_goes_on_without_its_recipe(
@@ -77,10 +77,10 @@ def test_the_command_trains_says_what_it_does_and_goes_on_without_its_recipe(
     assert "surface epoch 1 of 1: training loss" in capsys.readouterr().out
     run("train", "surface", "--run", folder)
     assert "was finished before" in capsys.readouterr().out
-    assert surface_recipe(None, folder).name == "tiny"
-    assert on_machine(surface_recipe(path, folder), "surface", workers=2).surface.workers == 2
+    assert SURFACE.read(None, folder).name == "tiny"
+    assert on_machine(SURFACE.read(path, folder), "surface", workers=2).surface.workers == 2
 
 
 def test_the_shipped_front_end_has_the_recipe_of_the_repository() -> None:
     shipped = SurfaceRecipe.model_validate(load_surface_model().log["recipe"])
-    assert shipped == surface_recipe(Path(__file__).parents[1] / "recipes" / "surface.yaml", Path("nowhere"))
+    assert shipped == SURFACE.read(Path(__file__).parents[1] / "recipes" / "surface.yaml", Path("nowhere"))

@@ -49,8 +49,9 @@ class DrawingOptions:
     slice_spacing: str | None = None
     """Of a stack whose slices lie far apart: their distance, e.g. 20um, or each, 20um,35um; draws what lies between them."""
 
-    engine: Literal["prior", "oneslice"] = "prior"
-    """What draws the media: the law of the random bundles (prior), or the trained model of one slice (oneslice)."""
+    engine: Literal["prior", "tilts", "oneslice"] = "prior"
+    """What draws the media: the law of the random bundles (prior), a diffusion over the fibres that has learned it (tilts), or
+    the trained model of one slice (oneslice)."""
 
     draws: Path | None = None
     """Folder that gets the flow through each drawn medium, for ParaView (draw-00.vti, ...)."""
@@ -97,10 +98,10 @@ class DrawingOptions:
                 raise InvalidInputError(f"{name} is about one medium, not about many that are drawn; leave out {reason}.")
         for distance in self.distances:
             check_positive("the distance of two slices", distance, "m")
-        if self.slice_spacing is not None and self.engine != "prior":
+        if self.slice_spacing is not None and self.engine == "oneslice":
             raise InvalidInputError("--engine oneslice draws round one slice; leave it out, or --slice-spacing.")
-        if self.waviness != 0 and (self.slice_spacing is not None or self.engine != "prior"):
-            raise InvalidInputError("--waviness is for single images and the engine prior; leave it out.")
+        if self.waviness != 0 and (self.slice_spacing is not None or self.engine == "oneslice"):
+            raise InvalidInputError("--waviness is for single images and the engines prior and tilts; leave it out.")
         if samples is not None and samples < 2:
             raise InvalidInputError(f"--samples is {samples}; needed: at least 2 drawn media, whose K can scatter.")
 

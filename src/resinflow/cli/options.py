@@ -225,6 +225,23 @@ class SourceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnTraining:
+    """Where a training run that draws its own media reads and writes."""
+
+    run: Path
+    """Run directory; made if absent, resumed if present."""
+
+    recipe: Path | None = None
+    """YAML recipe, e.g. recipes/surface.yaml or recipes/tilts.yaml; by default that of the run, else the preset's own."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network is trained; auto: on a GPU if there is one."""
+
+    workers: int | None = None
+    """Processes that draw media; by default as the recipe says."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingFiles:
     """Where a training run reads and writes."""
 

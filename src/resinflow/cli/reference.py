@@ -195,12 +195,14 @@ def _recipe_blocks() -> dict[str, str]:
     from resinflow.data import DataRecipe
     from resinflow.presets import FAMILIES
     from resinflow.presets.surface.recipe import SurfaceRecipe
+    from resinflow.presets.tilts.recipe import TiltRecipe
     from resinflow.search import SearchRecipe
 
     recipes: dict[str, type[BaseModel]] = {
         "recipe-data": DataRecipe,
         **{f"recipe-{preset}": family.recipe for preset, family in FAMILIES.items()},
         "recipe-surface": SurfaceRecipe,
+        "recipe-tilts": TiltRecipe,
         "recipe-search": SearchRecipe,
     }
     written: set[type[BaseModel]] = set()

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App
 
 from resinflow.cli.answer import AsJson, print_json
 from resinflow.cli.console import make_console
-from resinflow.cli.options import FLAT, TrainingFiles
+from resinflow.cli.options import FLAT, DrawnTraining, TrainingFiles
 from resinflow.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
+    from resinflow.presets.drawn_training import DrawnPreset
     from resinflow.train import BaseRecipe
 
 train_app = App(
     name="train",
     help="Train a model in three stages: vae3d, vae2d, diffusion. Each can be interrupted and resumed. The recipe decides on "
     "the preset: small, or the published system (preset: paper). Deterministic baselines (preset: direct) have one: direct. "
-    "The front end that reads images has one of its own: surface.",
+    "The front end that reads images has one of its own: surface; so has the law of the fibres' slopes round a slice: tilts.",
 )
 
 
@@ -48,40 +49,19 @@ def direct(files: Annotated[TrainingFiles, FLAT], *, as_json: AsJson = False) ->
 
 
 @train_app.command
-def surface(
-    *,
-    run: Path,
-    recipe: Path | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    workers: int | None = None,
-    as_json: AsJson = False,
-) -> None:
-    """The front end that finds fibre surfaces in images: it learns from random specimens, so that it needs no data set.
+def surface(files: Annotated[DrawnTraining, FLAT], *, as_json: AsJson = False) -> None:
+    """The front end that finds fibre surfaces in images: it learns from random specimens, so that it needs no data set."""
+    from resinflow.presets.surface.training import SURFACE
 
-    Parameters
-    ----------
-    run
-        Run directory; made if absent, resumed if present.
-    recipe
-        YAML recipe, e.g. recipes/surface.yaml; by default that of the run, else the preset's own.
-    device
-        Where the network is trained; auto: on a GPU if there is one.
-    workers
-        Processes that draw specimens; by default as the recipe says.
-    """
-    from lightning.fabric.utilities.rank_zero import rank_zero_only
+    _train_drawn(SURFACE, files, as_json)
 
-    from resinflow.presets.surface.training import surface_recipe, train_surface
-    from resinflow.presets.training import on_machine
-    from resinflow.train.epochs import EpochLines
 
-    chosen = on_machine(surface_recipe(recipe, run), "surface", workers=workers)
-    say = rank_zero_only(make_console(as_json=as_json).print)
-    lines = EpochLines("surface", run / "surface", say)
-    result = train_surface(run, chosen, device=device, callbacks=(lines,))
-    say(f"stage surface {'is' if lines.epochs else 'was'} finished{'' if lines.epochs else ' before'}: {result}")
-    if as_json:
-        rank_zero_only(print_json)(_stage_answer("surface", run, lines.epochs, result))
+@train_app.command
+def tilts(files: Annotated[DrawnTraining, FLAT], *, as_json: AsJson = False) -> None:
+    """The law of the fibres' slopes round one slice: it learns from random bundles, so that it needs no data set."""
+    from resinflow.presets.tilts.training import TILTS
+
+    _train_drawn(TILTS, files, as_json)
 
 
 def _train(stage: str, files: TrainingFiles, as_json: bool) -> None:
@@ -140,3 +120,21 @@ def _recipe(files: TrainingFiles, start: Path | None) -> BaseRecipe:
         if recipe is not None:
             return recipe
     return LatentRecipe()
+
+
+def _train_drawn(preset: DrawnPreset[Any, Any], files: DrawnTraining, as_json: bool) -> None:
+    """Train a preset that needs no data set, with a line for every epoch."""
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    from resinflow.presets.training import on_machine
+    from resinflow.train.epochs import EpochLines
+
+    recipe = preset.read(files.recipe, files.run)
+    (stage,) = recipe.stages
+    say = rank_zero_only(make_console(as_json=as_json).print)
+    lines = EpochLines(stage, files.run / stage, say)
+    chosen = on_machine(recipe, stage, workers=files.workers)
+    result = preset.train(files.run, chosen, device=files.device, callbacks=(lines,))
+    say(f"stage {stage} {'is' if lines.epochs else 'was'} finished{'' if lines.epochs else ' before'}: {result}")
+    if as_json:
+        rank_zero_only(print_json)(_stage_answer(stage, files.run, lines.epochs, result))

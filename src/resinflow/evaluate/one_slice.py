@@ -16,6 +16,7 @@ from resinflow.flow import BlockedMediumError, Drive, FlowField, InvalidInputErr
 from resinflow.media import BundleShape, PriorEngine, SliceEngine, SliceView, measure_bundle, view_slices
 from resinflow.presets.oneslice.engine import OneSliceEngine
 from resinflow.presets.oneslice.model import load_slice_model
+from resinflow.presets.tilts.model import load_tilt_model, tilt_engine
 from resinflow.stokes import rest_flow, solve
 
 __all__ = [
@@ -120,9 +121,9 @@ def drawn_flows(model: str | Path = "oneslice") -> Rival:
     return Rival("oneslice, flow too", run)
 
 
-RIVALS = ("extruded", "prior", "oneslice", "flow", "regression")
-"""Names of the rows: extruded slices, Monte Carlo, media of the trained model (solved), with the flow of its networks, and the
-medium that it expects (solved)."""
+RIVALS = ("extruded", "prior", "tilts", "oneslice", "flow", "regression")
+"""Names of the rows: extruded slices, Monte Carlo, the same by slopes that a trained law draws, media of the model of one slice
+(solved), with the flow of its networks, and the medium that it expects (solved)."""
 
 
 def rivals_named(names: Sequence[str] = RIVALS, model: str | Path = "oneslice") -> list[Rival]:
@@ -143,6 +144,8 @@ def rivals_named(names: Sequence[str] = RIVALS, model: str | Path = "oneslice") 
             rivals.append(extrusion())
         elif name == "prior":
             rivals.append(monte_carlo())
+        elif name == "tilts":
+            rivals.append(solved_draws(tilt_engine(load_tilt_model()), "tilts, solved"))
         elif name == "flow":
             rivals.append(drawn_flows(model))
         else:

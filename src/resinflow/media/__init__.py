@@ -3,7 +3,7 @@
 from resinflow.media.array_formulas import berdichevsky_cai_permeability, drummond_tahir_permeability
 from resinflow.media.benchmark import BENCHMARK_SHAPE, BENCHMARK_TOW, BENCHMARK_VOXEL, benchmark_tow
 from resinflow.media.bundle_shape import BundleShape, measure_bundle
-from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, provenance_of
+from resinflow.media.bundles import BundleSettings, draw_fibres, fibre_bundle, packed_fibres, provenance_of
 from resinflow.media.cases import (
     Arrangement,
     Direction,
@@ -27,8 +27,10 @@ from resinflow.media.scale import checked_sizes, scale_tag
 from resinflow.media.sections import SectionMap, Sections, estimate_fibre_diameter, fibre_sections, section_map
 from resinflow.media.segment import SMALLEST_IMAGE, Segmentation, SegmentationSettings, segment
 from resinflow.media.serial_sections import SerialSections, lay_sections
+from resinflow.media.slope_laws import PackedSlopes, SlopeLaw, Stand
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
+from resinflow.media.tilts import draw_bundle_slope
 from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceEngine, SliceView, provenance_of_draw, view_slices
 from resinflow.media.weaves import WeaveSettings, plain_weave
 
@@ -49,6 +51,7 @@ __all__ = [
     "Fibres",
     "FrontEnd",
     "ImageOptions",
+    "PackedSlopes",
     "PriorEngine",
     "ReferenceCase",
     "SectionMap",
@@ -58,8 +61,10 @@ __all__ = [
     "SerialSections",
     "SliceEngine",
     "SliceView",
+    "SlopeLaw",
     "Specimen",
     "SpecimenRanges",
+    "Stand",
     "Stroke",
     "Wave",
     "WeaveSettings",
@@ -67,6 +72,7 @@ __all__ = [
     "berdichevsky_cai_permeability",
     "checked_sizes",
     "count_slices",
+    "draw_bundle_slope",
     "draw_fibres",
     "draw_micrograph",
     "draw_specimen",
@@ -86,6 +92,7 @@ __all__ = [
     "load_strokes",
     "measure_bundle",
     "normalised_greys",
+    "packed_fibres",
     "painted",
     "plain_weave",
     "plane_channel",

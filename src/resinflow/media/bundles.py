@@ -209,8 +209,7 @@ def relaxed_fibres(
 
     depth, height, width = extent
     periodic = settings.boundary == "periodic"
-    margin = 1.5 * settings.diameter + depth * np.tan(np.radians(settings.misalignment)) + settings.amplitude
-    margin = 0.0 if periodic else margin
+    margin = _margin(settings, depth)
     cell = np.array([width + 2 * margin, height + 2 * margin])
     mean_area = np.pi / 4 * settings.diameter**2 * (1 + settings.diameter_scatter**2)
     count = max(1, round(settings.volume_fraction * cell[0] * cell[1] / mean_area))
@@ -240,6 +239,25 @@ def relaxed_fibres(
     if periodic:  # the middle of every axis lies in the box: its images are counted from there
         ends = ends - cell * np.floor(ends.mean(axis=0) / cell)
     return Fibres(ends[0] - margin, ends[1] - margin, radius, extent, 0.0, settings.boundary, wave), room
+
+
+def packed_fibres(
+    extent: tuple[float, float, float], settings: BundleSettings, rng: np.random.Generator
+) -> tuple[Fibres, float] | None:
+    """Return all fibres of a cell with a square box in it, and the period of the cell along x and y, m; None: it is jammed.
+
+    Raises:
+        InvalidInputError: the fibres with their gaps are too many for the plane.
+    """
+    fibres, _ = relaxed_fibres(extent, settings, 0, None, rng)
+    return None if fibres is None else (fibres, extent[2] + 2 * _margin(settings, extent[0]))
+
+
+def _margin(settings: BundleSettings, depth: float) -> float:
+    """By how much (m) the cell of a bundle is wider than its box, on each side."""
+    if settings.boundary == "periodic":
+        return 0.0
+    return 1.5 * settings.diameter + depth * np.tan(np.radians(settings.misalignment)) + settings.amplitude
 
 
 def _room(radius: NDArray[np.float64], cell: NDArray[np.float64], settings: BundleSettings) -> float:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resinflow.flow import InvalidInputError, Microstructure
-from resinflow.media.bundles import BundleSettings, random_wave, relaxed_fibres
+from resinflow.flow import Microstructure
+from resinflow.media.bundles import BundleSettings, random_wave
 from resinflow.media.fibres import STRAIGHT
 from resinflow.media.neighbourhood import Discs, surroundings
 from resinflow.media.section_fields import Section, sections_of
+from resinflow.media.slope_laws import PackedSlopes, SlopeLaw, Stand
 from resinflow.media.sweep import Course, swept_distance
-from resinflow.media.tilts import SCATTER, draw_slopes, part_slopes, steepest_slope
+from resinflow.media.tilts import SCATTER, part_slopes, steepest_slope
 from resinflow.media.tracks import Others, Tracks, course_of, follow, followed_share
 from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceView, provenance_of_draw
 
@@ -23,10 +24,6 @@ Floats = NDArray[np.float64]
 
 _FILLED = 0.97
 """Of the largest fraction that can be packed, at most."""
-_PACKED_DIAMETERS = 6.0
-"""Edge, in diameters, of the bundle that is packed for the slopes of its fibres."""
-_ALIKE = 4
-"""Ranks by which a fibre may be less or more crowded than that whose slope it takes."""
 _LARGEST_GAP = 0.1
 """Of a usual radius: fibres need not keep more."""
 _FRAME_RADII = 2.2
@@ -41,14 +38,15 @@ class PriorEngine:
 
     Attributes:
         minimum_gap: m, that fibres keep where the slice does not show less; None: a tenth of the usual radius.
+        law: what the slopes of fibres are drawn by.
+        name: what it is called in tables and reports.
+        model: name of the trained model that the law is; None: it is none.
     """
 
     minimum_gap: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What it is called in tables and reports."""
-        return "prior"
+    law: SlopeLaw = field(default_factory=PackedSlopes)
+    name: str = "prior"
+    model: str | None = None
 
     def draw(self, view: SliceView, samples: int, seed: int) -> tuple[Microstructure, ...]:
         """Return media whose known slices are those of the view, voxel by voxel; each fibre keeps its own outline.
@@ -56,7 +54,7 @@ class PriorEngine:
         Draw k depends on (seed, k) alone. Through several slices the axes run through the sections that belong together, and
         wander between them by the scatter of single fibres; overlaps that this may give are not pushed apart.
         """
-        evidence = _Evidence(view, tuple(sections_of(page) for page in view.slices), self.minimum_gap)
+        evidence = _Evidence(view, tuple(sections_of(page) for page in view.slices), self.minimum_gap, self.law)
         tracks = None
         if len(view.slices) > 1:
             steepest = steepest_slope(BROAD_MISALIGNMENT[1] if view.misalignment is None else view.misalignment)
@@ -77,6 +75,8 @@ class PriorEngine:
             "slope": _steepness(ways, view),
             "fibres": course.places.shape[1],
         }
+        if self.model is not None:
+            details["model"] = self.model
         if tracks is not None:
             details["followed"] = followed_share(tracks, evidence.slices, evidence.size)
         provenance = provenance_of_draw(view, self.name, seed, index, **details)
@@ -87,11 +87,15 @@ class PriorEngine:
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """What known slices show: their sections, and the gap that fibres are asked to keep; None: a tenth of a usual radius."""
+    """What known slices show: their sections, and the gap that fibres are asked to keep; None: a tenth of a usual radius.
+
+    And the law that slopes are drawn by.
+    """
 
     view: SliceView
     slices: tuple[tuple[Section, ...], ...]
     minimum_gap: float | None
+    law: SlopeLaw
 
     @cached_property
     def donors(self) -> list[Section]:
@@ -123,6 +127,10 @@ class _Evidence:
         fraction = float(np.mean([page.fibre_fraction for page in self.view.slices]))
         return replace(settings, volume_fraction=float(np.clip(fraction, 0.02, min(0.7, _FILLED * settings.largest_fraction))))
 
+    def slopes(self, discs: Discs, settings: BundleSettings, height: float, rng: np.random.Generator) -> Floats:
+        """Slopes of fibres with these sections at a height over the bottom (m), (n, 2)."""
+        return self.law.slopes(Stand(discs, settings, height, self.view.extent[0] - height), rng)
+
     def surroundings(
         self, seen: Discs, hidden: float, sway: float, rng: np.random.Generator
     ) -> tuple[Floats, NDArray[np.int64]]:
@@ -149,7 +157,7 @@ def _through_one(evidence: _Evidence, misalignment: float, rng: np.random.Genera
     centres = np.concatenate([seen.centres, places])
     support = np.array([fibre.support for fibre in fibres])
     discs = Discs(centres, np.array([fibre.radius for fibre in fibres]))
-    slopes = bundle_slopes(settings, view.extent[0], discs, rng)
+    slopes = evidence.slopes(discs, settings, view.heights[view.places[0]], rng)
     slopes = part_slopes(centres, support, slopes, height, evidence.gap)
     ways = height[:, None] * slopes.mean(axis=0) + waves
     return _straight(centres, slopes, height, waves), fibres, ways
@@ -166,7 +174,7 @@ def _through(evidence: _Evidence, tracks: Tracks, misalignment: float, rng: np.r
     drift = tracks.drifts.sum(axis=0) / (known[-1] - known[0])
 
     radii = np.array([max(_radii(evidence, members)) for members in tracks.members])
-    slopes = bundle_slopes(evidence.settings(misalignment), view.extent[0], Discs(_centres(evidence, tracks), radii), rng)
+    slopes = evidence.slopes(Discs(_centres(evidence, tracks), radii), evidence.settings(misalignment), known[0], rng)
     scatter = slopes - slopes.mean(axis=0)
 
     def course(others: Others) -> Course:
@@ -194,54 +202,6 @@ def _centres(evidence: _Evidence, tracks: Tracks) -> Floats:
 def _radii(evidence: _Evidence, members: NDArray[np.int64]) -> list[float]:
     """Radii of a fibre's sections, m."""
     return [page[number].radius for page, number in zip(evidence.slices, members, strict=True) if number >= 0]
-
-
-def bundle_slopes(settings: BundleSettings, depth: float, seen: Discs, rng: np.random.Generator) -> Floats:
-    """Return slopes dx/dz and dy/dz (n, 2) of fibres that are packed as :func:`fibre_bundle` packs them.
-
-    Fibres that are pushed apart turn, most of all past one another: their slopes scatter more than they were drawn, by one or
-    two degrees in boxes that are some diameters deep. Each fibre takes the slope of one of a bundle that is packed for it, one
-    as crowded as itself, seen from its nearest neighbour; or a slope as drawn where nothing can be packed.
-
-    Args:
-        settings: of the bundle.
-        depth: m.
-        seen: the fibres where they are known.
-        rng: of the draws.
-    """
-    edge = _PACKED_DIAMETERS * settings.diameter
-    count = len(seen.radii)
-    try:
-        fibres, _ = relaxed_fibres((depth, edge, edge), settings, 0, None, rng)
-    except InvalidInputError:  # too dense for its gaps
-        fibres = None
-    if fibres is None or len(fibres) < 2 or count < 2:
-        return draw_slopes(settings.misalignment, count, rng)
-    bundle = fibres.slopes.mean(axis=0)
-    gaps, ways = _nearest(Discs(fibres.centres[:, :2], fibres.radii))
-    own_gaps, own_ways = _nearest(seen)
-    order = np.argsort(gaps)
-    rank = np.searchsorted(gaps[order], own_gaps) + rng.integers(-_ALIKE, _ALIKE + 1, count)
-    donors = order[np.clip(rank, 0, len(order) - 1)]
-    deviation = fibres.slopes[donors] - bundle
-    towards = (deviation * ways[donors]).sum(axis=1)
-    past = deviation[:, 1] * ways[donors, 0] - deviation[:, 0] * ways[donors, 1]
-    across = np.stack([-own_ways[:, 1], own_ways[:, 0]], axis=1)
-    return bundle + towards[:, None] * own_ways + past[:, None] * across
-
-
-def _nearest(discs: Discs) -> tuple[Floats, Floats]:
-    """Gap to the nearest neighbour over the mean radius (n,), and the direction to it (n, 2)."""
-    from scipy.spatial import KDTree
-
-    count = min(len(discs.radii), 7)
-    distance, index = (np.asarray(each) for each in KDTree(discs.centres).query(discs.centres, k=count))
-    gaps = distance[:, 1:] - discs.radii[:, None] - discs.radii[index[:, 1:]]
-    place = gaps.argmin(axis=1)[:, None]
-    neighbour = np.take_along_axis(index[:, 1:], place, axis=1)[:, 0]
-    way = discs.centres[neighbour] - discs.centres
-    length = np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-30)
-    return np.take_along_axis(gaps, place, axis=1)[:, 0] / float(discs.radii.mean()), way / length
 
 
 def _steepness(ways: Floats, view: SliceView) -> list[float]:

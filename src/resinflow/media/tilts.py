@@ -33,14 +33,19 @@ _TOLERANCE = 2e-3
 def draw_slopes(misalignment: float, count: int, rng: np.random.Generator) -> Floats:
     """Return slopes dx/dz and dy/dz of the fibres of a bundle, (count, 2).
 
-    The slope of the bundle is drawn evenly from the disc whose radius is the tangent of ``misalignment`` (degrees); single
-    fibres scatter about it by a sixth of that, a third at most, along x and along y.
+    Single fibres scatter about the slope of the bundle (:func:`draw_bundle_slope`) by a sixth of its largest one, a third at
+    most, along x and along y.
     """
     limit = np.tan(np.radians(misalignment))
-    azimuth = rng.uniform(0, 2 * np.pi)
-    bundle = limit * np.sqrt(rng.uniform()) * np.array([np.cos(azimuth), np.sin(azimuth)])
+    bundle = draw_bundle_slope(misalignment, rng)
     single = np.clip(rng.standard_normal((count, 2)), -LARGEST_SCATTER, LARGEST_SCATTER) * limit * SCATTER
     return bundle + single
+
+
+def draw_bundle_slope(misalignment: float, rng: np.random.Generator) -> Floats:
+    """Return the slope (2,) of a bundle, drawn evenly from the disc of radius tan(``misalignment``), which is in degrees."""
+    azimuth = rng.uniform(0, 2 * np.pi)
+    return np.tan(np.radians(misalignment)) * np.sqrt(rng.uniform()) * np.array([np.cos(azimuth), np.sin(azimuth)])
 
 
 def steepest_slope(misalignment: float) -> float:

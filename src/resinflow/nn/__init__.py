@@ -2,6 +2,7 @@
 
 from resinflow.nn.blocks import ResidualBlock
 from resinflow.nn.denoiser import Denoiser
+from resinflow.nn.fibre_graph import EDGE_CHANNELS, FACTS, FibreGraph, SlopeNetwork, joined
 from resinflow.nn.integers import has_integers, integer_convolutions
 from resinflow.nn.scaling import ScaledTargets
 from resinflow.nn.staggered import as_staggered
@@ -11,14 +12,18 @@ from resinflow.nn.vae import DualBranchVAE, Posterior
 from resinflow.nn.volumes import SECTION_CHANNELS, VOLUME_CHANNELS, Question, VolumeNetworks
 
 __all__ = [
+    "EDGE_CHANNELS",
+    "FACTS",
     "SECTION_CHANNELS",
     "VOLUME_CHANNELS",
     "Denoiser",
     "DualBranchVAE",
+    "FibreGraph",
     "Posterior",
     "Question",
     "ResidualBlock",
     "ScaledTargets",
+    "SlopeNetwork",
     "SurfaceEstimate",
     "SurfaceNetwork",
     "UNet3d",
@@ -26,4 +31,5 @@ __all__ = [
     "as_staggered",
     "has_integers",
     "integer_convolutions",
+    "joined",
 ]

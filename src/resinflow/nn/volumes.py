@@ -151,6 +151,10 @@ class VolumeNetworks(nn.Module):
         first = normal[:, : self.common, :, :1, :1].expand_as(normal[:, : self.common])
         return torch.cat([first, normal[:, self.common :]], dim=1)
 
+    def common_slopes(self, slopes: Tensor) -> Tensor:
+        """Return the channels (B, 2, 1, 1, 1) of a latent, in units of its deviation, of bundles with slopes (B, 2)."""
+        return (slopes / _COMMON_SLOPE / self.latent_scale[:2])[:, :, None, None, None]
+
     def scaled(self, latent: Tensor) -> Tensor:
         """Return latents in units of their standard deviation."""
         return latent / self.latent_scale.view(1, -1, 1, 1, 1)

@@ -25,7 +25,11 @@ def slice_engine_named(name: str) -> SliceEngine:
         from resinflow.presets.oneslice.model import load_slice_model
 
         return OneSliceEngine(load_slice_model(), expected=name == "regression")
-    raise InvalidInputError(f"the engine is {name!r}; needed: prior, oneslice or regression.")
+    if name == "tilts":
+        from resinflow.presets.tilts.model import load_tilt_model, tilt_engine
+
+        return tilt_engine(load_tilt_model())
+    raise InvalidInputError(f"the engine is {name!r}; needed: prior, tilts, oneslice or regression.")
 
 
 def draw_media(
@@ -54,9 +58,10 @@ def draw_media(
         heights: of the slices over the bottom, m; by default the middle for one, evenly spread for several.
         slices: of each medium, 11 by default.
         waviness: largest angle of the waves that the fibres of the bundle follow together, degrees, as in
-            :class:`resinflow.media.BundleSettings`; of one slice and by the engine ``prior``.
-        engine: ``prior``: Monte Carlo by the law of :func:`resinflow.fibre_bundle`; ``oneslice``: the trained model of one
-            slice; ``regression``: the medium that it expects, over and over; or any :class:`resinflow.media.SliceEngine`.
+            :class:`resinflow.media.BundleSettings`; of one slice and by the engines ``prior`` and ``tilts``.
+        engine: ``prior``: Monte Carlo by the law of :func:`resinflow.fibre_bundle`; ``tilts``: the same outlines along slopes
+            that a diffusion over the fibres draws; ``oneslice``: the trained model of one slice; ``regression``: the medium
+            that it expects, over and over; or any :class:`resinflow.media.SliceEngine`.
 
     Raises:
         InvalidInputError: slices that do not fit together, a number out of range, or an unknown engine.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -200,6 +200,7 @@ class StageData(L.LightningDataModule):
         seed: of the stage.
         workers: processes that read samples, per training process.
         device: where the batches go.
+        collate: makes a batch of samples; None: tensors are stacked.
     """
 
     def __init__(
@@ -211,6 +212,7 @@ class StageData(L.LightningDataModule):
         *,
         workers: int = 0,
         device: torch.device | None = None,
+        collate: Callable[[Sequence[Any]], Any] | None = None,
     ) -> None:
         super().__init__()
         self._training = training
@@ -218,6 +220,7 @@ class StageData(L.LightningDataModule):
         self._batch_size = options.batch_size // options.devices
         self._seed = seed
         self._pinned = device is not None and device.type == "cuda"
+        self._collate = collate
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -243,6 +246,7 @@ class StageData(L.LightningDataModule):
             self._batch_size,
             sampler=SharedSampler(len(samples), share, self._seed, shuffle=shuffle),
             drop_last=shuffle and len(samples) > self._batch_size * share.size,
+            collate_fn=self._collate,
             num_workers=self.workers,
             prefetch_factor=_PREFETCH if self.workers else None,
             persistent_workers=self.workers > 0,

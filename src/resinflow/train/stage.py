@@ -18,7 +18,7 @@ __all__ = ["Part", "Stage"]
 Part = Literal["train", "validation"]
 Networks = TypeVar("Networks", bound=nn.Module)
 Options = TypeVar("Options", bound=StageOptions)
-Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
+Batch = TypeVar("Batch", bound=tuple[Any, ...])
 
 
 class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
@@ -52,7 +52,7 @@ class Stage(L.LightningModule, Generic[Networks, Options, Batch]):
         """Return the terms of a batch, ``loss`` among them.
 
         Args:
-            batch: what the loader gives; every tensor has the samples on its first axis.
+            batch: what the loader gives; the first of its tensors has the samples on its first axis.
             part: whether it is for training or for validation.
             place: number of the batch in its epoch.
         """

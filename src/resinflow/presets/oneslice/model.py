@@ -21,7 +21,7 @@ from resinflow.flow import (
     turned,
     turned_vectors,
 )
-from resinflow.media import FibreSurfaces, fitted_surfaces
+from resinflow.media import BROAD_MISALIGNMENT, FibreSurfaces, draw_bundle_slope, fitted_surfaces
 from resinflow.models import (
     PRESSURE_GAIN,
     Device,
@@ -116,15 +116,25 @@ class SliceModel(TrainedModel[SliceArchitecture, VolumeNetworks]):
         for first in range(0, samples, _BATCH):
             count = min(_BATCH, samples - first)
             generators = [torch.Generator().manual_seed(sample_seed(seed, first + index)) for index in range(count)]
+            places = torch.from_numpy(np.asarray(heights) / step)
+            leans = None if expected else _bundle_slopes(misalignment, seed, range(first, first + count))
             with torch.inference_mode(), arithmetic(self.device, self.architecture.precision):
-                volumes = self._volumes(seen, torch.from_numpy(np.asarray(heights) / step), misalignment, generators, expected)
+                volumes = self._volumes(seen, places, misalignment, generators, leans)
             for volume in volumes.cpu():
                 yield _drawn(volume, straight, float(speed), np.asarray(heights))
 
     def _volumes(
-        self, section: Tensor, heights: Tensor, misalignment: float | None, generators: list[torch.Generator], expected: bool
+        self,
+        section: Tensor,
+        heights: Tensor,
+        misalignment: float | None,
+        generators: list[torch.Generator],
+        leans: Tensor | None,
     ) -> Tensor:
-        """Volumes (B, 5, D, H, W) about a section (1, 4, 1, H, W), in its units."""
+        """Volumes (B, 5, D, H, W) about a section (1, 4, 1, H, W), in its units, whose bundles lean so; None: the expected one.
+
+        The path of the channels that are the common slopes leads straight to those.
+        """
         networks, count = self.networks, len(generators)
         tilt = 0.0 if misalignment is None else float(np.tan(np.radians(misalignment)))
         question = Question(
@@ -135,14 +145,17 @@ class SliceModel(TrainedModel[SliceArchitecture, VolumeNetworks]):
         sections = section.expand(count, -1, -1, -1, -1)
         start = networks.encode_2d(sections, question)
         latent = start
-        if not expected:
+        if leans is not None:
             bridge = Bridge(self.architecture.bridge_noise)
             normal = torch.cat([torch.randn(start[:1].shape, generator=each) for each in generators]).to(self.device)
-            latent = bridge.walk(
-                lambda noisy, level: networks.denoise(noisy, start, sections, question, level),
-                start + bridge.noise * networks.noise(normal),
-                steps=self.architecture.sampler_steps,
-            )
+            begin = start + bridge.noise * networks.noise(normal)
+            straight = begin[:, :2] - networks.common_slopes(leans.to(start))
+
+            def change(noisy: Tensor, level: Tensor) -> Tensor:
+                learned = networks.denoise(noisy, start, sections, question, level)
+                return torch.cat([straight, learned[:, 2:]], dim=1)
+
+            latent = bridge.walk(change, begin, steps=self.architecture.sampler_steps)
         return networks.decode_3d(networks.unscaled(latent), sections, question)
 
 
@@ -153,6 +166,16 @@ def load_slice_model(name_or_directory: str | Path = NAME, device: Device = "aut
         InvalidInputError: neither a shipped model nor a model directory, a run that is not finished, or damaged files.
     """
     return SliceModel.load(model_directory(name_or_directory), device)
+
+
+def _bundle_slopes(misalignment: float | None, seed: int, draws: range) -> Tensor:
+    """Slopes of the bundles of draws, (n, 2), along the flow and across it."""
+    slopes = []
+    for number in draws:
+        rng = np.random.default_rng((seed, number))
+        largest = float(rng.uniform(*BROAD_MISALIGNMENT)) if misalignment is None else misalignment
+        slopes.append(draw_bundle_slope(largest, rng))
+    return torch.from_numpy(np.array(slopes))
 
 
 def _check(section: Microstructure, drive: Drive) -> None:
