@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from resinflow.data import workers
 from resinflow.data.generate import generate
 from resinflow.data.recipe import DataRecipe, load_data_recipe
 from resinflow.data.store import FlowStore
@@ -60,7 +61,7 @@ def test_what_a_killed_writer_left_behind_goes_with_the_next_call(tiny_store: Fl
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
+    monkeypatch.setattr(workers, "_PATIENCE", 0.5)
     with pytest.raises(InvalidInputError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
         generate(DataRecipe.model_validate(TINY_RECIPE), tmp_path / "set.zarr", scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(caught.value)

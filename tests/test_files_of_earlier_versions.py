@@ -280,6 +280,10 @@ def test_a_model_saved_earlier_predicts_the_same_flow(name: str, earlier: Path) 
     if name == "voxel-fno":
         pytest.importorskip("neuralop")
     values, recorded = model_values(earlier, name), expected()["models"][name]
+    # planar flows beside a base flow are solved to a tenth of their K now, which moves the descriptors
+    if recorded["from the medium"].get("novelty") is not None:
+        unlike, before = (each["from the medium"].pop("novelty") for each in (values, recorded))
+        assert unlike == pytest.approx(before, rel=2e-2)
     # the latter with the solver's own error: fields are off by the square root of what K is, 1e-6
     for key, tolerance in (("from flows", 1e-5), ("from the medium", 2e-3)):
         assert values.pop(key) == pytest.approx(recorded.pop(key), rel=tolerance), key

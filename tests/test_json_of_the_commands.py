@@ -19,6 +19,8 @@ from resinflow.data import FlowStore
 from resinflow.data.download import Download
 from resinflow.flow import DARCY, FlowField, load_medium, save_medium
 from resinflow.media import BundleSettings, fibre_bundle
+from resinflow.presets import training
+from resinflow.presets.drawn_training import DrawnPreset
 from resinflow.search import TrialRow
 from resinflow.stokes import Check, solve
 from tests.commands import run
@@ -53,6 +55,7 @@ CASES = {
     "train diffusion": ("train", "diffusion", "--data", "DATA", "--run", "RUN"),
     "train direct": ("train", "direct", "--data", "DATA", "--run", "OUT/direct", "--recipe", "DIRECT"),
     "train surface": ("train", "surface", "--run", "OUT/surface"),
+    "train tilts": ("train", "tilts", "--run", "OUT/tilts"),
     "model calibrate": ("model", "calibrate", "CALIBRATED", "--data", "REPEATED", "--samples", "2"),
     "model novelty": ("model", "novelty", "CALIBRATED", "--data", "REPEATED", "--against", "DATA", "-o", "OUT/roc.png"),
     "search": ("search", "SEARCH", "--data", "DATA", "--run", "OUT/search"),
@@ -140,9 +143,9 @@ def test_stdout_is_one_object_with_command_line_and_version(
     monkeypatch.setattr("resinflow.search.search_training", lambda *recipe, **options: TRIALS)
     monkeypatch.setattr("resinflow.data.download.download_record", lambda *record, **options: some_download(places["OUT"]))
     monkeypatch.setattr("resinflow.presets.paper.convert.convert_published", lambda checkpoint, output, **options: output)
-    if command in ("train direct", "train surface"):  # nothing to train on within a test
-        monkeypatch.setattr("resinflow.presets.training.train", lambda *stage, **options: places["OUT"] / "last.ckpt")
-        monkeypatch.setattr("resinflow.presets.surface.training.train_surface", lambda run, *recipe, **options: run / "model")
+    if command in ("train direct", "train surface", "train tilts"):  # nothing to train on within a test
+        monkeypatch.setattr(training, "train", lambda *stage, **options: places["OUT"] / "last.ckpt")
+        monkeypatch.setattr(DrawnPreset, "train", lambda self, run, *recipe, **options: run / "model")
     answer = told(capsys, places, *CASES[command])
     assert answer["command"].startswith(f"resinflow {command} ")
     assert answer["version"] == version("resinflow")

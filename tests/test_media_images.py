@@ -147,7 +147,7 @@ def test_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, grey):
     (tmp_path / "notes.txt").write_text("not a slice")
     assert np.array_equal(read_stack(tmp_path), grey)
     Image.fromarray(grey[0, :10]).save(tmp_path / "slice12.png")
-    assert "slice12.png has shape" in refusal(read_stack, tmp_path)
+    assert "slice12.png is 64 x 10 pixels" in refusal(read_stack, tmp_path)
 
 
 def test_of_colour_images_the_luminance_is_taken_and_said(tmp_path: Path, grey):

@@ -128,7 +128,7 @@ def test_evaluate_prints_the_rivals_of_one_slice_for_a_data_set(
         "truth",
     ):
         assert name in printed
-    assert len((tmp_path / "table.csv").read_text().splitlines()) == 6
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 7
     assert "leave out the other options" in refusal(capsys, "evaluate", *options, "--solver")
     assert "at least 2" in refusal(capsys, "evaluate", *options[:-1], "1")
 

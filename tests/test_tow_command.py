@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from resinflow.data import workers
 from resinflow.flow import Microstructure, save_medium
 from resinflow.media import BundleSettings, draw_micrograph, fibre_bundle
 from resinflow.tow import TowOptions, assess_tow
@@ -71,7 +72,7 @@ def test_bad_requests_end_in_one_line(section: Microstructure, tmp_path: Path, c
 def test_what_cannot_be_done_with_windows_is_named_before_the_whole_is_solved(
     section: Microstructure, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resinflow.data.workers._PATIENCE", 0.5)
+    monkeypatch.setattr(workers, "_PATIENCE", 0.5)
     monkeypatch.setattr("resinflow.tow.assess.permeability_tensor", lambda *medium, **options: pytest.fail("work was done"))
     medium = save_medium(section, tmp_path / "section.npz")
     windows = tmp_path / "others" / "windows-3"

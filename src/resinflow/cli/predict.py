@@ -214,7 +214,15 @@ def predict_flows(micro: Microstructure, options: PredictionOptions, console: Co
     if options.compare and truth is None:
         with working(console, "solver"):
             truth = _solved(micro, drive, finer=predictor.base == "grid")
-    return Prediction(model, start.planar, start.base, predictor.base, truth, refinement)
+    planar = _planar(micro, drive) if options.compare else start.planar
+    return Prediction(model, planar, start.base, predictor.base, truth, refinement)
+
+
+def _planar(micro: Microstructure, drive: Drive) -> FlowField:
+    """The planar flow as a row of a comparison: what a prediction starts from is solved to a tenth of its K only."""
+    from resinflow.stokes import planar_flow
+
+    return planar_flow(micro, drive)
 
 
 def _solved(micro: Microstructure, drive: Drive, *, finer: bool) -> FlowField:
