@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Trains the front end, makes the data, trains the three stages and puts the weights where the package ships them. Resumable: run it again.
+# Trains the front end and the law of slopes, makes the data, trains the three stages and puts the weights where the package ships them.
+# Resumable: run it again.
 # The shipped run took the VAE's stages on one GPU and shared every batch of the last stage between two processes of a CPU;
 # DEVICES=1 gives other roundings there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
-resinflow train surface --run runs/surface --recipe recipes/surface.yaml
-rm -rf src/resinflow/presets/weights/surface
 mkdir -p src/resinflow/presets/weights
-cp -r runs/surface/model src/resinflow/presets/weights/surface
+for drawn in surface tilts; do # they learn from media that are drawn meanwhile
+  resinflow train "$drawn" --run "runs/$drawn" --recipe "recipes/$drawn.yaml"
+  rm -rf "src/resinflow/presets/weights/$drawn"
+  cp -r "runs/$drawn/model" "src/resinflow/presets/weights/$drawn"
+done
 
 resinflow data generate recipes/data-train.yaml data/train.zarr
 resinflow data generate recipes/data-small.yaml data/small.zarr
