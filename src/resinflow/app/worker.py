@@ -117,6 +117,7 @@ def _prepare(lane: Lane, tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
         try:
             step()
         except Exception:  # whatever it is, the task that meets it will tell it
+            traceback.print_exc()  # to the server's log
             return
 
 

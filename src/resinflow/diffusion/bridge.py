@@ -95,10 +95,10 @@ class Bridge:
         """
         latent = begin
         for step in range(steps, 0, -1):
-            here, there = (torch.full((begin.shape[0],), each / steps, device=begin.device) for each in (step, step - 1))
-            change = velocity(latent, here)
+            level = torch.full((begin.shape[0],), step / steps, device=begin.device)
+            change = velocity(latent, level)
             if twice:
-                change = 0.5 * (change + velocity(latent - change / steps, there))
+                change = 0.5 * (change + velocity(latent - change / steps, torch.full_like(level, (step - 1) / steps)))
             latent = latent - change / steps
         return latent
 

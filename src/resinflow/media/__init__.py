@@ -31,7 +31,14 @@ from resinflow.media.slope_laws import PackedSlopes, SlopeLaw, Stand
 from resinflow.media.specimens import Specimen, SpecimenRanges, draw_specimen
 from resinflow.media.strokes import Stroke, load_strokes, painted, save_strokes
 from resinflow.media.tilts import draw_bundle_slope
-from resinflow.media.unseen import BROAD_MISALIGNMENT, SliceEngine, SliceView, provenance_of_draw, view_slices
+from resinflow.media.unseen import (
+    BROAD_MISALIGNMENT,
+    SliceEngine,
+    SliceView,
+    drawn_misalignment,
+    provenance_of_draw,
+    view_slices,
+)
 from resinflow.media.weaves import WeaveSettings, plain_weave
 
 __all__ = [
@@ -76,6 +83,7 @@ __all__ = [
     "draw_fibres",
     "draw_micrograph",
     "draw_specimen",
+    "drawn_misalignment",
     "drummond_tahir_permeability",
     "estimate_fibre_diameter",
     "example_path",

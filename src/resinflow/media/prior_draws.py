@@ -87,10 +87,7 @@ class PriorEngine:
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """What known slices show: their sections, and the gap that fibres are asked to keep; None: a tenth of a usual radius.
-
-    And the law that slopes are drawn by.
-    """
+    """What known slices show: their sections; and what is asked of fibres: a gap (None: a tenth of a usual radius), a law."""
 
     view: SliceView
     slices: tuple[tuple[Section, ...], ...]

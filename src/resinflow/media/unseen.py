@@ -52,7 +52,7 @@ class SliceView:
 
     def drawn_misalignment(self, rng: np.random.Generator) -> float:
         """Return the misalignment, degrees; drawn evenly from :data:`BROAD_MISALIGNMENT` where it is not known."""
-        return float(rng.uniform(*BROAD_MISALIGNMENT)) if self.misalignment is None else self.misalignment
+        return drawn_misalignment(self.misalignment, rng)
 
     def with_slices(self, medium: Microstructure) -> Microstructure:
         """Return a medium of the whole box with the known slices in their places, distances included."""
@@ -63,6 +63,11 @@ class SliceView:
             if distance is not None and page.signed_distance is not None:
                 distance[place] = page.signed_distance[0]
         return replace(medium, fluid=fluid, signed_distance=distance)
+
+
+def drawn_misalignment(misalignment: float | None, rng: np.random.Generator) -> float:
+    """Return a misalignment, degrees; drawn evenly from :data:`BROAD_MISALIGNMENT` where it is not known."""
+    return float(rng.uniform(*BROAD_MISALIGNMENT)) if misalignment is None else misalignment
 
 
 class SliceEngine(Protocol):

@@ -21,7 +21,7 @@ from resinflow.flow import (
     turned,
     turned_vectors,
 )
-from resinflow.media import BROAD_MISALIGNMENT, FibreSurfaces, draw_bundle_slope, fitted_surfaces
+from resinflow.media import FibreSurfaces, draw_bundle_slope, drawn_misalignment, fitted_surfaces
 from resinflow.models import (
     PRESSURE_GAIN,
     Device,
@@ -173,8 +173,7 @@ def _bundle_slopes(misalignment: float | None, seed: int, draws: range) -> Tenso
     slopes = []
     for number in draws:
         rng = np.random.default_rng((seed, number))
-        largest = float(rng.uniform(*BROAD_MISALIGNMENT)) if misalignment is None else misalignment
-        slopes.append(draw_bundle_slope(largest, rng))
+        slopes.append(draw_bundle_slope(drawn_misalignment(misalignment, rng), rng))
     return torch.from_numpy(np.array(slopes))
 
 

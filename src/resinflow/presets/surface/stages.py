@@ -58,7 +58,8 @@ class DrawnSpecimens:
         step = np.log(specimen.step) if stacked else 0.0
         flags = (float(specimen.kind == "mask"), float(step), float(stacked), sign)
         distance = np.clip(specimen.distance, -REACH, REACH)
-        return _tensor(image[None]), _tensor(distance[None]), torch.tensor(flags, dtype=torch.float32)
+        fields = torch.as_tensor(image[None], dtype=torch.float32), torch.as_tensor(distance[None], dtype=torch.float32)
+        return *fields, torch.tensor(flags, dtype=torch.float32)
 
 
 def network_image(specimen: Specimen) -> np.ndarray:
@@ -68,10 +69,6 @@ def network_image(specimen: Specimen) -> np.ndarray:
     if specimen.stacked:
         return normalised_greys(specimen.image)
     return np.stack([normalised_greys(page) for page in specimen.image])
-
-
-def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 class SurfaceStage(Stage[SurfaceNetwork, SurfaceOptions, SurfaceBatch]):

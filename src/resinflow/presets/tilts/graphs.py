@@ -64,11 +64,11 @@ def graph_of(plane: Plane, count: int) -> FibreGraph:
     edges = np.stack([ways[..., 0], ways[..., 1], distances, gaps, nearness, radii[index] - _USUAL_RADIUS], axis=2)
     facts = [4 * plane.limit, 0.5 * np.log(plane.gap) + 1.5, np.log1p(plane.above) - 1, np.log1p(plane.below) - 1]
     return FibreGraph(
-        _tensor(_RADIUS_SCALE * (radii[:, None] - _USUAL_RADIUS)),
+        torch.as_tensor(_RADIUS_SCALE * (radii[:, None] - _USUAL_RADIUS), dtype=torch.float32),
         torch.from_numpy(index.astype(np.int64)),
-        _tensor(edges),
+        torch.as_tensor(edges, dtype=torch.float32),
         torch.zeros(len(places), dtype=torch.long),
-        _tensor(np.array([facts])),
+        torch.tensor([facts], dtype=torch.float32),
     )
 
 
@@ -82,14 +82,13 @@ def parted(deviations: Floats, limit: float) -> tuple[float, Floats]:
         limit: tangent of the misalignment.
     """
     size = max(float(np.sqrt((deviations**2).mean())), _LEAST_SCATTER)
-    usual = _OWN_SHARE * limit + _LEAST_OWN
-    return (float(np.log(size / usual)) - _MEAN_LOG) / _DEVIATION_LOG, deviations / size
+    return (float(np.log(size / _usual_scatter(limit))) - _MEAN_LOG) / _DEVIATION_LOG, deviations / size
 
 
 def deviations_of(scatter: float, own: Floats, limit: float) -> Floats:
     """Return slopes (n, 2) beside those of their bundle; the inverse of :func:`parted`."""
-    return own * (_OWN_SHARE * limit + _LEAST_OWN) * np.exp(_MEAN_LOG + _DEVIATION_LOG * scatter)
+    return own * _usual_scatter(limit) * np.exp(_MEAN_LOG + _DEVIATION_LOG * scatter)
 
 
-def _tensor(values: Floats) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+def _usual_scatter(limit: float) -> float:
+    return _OWN_SHARE * limit + _LEAST_OWN

@@ -23,16 +23,6 @@ from resinflow.train.stage import Part, Stage
 
 TiltBatch = tuple[Tensor, Tensor, FibreGraph]
 """The scatter of bundles (B, 1), what the slopes of their fibres have beside those of the bundle, (n, 2), and the graph."""
-
-
-class Bundle(NamedTuple):
-    """A packed bundle: its fibres, the period of their cell (m), and its settings."""
-
-    fibres: Fibres
-    period: float
-    settings: BundleSettings
-
-
 _DIAMETER = 1e-5
 _FEWEST = 4
 """Fibres of a bundle that is shown."""
@@ -41,6 +31,14 @@ _MIDDLE_SHARE = 0.3
 """Share of the planes that lie in the middle of the box."""
 _LOWER = 0.4
 _REMEMBERED = 4096
+
+
+class Bundle(NamedTuple):
+    """A packed bundle: its fibres, the period of their cell (m), and its settings."""
+
+    fibres: Fibres
+    period: float
+    settings: BundleSettings
 
 
 class DrawnBundles:
@@ -117,13 +115,13 @@ def shown_bundle(bundle: Bundle, neighbours: int, rng: np.random.Generator) -> T
     graph = graph_of(Plane(places, fibres.radius / unit, limit, gap, above, below, period / unit), neighbours)
     turn = _turn(rng)
     slopes = fibres.slopes @ turn.T
-    ways = graph.edges[..., :2] @ _tensor(turn.T)
+    ways = graph.edges[..., :2] @ torch.as_tensor(turn.T, dtype=torch.float32)
     graph = graph._replace(edges=torch.cat([ways, graph.edges[..., 2:]], dim=2))
     if rng.random() < 0.5:  # upside down
         slopes = -slopes
         graph = graph._replace(facts=graph.facts[:, [0, 1, 3, 2]])
     scatter, own = parted(slopes - slopes.mean(axis=0), limit)
-    return torch.tensor([[scatter]]), _tensor(own), graph
+    return torch.tensor([[scatter]]), torch.as_tensor(own, dtype=torch.float32), graph
 
 
 def gathered(bundles: Sequence[TiltBatch]) -> TiltBatch:
@@ -138,10 +136,6 @@ def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
     cosine, sine = np.cos(angle), np.sin(angle)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     return np.array([[cosine, -mirror * sine], [sine, mirror * cosine]])
-
-
-def _tensor(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 class TiltStage(Stage[SlopeNetwork, TiltOptions, TiltBatch]):
